@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: 2026 keyturn.credentials contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The door; what happens behind it is in noxfile.py. Words for the command itself: make test ARGS='tests/unit -k slots'
+PYTHON ?= python3
+ARGS ?=
+NOX = .venv/bin/nox --session
+WORDS = $(if $(ARGS),-- $(ARGS))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test lint build ci clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+.venv/bin/nox: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+demo: .venv/bin/nox ## one rotation from beginning to end against local servers
+	$(NOX) demo $(WORDS)
+
+sandbox: .venv/bin/nox ## the local servers, until Ctrl-C
+	$(NOX) sandbox $(WORDS)
+
+test: .venv/bin/nox ## all tests, with every supported ansible-core for which a Python is here
+	$(NOX) $(if $(ARGS),test,molecule test-connector4 test) $(WORDS)
+
+lint: .venv/bin/nox ## all static checks, and the collection's tarball built and installed
+	$(NOX) lint sanity build
+
+build: .venv/bin/nox ## the collection's tarball, in dist/
+	$(NOX) build
+
+ci: ## what CI runs: lint, then test
+	bash .ci/run
+
+clean: ## remove everything that the targets above have made
+	rm -rf .ansible .cache .hypothesis .mypy_cache .nox .pytest_cache .ruff_cache .venv collections dist tests/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,298 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every check, test and demo as a nox session; the Makefile is only the door.
+
+Nothing is installed outside the checkout, and only a Python package index must be reachable.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import typing as t
+
+import nox
+
+ROOT = pathlib.Path(__file__).resolve().parent
+CACHE = ROOT / ".cache"
+# Where this checkout can be found as ansible_collections.keyturn.credentials.
+COLLECTIONS = CACHE / "collections"
+IN_COLLECTIONS = pathlib.Path("ansible_collections", "keyturn", "credentials")
+
+# ansible-core, and the Pythons that can run it, the preferred one first.
+CORES = {"2.19": ("3.11", "3.12", "3.13"), "2.21": ("3.12", "3.13", "3.14")}
+# For the sessions that run once, with the Python that runs nox.
+DEFAULT_CORE = "2.19" if sys.version_info < (3, 12) else "2.21"
+
+RUNTIME = ("-r", "meta/ee-requirements.txt", "keeper-secrets-manager-ansible>=1.4", "snowflake-connector-python>=5,<6")
+TESTS = ("-r", "tests/unit/requirements.txt")
+LINTERS = (
+    "ansible-lint==26.10.1",
+    "antsibull-changelog==0.36.0",
+    "antsibull-docs==2.28.0",
+    "mypy==2.4.1",
+    "nox==2026.10.20",
+    "reuse==6.2.0",
+    "ruff==0.17.6",
+    "types-jmespath",
+    "types-PyYAML",
+    "types-requests",
+    "yamllint==1.38.0",
+)
+# The sanity tests whose answer depends on ansible-core; the others run with the newest one only.
+CORE_SANITY = ("ansible-doc", "compile", "import", "runtime-metadata", "validate-modules")
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "sanity", "build", "molecule", "test-connector4", "test"]
+
+
+def interpreter(version: str) -> pathlib.Path | None:
+    """The real interpreter of this version, if the machine has one: a version manager's shim may run nothing."""
+    if "{}.{}".format(*sys.version_info) == version:
+        return pathlib.Path(sys.executable).resolve()
+    command = shutil.which(f"python{version}")
+    if command is None:
+        return None
+    answer = subprocess.run(
+        [command, "-c", "import sys; print(sys.executable)"],
+        # A shim of pyenv runs only the version that is selected.
+        env={**os.environ, "PYENV_VERSION": version},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return pathlib.Path(answer.stdout.strip()).resolve() if answer.returncode == 0 else None
+
+
+INTERPRETERS = {
+    version: found
+    for version, found in ((version, interpreter(version)) for version in ("3.11", "3.12", "3.13", "3.14"))
+    if found is not None
+}
+
+# ansible-test drops the variables that shims need, so the real interpreters must come first.
+os.environ["PATH"] = os.pathsep.join(
+    [str(found.parent) for version, found in INTERPRETERS.items() if shutil.which(f"python{version}") != str(found)]
+    + [os.environ["PATH"]]
+)
+
+
+def python_for(core: str) -> str:
+    """The first Python of this ansible-core that is here; without any, nox skips the session and says so."""
+    return next((version for version in CORES[core] if version in INTERPRETERS), CORES[core][0])
+
+
+MATRIX = nox.parametrize("python,core", [nox.param(python_for(core), core, id=core) for core in CORES])
+NEWEST_CORE = [core for core in CORES if python_for(core) in INTERPRETERS][-1]
+
+
+def install(session: nox.Session, core: str, *packages: str) -> None:
+    """Install ansible-core and the packages, and let nothing of the user's own Ansible in."""
+    session.install("--quiet", f"ansible-core~={core}.0", *packages)
+    session.env.update({name: None for name in os.environ if name.startswith("ANSIBLE_")})
+    session.env.update(
+        ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
+        ANSIBLE_HOME=str(CACHE / f"ansible-{core}"),
+        NO_PROXY="127.0.0.1,localhost",
+        PYTHONPATH=str(ROOT),
+        no_proxy="127.0.0.1,localhost",
+    )
+
+
+def link_collections(session: nox.Session) -> None:
+    """Make this checkout, and Keeper's collection that it depends on, usable under their collection names."""
+    link = COLLECTIONS / IN_COLLECTIONS
+    link.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(os.path.relpath(ROOT, link.parent), target_is_directory=True)
+    session.run("python", "-m", "tests.sandbox.keeper_collection", str(COLLECTIONS), silent=True)
+
+
+@contextlib.contextmanager
+def copied_tree() -> t.Iterator[pathlib.Path]:
+    """A copy of what git knows or would add, where ansible-test and ansible-lint want a collection to lie."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        text=True,
+    )
+    with tempfile.TemporaryDirectory(prefix="keyturn-") as temporary:
+        tree = pathlib.Path(temporary).resolve() / IN_COLLECTIONS
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).exists():  # a file deleted but not yet committed is listed, too
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, tree / name, follow_symlinks=False)
+        yield tree
+
+
+def run_lines(session: nox.Session, *command: str) -> list[str]:
+    return str(session.run(*command, silent=True, log=False)).splitlines()
+
+
+def prepare_ansible_test(session: nox.Session, core: str) -> dict[str, str]:
+    """A home for ansible-test in which it needs no download but the packages; returns its environment.
+
+    ansible-test downloads a script that installs pip, unless it finds that script in its cache; ours uses Python's own
+    copy of pip. It also hides pip's variables from the commands that it runs, so the settings go into a file.
+    """
+    home = CACHE / f"ansible-test-{core}"
+    package = pathlib.Path(run_lines(session, "python", "-c", "import ansible_test; print(*ansible_test.__path__)")[-1])
+    versions = re.findall(r"pip='([\d.]+)'", (package / "_internal" / "python_requirements.py").read_text("utf-8"))
+    for version in versions:
+        script = home / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(
+            "import runpy, subprocess, sys\n"
+            "# In a child, because ensurepip hides the settings of pip from its own process.\n"
+            'subprocess.run([sys.executable, "-m", "ensurepip"], check=True, stdout=subprocess.DEVNULL)\n'
+            'wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]\n'
+            'sys.argv = ["pip", "install", *wanted]\n'
+            'runpy.run_module("pip", run_name="__main__", alter_sys=True)\n',
+            encoding="utf-8",
+        )
+    settings = configparser.RawConfigParser()
+    settings["global"] = {"quiet": "1"}
+    for line in run_lines(session, "python", "-m", "pip", "config", "list"):
+        name, found, value = line.partition("=")
+        if found:
+            settings["global"][name.rpartition(".")[2]] = str(ast.literal_eval(value))
+    (home / ".config" / "pip").mkdir(parents=True, exist_ok=True)
+    with (home / ".config" / "pip" / "pip.conf").open("w", encoding="utf-8") as file:
+        settings.write(file)
+    return {"HOME": str(home)}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """All static checks that need no ansible-test; every one runs, whatever the others found."""
+    failed = []
+
+    def check(*command: str, **options: t.Any) -> None:
+        try:
+            session.run(*command, **options)
+        except nox.command.CommandFailed:
+            failed.append(command[0])
+
+    install(session, DEFAULT_CORE, *TESTS, *LINTERS)
+    link_collections(session)
+    check("ruff", "check", ".")
+    check("ruff", "format", "--check", ".")
+    check("yamllint", "--strict", ".")
+    check("reuse", "lint", "--quiet")
+    packages = ["tests"]
+    if any(ROOT.glob("plugins/**/*.py")):
+        packages.append("ansible_collections.keyturn.credentials.plugins")
+    if any(ROOT.glob("extensions/**/*.py")):
+        packages.append("extensions")
+    check(
+        *("mypy", "-m", "noxfile"),
+        *(word for package in packages for word in ("-p", package)),
+        env={"MYPYPATH": f"{COLLECTIONS}{os.pathsep}{ROOT}"},
+    )
+    with copied_tree() as tree, session.chdir(tree):
+        collections = tree.parents[2]
+        session.run("python", "-m", "tests.sandbox.keeper_collection", str(collections), silent=True)
+        session.env["ANSIBLE_COLLECTIONS_PATH"] = str(collections)
+        check("antsibull-changelog", "lint")
+        check(
+            *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"),
+            *("--validate-collection-refs=all", "--disallow-unknown-collection-refs", "."),
+            env={"HOME": str(CACHE)},  # it leaves a log file there
+        )
+        check("ansible-lint", "--offline", "--profile", "production")
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+@nox.session
+@MATRIX
+def sanity(session: nox.Session, core: str) -> None:
+    """ansible-test sanity: everything with the newest ansible-core here, what depends on it with the others."""
+    install(session, core)
+    environment = prepare_ansible_test(session, core)
+    tests = () if core == NEWEST_CORE else tuple(word for name in CORE_SANITY for word in ("--test", name))
+    with copied_tree() as tree, session.chdir(tree):
+        command = ("ansible-test", "sanity", "--local", "--python", str(session.python), *tests, *session.posargs)
+        session.run(*command, env=environment)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the tarball, install it with Keeper's as a user would, and use it by name."""
+    install(session, DEFAULT_CORE, *RUNTIME)
+    with copied_tree() as tree, session.chdir(tree):
+        session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(ROOT / "dist"))
+    (tarball,) = (ROOT / "dist").glob("keyturn-credentials-*.tar.gz")
+    with tempfile.TemporaryDirectory(prefix="keyturn-") as temporary:
+        keeper = run_lines(session, "python", "-m", "tests.sandbox.keeper_collection", "--build", temporary)[-1]
+        session.env["ANSIBLE_COLLECTIONS_PATH"] = temporary
+        session.chdir(temporary)
+        session.run("ansible-galaxy", "collection", "install", "--offline", "-p", temporary, keeper, str(tarball))
+        installed = pathlib.Path(temporary) / IN_COLLECTIONS
+        for module in sorted(installed.glob("plugins/modules/[!_]*.py")):
+            session.run("ansible-doc", "--type", "module", f"keyturn.credentials.{module.stem}", silent=True)
+        for playbook in sorted(installed.glob("playbooks/*.yml")):
+            session.run("ansible-playbook", "--syntax-check", f"keyturn.credentials.{playbook.stem}")
+        session.chdir(ROOT)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """One rotation from beginning to end against the sandbox."""
+    install(session, DEFAULT_CORE, *RUNTIME)
+    link_collections(session)
+    session.run("python", "-m", "tests.sandbox.demo", *session.posargs)
+
+
+@nox.session
+def sandbox(session: nox.Session) -> None:
+    """Run the sandbox servers until Ctrl-C."""
+    install(session, DEFAULT_CORE, *RUNTIME)
+    link_collections(session)
+    session.run("python", "-m", "tests.sandbox", *session.posargs)
+
+
+@nox.session
+def molecule(session: nox.Session) -> None:
+    """Every scenario in extensions/molecule."""
+    if not any(ROOT.glob("extensions/molecule/*/molecule.yml")):
+        session.skip("there is no scenario in extensions/molecule yet")
+    install(session, DEFAULT_CORE, *RUNTIME, "molecule==26.10.0")
+    with copied_tree() as tree, session.chdir(tree / "extensions"):
+        collections = tree.parents[2]
+        session.env.update(ANSIBLE_COLLECTIONS_PATH=str(collections), PYTHONPATH=str(tree))
+        session.run("python", "-m", "tests.sandbox.keeper_collection", str(collections), silent=True)
+        session.run("molecule", "--base-config", "molecule/config.yml", "test", "--all", *session.posargs)
+
+
+@nox.session(name="test-connector4")
+def test_connector4(session: nox.Session) -> None:
+    """The tests that go through the Snowflake connector, with its previous major version."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python~=4.8.1")
+    link_collections(session)
+    session.run("python", "-m", "pytest", "-m", "connector", *(session.posargs or ("-n", "2")))
+
+
+# Last, so that a run of several sessions ends with these tests.
+@nox.session
+@MATRIX
+def test(session: nox.Session, core: str) -> None:
+    """All tests, with each supported ansible-core for which a Python is here."""
+    install(session, core, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2")))

@@ -1,0 +1,63 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The one place where an AnsibleModule is made and where errors become C(fail_json)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
+
+# params, check_mode → the return values (see outcome.module_result)
+Run = t.Callable[[dict[str, t.Any], bool], dict[str, t.Any]]
+
+
+def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -> t.NoReturn:
+    """Make the module, run the logic, and leave with its result; no exception escapes.
+
+    returns_secrets: the result holds secrets on purpose (its action plugin censors it), so they must not be masked.
+    """
+    module = AnsibleModule(supports_check_mode=True, **spec.module_arguments())
+    known = secrets.secrets_in(module.params, spec.options)
+    if not returns_secrets:
+        secrets.register(module.no_log_values, known)
+    try:
+        _refuse_leaky_settings(module)
+        result = run(module.params, module.check_mode)
+    except RotationError as error:
+        module.fail_json(**_failure(error, known))
+    except Exception as error:  # Ansible would print its text, secrets and all
+        module.fail_json(
+            msg=f"Internal error: {type(error).__name__}. Please report it; what was done until then is not known.",
+            error_code="unknown_outcome",
+            retry_safe=True,
+        )
+    if not returns_secrets:
+        result = secrets.scrub_all(result, known)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def _failure(error: RotationError, known: list[str]) -> dict[str, t.Any]:
+    return {
+        "msg": secrets.scrub(error.msg, known),
+        "error_code": error.error_code,
+        "retry_safe": error.retry_safe,
+        "changed": error.changed,
+    }
+
+
+def _refuse_leaky_settings(module: AnsibleModule) -> None:
+    """These two write every argument in clear in spite of no_log: better no rotation than a published one."""
+    for attribute, setting in (("_debug", "ANSIBLE_DEBUG"), ("_keep_remote_files", "ANSIBLE_KEEP_REMOTE_FILES")):
+        if getattr(module, attribute, False):
+            raise InvalidInput(f"{setting} is on, which writes module arguments in clear. Turn it off and run again.")

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""Every form in which a secret may show up in a text, and how to take it out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+import urllib.parse
+
+try:
+    from ansible.module_utils.secrets import register_secret as _register_secret  # ansible-core 2.22+
+except ImportError:
+    _register_secret = None
+
+MASK = "********"
+# Shorter fragments would blank out innocent text: three letters of base64 stand in every log.
+_SHORTEST_FORM = 8
+_SHORTEST_PEM_LINE = 16
+
+
+def _base64_cores(raw: bytes) -> t.Iterator[str]:
+    """The part of the base64 text that does not depend on what stands before and after the secret (three offsets)."""
+    for offset in range(3):
+        # Characters that mix in bits of a neighbour's bytes are left out on both sides.
+        encoded = base64.b64encode(b"\0" * offset + raw).decode()
+        core = encoded[(0, 2, 3)[offset] :]
+        tail = (offset + len(raw)) % 3
+        if tail:
+            core = core[: -(4 - tail)]
+        yield core
+        yield core.replace("+", "-").replace("/", "_")
+
+
+def _pem_parts(secret: str) -> t.Iterator[str]:
+    lines = [line.strip() for line in secret.splitlines()]
+    body = [line for line in lines if line and not line.startswith("-----")]
+    if len(lines) > 1 and secret.lstrip().startswith("-----BEGIN "):
+        yield "".join(body)
+        yield from (line for line in body if len(line) > _SHORTEST_PEM_LINE)
+
+
+def forms(secret: str) -> list[str]:
+    """All spellings of the secret that are scrubbed, longest first; the raw one is always among them."""
+    raw = secret.encode("utf-8", "surrogateescape")
+    derived = {
+        urllib.parse.quote(raw, safe=""),
+        urllib.parse.quote(raw),
+        urllib.parse.quote_plus(raw),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret)[1:-1].replace("/", "\\/"),
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        secret.strip(),
+        *_base64_cores(raw),
+        *_pem_parts(secret),
+    }
+    found = {form for form in derived if len(form) >= _SHORTEST_FORM}
+    if secret:
+        found.add(secret)
+    return sorted(found, key=len, reverse=True)
+
+
+def scrub(text: str, secrets: t.Iterable[str]) -> str:
+    """The text with every form of every secret masked."""
+    spellings = sorted({form for secret in secrets for form in forms(secret)}, key=len, reverse=True)
+    for spelling in spellings:
+        text = text.replace(spelling, MASK)
+    return text
+
+
+def scrub_all(value: t.Any, secrets: t.Sequence[str]) -> t.Any:
+    """The same for every text in nested lists and dicts."""
+    if isinstance(value, str):
+        return scrub(value, secrets)
+    if isinstance(value, dict):
+        return {key: scrub_all(item, secrets) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [scrub_all(item, secrets) for item in value]
+    return value
+
+
+def secrets_in(params: t.Mapping[str, t.Any], options: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """The values of all options marked no_log, nested ones too."""
+    found: list[str] = []
+    for name, option in options.items():
+        value = params.get(name)
+        if value is None:
+            continue
+        if option.get("no_log"):
+            found.extend(_texts(value))
+        elif option.get("options"):
+            for entry in value if isinstance(value, list) else [value]:
+                found.extend(secrets_in(entry, option["options"]))
+    return found
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str) and value:
+        yield value
+
+
+def register(no_log_values: set[str], secrets: t.Iterable[str]) -> None:
+    """Tell Ansible about every form, so that its own output masks them too."""
+    for secret in secrets:
+        spellings = [form for form in forms(secret) if len(form) >= _SHORTEST_FORM]
+        no_log_values.update(spellings)
+        if _register_secret is not None:
+            for spelling in spellings:
+                _register_secret(spelling)

@@ -1,0 +1,321 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""What keeper_rotation decides: the vault's half of a rotation."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import typing as t
+import uuid
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    Busy,
+    InvalidInput,
+    RateLimited,
+    RotationError,
+    UnknownOutcome,
+    VaultError,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Snapshot, Vault
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC, vault
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
+    SPECIAL_CHARACTERS,
+    PasswordPolicy,
+    policy_from,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import (
+    Adopt,
+    Commit,
+    Discard,
+    Options,
+    Stage,
+    State,
+    Step,
+    is_due,
+    name,
+    plan,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
+
+# Only a login could verify a secret, and the vault is not where one logs in.
+_NOT_VERIFIED = "vault_only"
+_SMALLEST_KEY = 2048
+
+SPEC = CONNECTION_SPEC.merged(
+    ArgumentSpec(
+        options={
+            "record": {"type": "str", "no_log": False},
+            "records": {"type": "list", "elements": "str", "no_log": False},
+            "state": {
+                "type": "str",
+                "choices": ["staged", "committed", "discarded"],
+                "required": True,
+                "no_log": False,
+            },
+            "credential": {
+                "type": "str",
+                "choices": ["password", "key_pair"],
+                "default": "password",
+                "no_log": False,
+            },
+            "password_policy": {
+                "type": "dict",
+                "no_log": False,
+                "options": {
+                    "length": {"type": "int", "default": 32, "no_log": False},
+                    "min_upper": {"type": "int", "default": 2, "no_log": False},
+                    "min_lower": {"type": "int", "default": 2, "no_log": False},
+                    "min_digits": {"type": "int", "default": 2, "no_log": False},
+                    "min_special": {"type": "int", "default": 2, "no_log": False},
+                    "special_characters": {"type": "str", "default": SPECIAL_CHARACTERS, "no_log": False},
+                },
+            },
+            "key_size": {"type": "int", "default": 2048, "no_log": False},
+            "max_age": {"type": "str", "no_log": False},
+            "force": {"type": "bool", "default": False, "no_log": False},
+            "rotation_id": {"type": "str", "no_log": False},
+            "lease": {"type": "str", "default": "15m", "no_log": False},
+            "fields": {"type": "dict", "default": {}, "no_log": False},
+        },
+        mutually_exclusive=[("record", "records")],
+        required_one_of=[("record", "records")],
+    )
+)
+
+
+class VaultRotator(Rotator[str, State, Step]):
+    """The four verbs on records; an item is a record's UID or title.
+
+    Reads are shared: ``session`` reads all records once, and the first ``prove`` after updates reads all of them again.
+    """
+
+    def __init__(
+        self, client: Vault, references: t.Sequence[str], options: Options, policy: PasswordPolicy, key_size: int
+    ) -> None:
+        self._client = client
+        self._references = references
+        self._options = options
+        self._policy = policy
+        self._key_size = key_size
+        self._now = duration.now()
+        self._run = uuid.uuid4().hex
+        self._snapshot = Snapshot({})
+        self._unread: set[str] = set()
+        self._named: dict[str, str] = {}
+        self._before: dict[str, dict[str, t.Any]] = {}
+
+    def identity(self, item: str) -> dict[str, str]:
+        return {"record": item}
+
+    def account(self, item: str) -> str:
+        return item
+
+    def check(self, item: str) -> None:
+        if not item.strip():
+            raise InvalidInput("A record's UID or title is empty. Nothing was done.")
+
+    def same_secret(self, one: str, other: str) -> bool:
+        return True
+
+    @contextlib.contextmanager
+    def session(self) -> t.Iterator[None]:
+        self._snapshot = self._client.read(self._references)
+        yield
+
+    def observe(self, item: str) -> State:
+        record = self._snapshot.find(item)
+        first = self._named.setdefault(record.uid, item)
+        if first != item:
+            raise InvalidInput(f"{name(record)} is already named as {first}. This entry was left alone.")
+        self._before[item] = _metadata(record.data)
+        pending = fields.pending(record.data) is not None
+        return State(record=record, recovered=pending and self._options.target == "staged")
+
+    def plan(self, item: str, state: State) -> t.Sequence[Step]:
+        return plan(self._options, state, self._now)
+
+    def apply(self, item: str, state: State, step: Step) -> State:
+        failure: RotationError | None = None
+        try:
+            self._client.save(state.record, self._updated(state.record.data, step))
+        except RateLimited:
+            raise
+        except RotationError as error:
+            # Whether it was saved, the next read tells.
+            failure = error
+        self._unread.add(state.record.uid)
+        return dataclasses.replace(state, wrote=step, failure=failure, rounds=state.rounds + 1)
+
+    def prove(self, item: str, state: State) -> State:
+        """Read back: what was sent is there, or somebody else's edit came in between and the plan starts anew."""
+        if state.wrote is None:
+            return dataclasses.replace(state, settled=True)
+        self._read_back(state)
+        record = self._snapshot.find(state.record.uid)
+        if self._is_there(state.wrote, state.record.data, record.data):
+            return dataclasses.replace(state, record=record, settled=True)
+        if isinstance(state.wrote, (Stage, Adopt)) and fields.pending(record.data) is not None:
+            raise Busy(f"{name(record)}: another run staged its own value at the same time. That one goes on.")
+        if state.failure is not None and record.revision == state.record.revision:
+            raise state.failure
+        if state.failure is None and record.revision == state.record.revision:
+            raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
+        return dataclasses.replace(state, record=record, wrote=None, failure=None)
+
+    def proven(self, state: State) -> bool:
+        return state.settled
+
+    def report(self, item: str, state: State, outcome: Outcome) -> None:
+        outcome.changed = state.settled and state.wrote is not None
+        outcome.verify_skipped_reason = _NOT_VERIFIED
+        outcome.facts = self._facts(state)
+        outcome.before = self._before[item]
+        outcome.after = _metadata(state.record.data)
+        if state.settled and self._options.target == "staged":
+            outcome.facts.update(self._secrets(state))
+
+    def expected(self, item: str, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+        outcome.facts = self._facts(state)
+        outcome.before = _metadata(state.record.data)
+        outcome.after = dict(outcome.before)
+        for step in steps:
+            outcome.after["pending"] = isinstance(step, (Stage, Adopt))
+            if isinstance(step, Commit):
+                outcome.after["rotated_at"] = "now"
+
+    def _updated(self, data: fields.Data, step: Step) -> fields.Data:
+        if isinstance(step, Discard):
+            return fields.discarded(data)
+        if isinstance(step, Commit):
+            secret = t.cast(str, fields.pending(data))
+            public = keys.public_base64(keys.load_private_key(secret)) if self._is_key_pair else None
+            return fields.committed(
+                data, self._options.credential, secret, public, duration.now(), self._options.extra_fields
+            )
+        secret = self._generate() if isinstance(step, Stage) else t.cast(str, fields.pending(data))
+        mark = fields.Marker(
+            rotation_id=self._options.rotation_id or self._run,
+            run=self._run,
+            credential=self._options.credential,
+            started=duration.now(),
+        )
+        return fields.staged(data, secret, mark)
+
+    @property
+    def _is_key_pair(self) -> bool:
+        return self._options.credential == "key_pair"
+
+    def _generate(self) -> str:
+        if self._is_key_pair:
+            return keys.private_pem(keys.generate_rsa(self._key_size))
+        return self._policy.generate()
+
+    def _read_back(self, state: State) -> None:
+        if state.record.uid not in self._unread:
+            return
+        try:
+            self._snapshot = self._client.read(sorted(self._unread))
+        except RotationError as error:
+            raise UnknownOutcome(
+                f"{name(state.record)}: the update was sent, and reading it back failed. {error.msg} Run again: a "
+                "pending value is kept and used."
+            ) from None
+        self._unread.clear()
+
+    def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
+        pending = fields.pending(now)
+        if isinstance(step, Discard):
+            return pending is None
+        if isinstance(step, Commit):
+            return pending is None and fields.live_secret(now, self._options.credential) == fields.pending(before)
+        mark = fields.marker(now)
+        return pending is not None and mark is not None and mark.run == self._run
+
+    def _facts(self, state: State) -> dict[str, t.Any]:
+        data = state.record.data
+        facts: dict[str, t.Any] = {
+            "record_uid": state.record.uid,
+            "title": state.record.title,
+            "login": fields.login(data),
+            "rotated_at": fields.text(data, label=fields.ROTATED_AT),
+        }
+        if self._options.target == "staged":
+            facts["due"] = fields.pending(data) is not None or is_due(self._options, data, self._now)
+            facts["recovered"] = state.recovered
+        return facts
+
+    def _secrets(self, state: State) -> dict[str, str | None]:
+        """What the next step of the rotation needs; nothing for a record that is not due."""
+        data = state.record.data
+        pending = fields.pending(data)
+        live = fields.live_secret(data, self._options.credential)
+        if pending is None:
+            return {}
+        if not self._is_key_pair:
+            return {"password": pending, "old_password": live}
+        key = keys.load_private_key(pending)
+        return {
+            "private_key": pending,
+            "public_key": keys.public_base64(key),
+            "fingerprint": keys.fingerprint(keys.public_der(key)),
+            "current_public_key": _public_half(live),
+        }
+
+
+def _public_half(private_key: str | None) -> str | None:
+    """The public half of the key in use; None where there is none, or none that can be read without its passphrase."""
+    try:
+        return keys.public_base64(keys.load_private_key(private_key)) if private_key else None
+    except InvalidInput:
+        return None
+
+
+def _metadata(data: fields.Data) -> dict[str, t.Any]:
+    return {
+        "pending": fields.pending(data) is not None,
+        "rotated_at": fields.text(data, label=fields.ROTATED_AT),
+    }
+
+
+def _extra_fields(params: t.Mapping[str, t.Any]) -> dict[str, str]:
+    own = [label for label in params["fields"] if label in fields.OWN_FIELDS]
+    if own:
+        raise InvalidInput(f"fields cannot set {', '.join(sorted(own))}: the module keeps these itself.")
+    bad = [label for label, value in params["fields"].items() if isinstance(value, (dict, list)) or not label.strip()]
+    if bad:
+        raise InvalidInput("fields takes names and plain values only.")
+    return {label: "" if value is None else str(value) for label, value in params["fields"].items()}
+
+
+def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """The module's return values for validated parameters."""
+    single = params["records"] is None
+    references = [params["record"]] if single else params["records"]
+    if not references:
+        raise InvalidInput("records is empty; there is nothing to do.")
+    if params["key_size"] < _SMALLEST_KEY:
+        raise InvalidInput(f"key_size must be at least {_SMALLEST_KEY}.")
+    if params["rotation_id"] is not None and not params["rotation_id"].strip():
+        raise InvalidInput("rotation_id is empty; leave it out instead.")
+    options = Options(
+        target=params["state"],
+        credential=params["credential"],
+        rotation_id=params["rotation_id"],
+        max_age=duration.parse_duration(params["max_age"], option="max_age") if params["max_age"] else None,
+        force=params["force"],
+        lease=duration.parse_duration(params["lease"], option="lease"),
+        extra_fields=_extra_fields(params),
+    )
+    policy = policy_from(params["password_policy"])
+    rotator = VaultRotator(vault(params, os.environ), references, options, policy, params["key_size"])
+    return module_result(rotate(rotator, references, check_mode=check_mode), single=single, noun="record")

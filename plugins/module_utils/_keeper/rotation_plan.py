@@ -1,0 +1,135 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The plan of keeper_rotation: from a record as read to the one update that is wanted, or to none. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    Busy,
+    NotPermitted,
+    Refused,
+    VaultError,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record
+
+# Each round is a conflict with somebody else's edit of the same record within seconds.
+MOST_ROUNDS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What holds for all records of the task."""
+
+    target: t.Literal["staged", "committed", "discarded"]
+    credential: fields.Credential
+    rotation_id: str | None
+    max_age: dt.timedelta | None
+    force: bool
+    lease: dt.timedelta
+    extra_fields: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What has been seen and done.
+
+    record: as read last. wrote: the step of this run whose update was sent, None before it. settled: a later read has
+    shown that update. failure: why the last save failed, as far as known. rounds: how many updates were sent.
+    """
+
+    record: Record
+    recovered: bool = False
+    wrote: Step | None = None
+    settled: bool = False
+    failure: Exception | None = None
+    rounds: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Save a new value as pending."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Adopt:
+    """Take over a pending value whose run is gone; the value stays."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Commit:
+    """Move the pending value into the normal field."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Discard:
+    """Clear the pending value."""
+
+
+Step = Stage | Adopt | Commit | Discard
+
+
+def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
+    """The update that is left, if any. Raises for records that may not be touched."""
+    if state.wrote is not None:
+        return []
+    if state.rounds >= MOST_ROUNDS:
+        raise VaultError(f"{name(state.record)} was changed by others {MOST_ROUNDS} times in a row. Run again.")
+    step = _plan_staging(options, state, now) if options.target == "staged" else _plan_ending(options, state)
+    if step is not None and not state.record.editable:
+        raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
+    return [] if step is None else [step]
+
+
+def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
+    data = state.record.data
+    if options.credential == "password" and fields.find(data, kind="password") is None:
+        raise Refused(f"{name(state.record)} has no field of type password. Nothing was written.")
+    if fields.pending(data) is None:
+        return Stage() if is_due(options, data, now) else None
+    mark = fields.marker(data)
+    if mark is None:
+        # Nobody can be asked whose it is; keeping the value is right whoever staged it.
+        return Adopt()
+    if mark.credential != options.credential:
+        raise Refused(
+            f"{name(state.record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
+            f"{options.credential}. Finish or discard that one first. Nothing was written."
+        )
+    if options.rotation_id in (None, mark.rotation_id):
+        return None
+    if mark.started is not None and now - mark.started < options.lease:
+        raise Busy(
+            f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
+        )
+    return Adopt()
+
+
+def _plan_ending(options: Options, state: State) -> Step | None:
+    data = state.record.data
+    if fields.pending(data) is None:
+        return None
+    mark = fields.marker(data)
+    if mark is not None and options.rotation_id not in (None, mark.rotation_id):
+        raise Busy(f"{name(state.record)} holds the pending value of another run. Nothing was written.")
+    if mark is not None and mark.credential != options.credential:
+        raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.credential}.")
+    return Commit() if options.target == "committed" else Discard()
+
+
+def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:
+    """Whether a record with nothing pending is to be rotated; an unreadable time counts as never rotated."""
+    last = fields.rotated_at(data)
+    return options.force or options.max_age is None or last is None or now - last >= options.max_age
+
+
+def name(record: Record) -> str:
+    return f"Keeper record {record.title or '(no title)'} ({record.uid})"

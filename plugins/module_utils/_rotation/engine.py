@@ -1,0 +1,204 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The one engine: observe → plan → apply → prove, over a list of items."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    RotationError,
+    UnknownOutcome,
+    Unreachable,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import CHECK_MODE, Outcome
+
+Item = t.TypeVar("Item")
+State = t.TypeVar("State")
+Step = t.TypeVar("Step")
+
+# Each question left open costs a whole timeout, so a dead service must not be asked once for every item.
+_PATIENCE = 2
+
+
+class Rotator(abc.ABC, t.Generic[Item, State, Step]):
+    """What a service provides. Every verb raises RotationError; only ``apply`` writes.
+
+    A state is an immutable value: what has been seen of the service and done to it so far in this run.
+    """
+
+    @abc.abstractmethod
+    def identity(self, item: Item) -> dict[str, str]:
+        """The item's own name as the user wrote it."""
+
+    @abc.abstractmethod
+    def account(self, item: Item) -> str:
+        """What the service calls it, so that one account named twice is noticed."""
+
+    @abc.abstractmethod
+    def check(self, item: Item) -> None:
+        """Raise InvalidInput for what can be seen without asking the service."""
+
+    @abc.abstractmethod
+    def same_secret(self, one: Item, other: Item) -> bool:
+        """Whether two items that name one account want the same."""
+
+    @abc.abstractmethod
+    def session(self) -> contextlib.AbstractContextManager[None]:
+        """The administrator's session that all items share."""
+
+    @abc.abstractmethod
+    def observe(self, item: Item) -> State:
+        """Reads and probes only."""
+
+    @abc.abstractmethod
+    def plan(self, item: Item, state: State) -> t.Sequence[Step]:
+        """The steps that are left; pure."""
+
+    @abc.abstractmethod
+    def apply(self, item: Item, state: State, step: Step) -> State:
+        """One write, and the state that it leads to."""
+
+    @abc.abstractmethod
+    def prove(self, item: Item, state: State) -> State:
+        """Log in with the new secret, or say in the state why not; afterwards ``proven(state)`` is true."""
+
+    @abc.abstractmethod
+    def proven(self, state: State) -> bool:
+        """Whether ``prove`` has had its say."""
+
+    @abc.abstractmethod
+    def report(self, item: Item, state: State, outcome: Outcome) -> None:
+        """Fill in changed, verified, verify_skipped_reason, facts, before and after, as far as the state knows them."""
+
+    @abc.abstractmethod
+    def expected(self, item: Item, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+        """Fill in facts, before and after for check mode, where the steps are not taken."""
+
+
+def rotate(rotator: Rotator[Item, State, Step], items: t.Sequence[Item], *, check_mode: bool) -> list[Outcome]:
+    """Bring every item to its wanted state; one outcome per item, in order. One item's failure never stops another."""
+    outcomes = [Outcome(identity=rotator.identity(item)) for item in items]
+    if _invalid(rotator, items, outcomes):
+        return outcomes
+    try:
+        with rotator.session():
+            _rotate_each(rotator, items, outcomes, check_mode=check_mode)
+    except RotationError as error:
+        # The session could not be opened: nothing was tried, and every item says so.
+        for outcome in outcomes:
+            outcome.error = outcome.error or error
+    return outcomes
+
+
+def _invalid(rotator: Rotator[Item, State, Step], items: t.Sequence[Item], outcomes: list[Outcome]) -> bool:
+    """Whether anything in the list forbids starting; then every outcome is failed."""
+    first: dict[str, Item] = {}
+    for item, outcome in zip(items, outcomes, strict=True):
+        try:
+            rotator.check(item)
+            account = rotator.account(item)
+            if not rotator.same_secret(first.setdefault(account, item), item):
+                raise InvalidInput(f"{account} is named twice with different secrets; nothing was done.")
+        except InvalidInput as error:
+            outcome.error = error
+    if not any(outcome.failed for outcome in outcomes):
+        return False
+    for outcome in outcomes:
+        outcome.error = outcome.error or InvalidInput("Not attempted, because another entry of this task is invalid.")
+    return True
+
+
+def _rotate_each(
+    rotator: Rotator[Item, State, Step], items: t.Sequence[Item], outcomes: list[Outcome], *, check_mode: bool
+) -> None:
+    """First every item up to its writes, then every proof, so that a service can read back for all of them at once."""
+    first: dict[str, Outcome] = {}
+    written: list[tuple[Item, Outcome, State]] = []
+    guard = _Guard()
+    for item, outcome in zip(items, outcomes, strict=True):
+        if first.setdefault(rotator.account(item), outcome) is not outcome:
+            continue
+        with guard.item(outcome):
+            state = rotator.observe(item)
+            if check_mode:
+                _foresee(rotator, item, state, outcome)
+            else:
+                written.append((item, outcome, _write(rotator, item, state, outcome)))
+    for item, outcome, state in written:
+        with guard.item(outcome):
+            _prove(rotator, item, state, outcome)
+    for item, outcome in zip(items, outcomes, strict=True):
+        _repeat(first[rotator.account(item)], outcome)
+
+
+class _Guard:
+    """Turns an item's exception into its outcome, and stops asking a service that has stopped answering."""
+
+    def __init__(self) -> None:
+        self._unanswered = 0
+
+    @contextlib.contextmanager
+    def item(self, outcome: Outcome) -> t.Iterator[None]:
+        try:
+            if self._unanswered >= _PATIENCE:
+                raise Unreachable("Not attempted, because the service had stopped answering before it.")
+            yield
+        except RotationError as error:
+            outcome.error = error
+            outcome.changed = outcome.changed or error.changed
+            self._unanswered += error.unanswered
+        except Exception as error:  # a bug must not stop the other items, and its text may hold anything
+            outcome.error = UnknownOutcome(f"Internal error: {type(error).__name__}. Please report it.")
+        else:
+            self._unanswered = 0
+
+
+def _repeat(earlier: Outcome, outcome: Outcome) -> None:
+    """The same account wanted twice with the same secret: the first entry did the work, the second shows it."""
+    if outcome is earlier:
+        return
+    outcome.verified = earlier.verified
+    outcome.verify_skipped_reason = earlier.verify_skipped_reason
+    outcome.error = earlier.error
+    outcome.facts = earlier.facts
+
+
+def _foresee(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> None:
+    steps = rotator.plan(item, state)
+    rotator.expected(item, state, steps, outcome)
+    outcome.changed = bool(steps)
+    outcome.verified = False
+    outcome.verify_skipped_reason = CHECK_MODE
+
+
+def _write(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> State:
+    """Take the planned steps, one write each, planning anew after each."""
+    try:
+        while steps := rotator.plan(item, state):
+            state = rotator.apply(item, state, steps[0])
+    finally:
+        rotator.report(item, state, outcome)
+    return state
+
+
+def _prove(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> None:
+    """Prove, and take what steps the proof calls for, until nothing is left."""
+    try:
+        while True:
+            if not rotator.proven(state):
+                state = rotator.prove(item, state)
+            steps = rotator.plan(item, state)
+            if steps:
+                state = rotator.apply(item, state, steps[0])
+            elif rotator.proven(state):
+                return
+    finally:
+        rotator.report(item, state, outcome)

@@ -1,0 +1,103 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""What Snowflake's refusals mean. Codes first, then lower-case text, because connectors up to 4.5 report only 250001.
+
+Sources: docs.snowflake.com ("Troubleshooting" of each login method), Terraform provider acceptance tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    NotFound,
+    NotPermitted,
+    Refused,
+    RotationError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LoginAnswer:
+    """How a login ended.
+
+    verdict: C(accepted): a session; C(blocked): the secret is right, but the session is not allowed; C(rejected): the
+    secret is wrong; C(unknown): the service answered something that says neither; C(silent): no answer.
+    reason: a stable token. code: the server's number, if any.
+    """
+
+    verdict: t.Literal["accepted", "blocked", "rejected", "unknown", "silent"]
+    reason: str = ""
+    code: int | None = None
+
+    @property
+    def right(self) -> bool:
+        """The secret is the user's secret."""
+        return self.verdict in ("accepted", "blocked")
+
+
+ACCEPTED = LoginAnswer("accepted")
+
+# verdict, reason, codes, fragments of the text
+_LOGIN_RULES: tuple[tuple[t.Literal["blocked", "rejected", "unknown"], str, tuple[int, ...], tuple[str, ...]], ...] = (
+    ("unknown", "user_locked", (390102,), ("temporarily locked", "user is locked", "account is locked")),
+    ("unknown", "user_disabled", (390101,), ("user access disabled", "user is disabled", "account is disabled")),
+    ("blocked", "must_change_password", (390106,), ("password has expired", "must change", "must be changed")),
+    (
+        "blocked",
+        "mfa_required",
+        (394507, 394509),
+        ("multi-factor authentication", "mfa is required", "mfa authentication"),
+    ),
+    ("blocked", "role_not_granted", (390189,), ("requested in the connect request or the default role",)),
+    ("unknown", "network_policy", (390420, 390422), ("is not allowed to access snowflake", "network policy")),
+    ("rejected", "wrong_secret", (390100,), ("incorrect username or password",)),
+    ("rejected", "wrong_key", (390144, *range(394300, 394307)), ("jwt token is invalid",)),
+    ("rejected", "wrong_token", (390303, 390318, 394400), ("oauth access token", "access token is invalid")),
+)
+# A server's login answer has a number of this range; 25xxxx is the client's own.
+_SERVER_LOGIN_CODES = range(390000, 400000)
+
+_NOT_FOUND = 2003
+_NOT_PERMITTED = 3001
+# Cancelled, timed out: numbers below 100000 that do not say whether the statement took effect.
+_OPEN_ENDED = (604, 605, 630)
+_REASON = re.compile(r"Reason: '([A-Z0-9_]{1,40})'")
+
+
+def login_answer(errno: int | None, text: str) -> LoginAnswer:
+    """Classify a failed login. The text is looked at, and never kept."""
+    lowered = text.lower()
+    for verdict, reason, codes, fragments in _LOGIN_RULES:
+        if errno in codes or any(fragment in lowered for fragment in fragments):
+            return LoginAnswer(verdict, reason, errno)
+    if errno in _SERVER_LOGIN_CODES:
+        return LoginAnswer("unknown", "other", errno)
+    return LoginAnswer("silent", "no_answer", errno)
+
+
+def statement_refusal(errno: int | None, text: str, subject: str) -> RotationError | None:
+    """The error for a refused statement, or None where the answer leaves open whether it took effect."""
+    if errno is None or not 0 < errno < 100000 or errno in _OPEN_ENDED:
+        return None
+    if errno == _NOT_FOUND:
+        return NotFound(
+            f"{subject}: the user does not exist, or the login role may not see it (Snowflake error 002003)."
+        )
+    if errno == _NOT_PERMITTED:
+        return NotPermitted(
+            f"{subject}: the login role lacks the privilege; it needs OWNERSHIP (Snowflake error 003001)."
+        )
+    reason = _REASON.search(text)
+    # A fixed vocabulary of upper-case tokens, so no part of a secret can be in it.
+    why = f", reason {reason[1]}" if reason else ""
+    return Refused(
+        f"{subject}: Snowflake refused (error {errno:06d}{why}).",
+        evidence={"refusal_reason": reason[1]} if reason else None,
+    )

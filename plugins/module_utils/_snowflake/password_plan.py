@@ -1,0 +1,124 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The plan of snowflake_user_password: from what has been seen of a user to the steps that are left. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    Refused,
+    UnknownOutcome,
+    Unreachable,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import LoginAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What holds for all users of the task."""
+
+    always: bool
+    verify: bool
+    must_change_password: bool | None
+    unlock: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What has been seen and done.
+
+    user: as first described. probe: the login before any write, None if there was none. login: the login that decides
+    after a write. set: the password was written in this run. proof_done: prove has had its say.
+    """
+
+    user: User
+    probe: LoginAnswer | None = None
+    login: LoginAnswer | None = None
+    unlocked: bool = False
+    password_set: bool = False
+    password_changed: bool = False
+    flag_set: bool = False
+    proof_done: bool = False
+    password_last_set_time: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Unlock:
+    """Clear a temporary lock."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SetProperties:
+    """One atomic ALTER USER."""
+
+    password: bool
+    must_change_password: bool | None = None
+
+
+Step = Unlock | SetProperties
+
+
+def plan(options: Options, state: State) -> list[Step]:
+    """The steps from here to the wanted state; pure. Raises Refused or UnknownOutcome where none may be taken."""
+    user = state.user
+    if (user.type or "").upper() == "SERVICE":
+        raise Refused(
+            f"User {user.name} has TYPE=SERVICE, which cannot hold a password; use snowflake_user_keypair. "
+            "Nothing was written."
+        )
+    change = _password_is_due(options, state)
+    steps: list[Step] = []
+    if user.locked and options.unlock:
+        if state.unlocked:
+            raise Refused(f"User {user.name} is still locked after MINS_TO_UNLOCK = 0; ask Snowflake support.")
+        steps.append(Unlock())
+    flag = options.must_change_password
+    flag_due = flag is not None and flag != user.must_change_password and not state.flag_set
+    if change or flag_due:
+        steps.append(SetProperties(password=change, must_change_password=flag if flag_due else None))
+    return steps
+
+
+def _password_is_due(options: Options, state: State) -> bool:
+    if state.password_set:
+        return False
+    if options.always:
+        return True
+    if state.probe is None:
+        if state.user.locked and options.unlock and not state.user.disabled:
+            # Only the login after the unlocking can tell; until then nothing more is planned.
+            return False
+        condition = "disabled" if state.user.disabled else "locked"
+        raise Refused(
+            f"User {state.user.name} is {condition}, so no login can tell whether it has this password. Nothing was "
+            "written. Enable or unlock it, or set the password unverified with update_password=always.",
+            retry_safe=True,
+        )
+    return _verdict_before(state.user.name, state.probe)
+
+
+def _verdict_before(name: str, probe: LoginAnswer) -> bool:
+    """Whether the probe leads to a change. Raises for every answer that is neither yes nor no."""
+    if probe.right:
+        return False
+    if probe.verdict == "rejected":
+        return True
+    if probe.verdict == "silent":
+        raise Unreachable(f"The login as {name} before the change got no answer. Nothing was written.", unanswered=1)
+    if probe.reason in ("user_locked", "user_disabled"):
+        raise Refused(
+            f"The login as {name} before the change was answered with {probe.reason} (code {probe.code}). Nothing was "
+            "written.",
+            retry_safe=True,
+        )
+    raise UnknownOutcome(
+        f"The login as {name} before the change was answered with {probe.reason} (code {probe.code}), which says "
+        "neither that the password is right nor that it is wrong. Nothing was written; update_password=always sets it "
+        "without asking."
+    )

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""All SQL of this collection: names and literals are quoted here and nowhere else.
+
+Rules: docs.snowflake.com, "Identifier requirements" and "String & binary data types" (both ' and \\ are special in a
+single-quoted literal).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
+_LONGEST_IDENTIFIER = 255
+
+
+def exact_name(name: str) -> str:
+    """The name as Snowflake stores it.
+
+    A bare identifier is folded to upper case, C("Quoted") loses its quotes and keeps its case, and anything else (an
+    email address) is taken exactly. Raises InvalidInput for what can be no identifier.
+    """
+    if _BARE.match(name):
+        stored = name.upper()
+    elif len(name) >= 2 and name[0] == name[-1] == '"':
+        stored = name[1:-1].replace('""', '"')
+        if name[1:-1].replace('""', "").count('"'):
+            raise InvalidInput("The user name is in double quotes, and a double quote inside it is not doubled.")
+    else:
+        stored = name
+    if not stored.strip() or "\0" in stored or len(stored) > _LONGEST_IDENTIFIER:
+        raise InvalidInput(f"The user name must have 1 to {_LONGEST_IDENTIFIER} characters and no NUL.")
+    return stored
+
+
+def identifier(stored: str) -> str:
+    """A stored name as a quoted identifier."""
+    return '"' + stored.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string literal; the backslash comes first, or it would escape the quote's escape."""
+    if "\0" in text:
+        raise InvalidInput("A value for Snowflake cannot contain a NUL character.")
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _value(value: str | bool | int) -> str:
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    return str(value) if isinstance(value, int) else literal(value)
+
+
+def describe_user(stored: str) -> str:
+    return f"DESCRIBE USER {identifier(stored)}"
+
+
+def set_user_properties(stored: str, properties: dict[str, str | bool | int]) -> str:
+    """One atomic ALTER USER … SET; the property names are our own constants."""
+    assignments = " ".join(f"{name} = {_value(value)}" for name, value in properties.items())
+    return f"ALTER USER {identifier(stored)} SET {assignments}"

@@ -1,0 +1,256 @@
+#!/usr/bin/python
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: keeper_rotation
+short_description: Stage, commit or discard a new secret in Keeper records
+version_added: 1.0.0
+description:
+  - The vault's half of a rotation. The new secret is saved in the record before the service is touched, and moves to
+    its normal field after the service has it. At every instant the live secret is in one of the two.
+  - A run that dies in between is finished by the next one, because a pending secret is used again and never replaced.
+  - Every update is guarded by the record's revision and read back. Other people's edits of the record are kept.
+  - One read is shared by all records, as is one reading back.
+extends_documentation_fragment:
+  - keyturn.credentials.keeper
+  - keyturn.credentials.attributes
+options:
+  record:
+    description:
+      - A record's UID or its title, which must be unique. Mutually exclusive with O(records).
+    type: str
+  records:
+    description:
+      - Many records, by UID or title. One that fails does not stop the others.
+    type: list
+    elements: str
+  state:
+    description:
+      - V(staged) makes sure that a due record has a pending secret, and returns it.
+      - V(committed) moves the pending secret to the normal field. Without one, the record is left alone.
+      - V(discarded) drops the pending secret. Use it only after the service definitely refused that secret.
+    type: str
+    choices: [staged, committed, discarded]
+    required: true
+  credential:
+    description:
+      - V(password) is kept in the record's password field.
+      - V(key_pair) is kept in the record's C(keyPair) field, else in its secret field C(privatePEMKey).
+    type: str
+    choices: [password, key_pair]
+    default: password
+  password_policy:
+    description:
+      - What a generated password looks like. The default meets Snowflake's own policy.
+    type: dict
+    suboptions:
+      length:
+        description: Number of characters, 8 to 256.
+        type: int
+        default: 32
+      min_upper:
+        description: At least so many upper-case letters.
+        type: int
+        default: 2
+      min_lower:
+        description: At least so many lower-case letters.
+        type: int
+        default: 2
+      min_digits:
+        description: At least so many digits.
+        type: int
+        default: 2
+      min_special:
+        description: At least so many special characters.
+        type: int
+        default: 2
+      special_characters:
+        description: The special characters to choose from.
+        type: str
+        default: '!#%*+-.:=?@^_~'
+  key_size:
+    description:
+      - Bits of a generated RSA key.
+    type: int
+    default: 2048
+  max_age:
+    description:
+      - Rotate only when the record's C(rotated_at) is at least this long ago, as in V(30d). Units are s, m, h, d.
+      - A time that is missing or unreadable counts as never. Without this option, every record is due.
+      - An unfinished rotation is always due.
+    type: str
+  force:
+    description:
+      - Rotate whatever the age.
+    type: bool
+    default: false
+  rotation_id:
+    description:
+      - Names the rotation. A pending secret of another rotation is left alone, with the error C(busy), until O(lease)
+        is over, and is then taken over with the same value.
+      - Without it, a pending secret is used at once, whoever staged it. Use one that survives a crash, or none.
+    type: str
+  lease:
+    description:
+      - How long another rotation's pending secret is left alone.
+    type: str
+    default: 15m
+  fields:
+    description:
+      - Further custom fields to write at V(state=committed), none of them secret.
+    type: dict
+    default: {}
+notes:
+  - The module returns secrets. Its action plugin keeps them out of Ansible's output. The registered variable holds
+    them, so do not print, loop over or cache it.
+  - Set C(pipelining=true), as for every module that is given a secret. The module refuses C(async).
+  - Custom fields used are C(rotation_pending), C(rotation_state) and C(rotated_at). Records that lack them get them.
+seealso:
+  - module: keyturn.credentials.snowflake_user_password
+author:
+  - keyturn.credentials contributors (@keyturn)
+"""
+
+EXAMPLES = r"""
+- name: Have a new password ready in the record, if the present one is older than 30 days
+  keyturn.credentials.keeper_rotation:
+    keeper_config_file: /etc/keyturn/ksm-config.json
+    record: Reporting service
+    state: staged
+    max_age: 30d
+  register: staged
+
+- name: Give it to the service
+  keyturn.credentials.snowflake_user_password:
+    account: myorg-account1
+    login_user: ROTATOR
+    login_private_key_path: /etc/keyturn/rotator.p8
+    name: "{{ staged.login }}"
+    password: "{{ staged.password }}"
+  no_log: true
+  when: staged.due
+
+- name: Make it the record's password
+  keyturn.credentials.keeper_rotation:
+    keeper_config_file: /etc/keyturn/ksm-config.json
+    record: "{{ staged.record_uid }}"
+    state: committed
+    fields:
+      account: myorg-account1
+  when: staged.due
+"""
+
+RETURN = r"""
+rotations:
+  description: One entry per record, in the order of the input. A single record's fields are repeated at the top.
+  returned: always, after argument validation
+  type: list
+  elements: dict
+  contains:
+    record:
+      description: The record as named in the input.
+      type: str
+      returned: always
+    record_uid:
+      description: Its UID.
+      type: str
+      returned: when the record was found
+    title:
+      description: Its title.
+      type: str
+      returned: when the record was found
+    login:
+      description: The value of its login field, empty when there is none.
+      type: str
+      returned: when the record was found
+    rotated_at:
+      description: When a rotation was last committed.
+      type: str
+      returned: when the record was found
+    due:
+      description: Whether the record is to be rotated.
+      type: bool
+      returned: O(state=staged)
+    recovered:
+      description: Whether the pending secret was left by an earlier run.
+      type: bool
+      returned: O(state=staged)
+    password:
+      description: The pending password.
+      type: str
+      returned: O(state=staged) and O(credential=password), when due and not in check mode
+    old_password:
+      description: The present password.
+      type: str
+      returned: O(state=staged) and O(credential=password), when due and not in check mode
+    private_key:
+      description: The pending private key, PKCS#8 PEM.
+      type: str
+      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+    public_key:
+      description: Its public half, bare base64.
+      type: str
+      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+    fingerprint:
+      description: Fingerprint of the pending key, as Snowflake shows it.
+      type: str
+      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+    current_public_key:
+      description: The public half of the key in use.
+      type: str
+      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+    changed:
+      description: Whether the record was changed.
+      type: bool
+      returned: always
+    verified:
+      description: Always V(false), because the vault cannot tell whether a secret logs in.
+      type: bool
+      returned: always
+    verify_skipped_reason:
+      description: V(vault_only), or V(check_mode).
+      type: str
+      returned: when not failed
+    failed:
+      description: Whether the record failed.
+      type: bool
+      returned: always
+    error_code:
+      description: What kind of failure it was.
+      type: str
+      returned: on failure
+      sample: busy
+    msg:
+      description: What failed, what state things are in, and what to do.
+      type: str
+      returned: on failure
+    retry_safe:
+      description: Whether running the same task again cannot damage anything and may succeed.
+      type: bool
+      returned: on failure
+error_code:
+  description: The kind of failure that all failed records share.
+  type: str
+  returned: on failure, when they share one
+retry_safe:
+  description: Whether running the same task again cannot damage anything and may succeed.
+  type: bool
+  returned: on failure
+"""
+
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import run_module
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.keeper_rotation import SPEC, run
+
+
+def main() -> t.NoReturn:
+    run_module(SPEC, run, returns_secrets=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The action plugin of every module that returns a secret."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+
+class CensoringActionModule(ActionBase):
+    """Runs the module and marks its result, and every entry of ``rotations``, as not to be shown.
+
+    The registered variable keeps the values. A module cannot set the mark itself.
+    """
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if self._task.async_val:
+            # An asynchronous job's result lies in a file for anybody with this account.
+            result.update(
+                failed=True,
+                error_code="invalid_input",
+                msg="This module returns secrets and cannot run with async. Nothing was done.",
+            )
+            return result
+        result.update(self._execute_module(task_vars=task_vars))
+        for entry in result.get("rotations") or []:
+            entry["_ansible_no_log"] = True
+        result["_ansible_no_log"] = True
+        return result
