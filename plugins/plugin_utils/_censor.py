@@ -8,31 +8,39 @@
 
 from __future__ import annotations
 
+import abc
 import typing as t
 
 from ansible.plugins.action import ActionBase
 
+Result = dict[str, t.Any]
 
-class CensoringActionModule(ActionBase):
-    """Runs the module and marks its result, and every entry of ``rotations``, as not to be shown.
 
-    The registered variable keeps the values. A module cannot set the mark itself.
+class CensoringActionModule(ActionBase, abc.ABC):
+    """Marks the result, and every entry of ``rotations``, as not to be shown; a module cannot set the mark itself.
+
+    The registered variable keeps the values.
     """
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
+        result: Result = super().run(tmp, task_vars)
         if self._task.async_val:
-            # An asynchronous job's result lies in a file for anybody with this account.
+            # An asynchronous job's result lies in a file.
             result.update(
                 failed=True,
                 error_code="invalid_input",
                 msg="This module returns secrets and cannot run with async. Nothing was done.",
+                retry_safe=False,
             )
             return result
-        result.update(self._execute_module(task_vars=task_vars))
+        result.update(self.outcome(task_vars or {}))
         for entry in result.get("rotations") or []:
             entry["_ansible_no_log"] = True
         result["_ansible_no_log"] = True
         return result
+
+    @abc.abstractmethod
+    def outcome(self, task_vars: dict[str, t.Any]) -> Result:
+        """What the module returns."""

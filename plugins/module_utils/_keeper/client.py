@@ -73,6 +73,11 @@ class Record:
         return str(self.data.get("title") or "")
 
 
+def looks_like_uid(reference: str) -> bool:
+    """Whether this may be a record's UID: 16 bytes in URL-safe base64. A title can look like one, too."""
+    return _UID.match(reference) is not None
+
+
 def parse_config(text: str) -> dict[str, str]:
     """A client configuration from JSON or its base64. Raises InvalidInput, which quotes nothing of it."""
     stripped = text.strip()
@@ -113,7 +118,7 @@ class Vault:
 
     def read(self, references: t.Sequence[str]) -> Snapshot:
         """The records named by UID or title, with one call where the names allow it."""
-        uids = [reference for reference in references if _UID.match(reference)]
+        uids = [reference for reference in references if looks_like_uid(reference)]
         if len(uids) == len(references):
             snapshot = self._read(uids)
             if all(snapshot.has(uid) for uid in uids):

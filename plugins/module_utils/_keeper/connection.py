@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 
@@ -33,16 +34,20 @@ def vault(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Vault:
         if ca_path and not os.path.exists(ca_path):
             raise InvalidInput(f"ca_path {ca_path} does not exist.")
         verify = ca_path or True
-    return Vault(parse_config(_config_text(params, environ)), verify=verify)
+    return Vault(parse_config(config_text(params, environ)), verify=verify)
 
 
-def _config_text(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> str:
-    """As the official plugins: a file that exists, then the text; then the environment, which they do not look at."""
+def config_text(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> str:
+    """The configuration, unparsed.
+
+    As the official plugins: a file that exists, then the text; then the environment, which they do not look at.
+    """
     path, text = params["keeper_config_file"], params["keeper_config"]
     if path and os.path.exists(path):
         return _read(path, "keeper_config_file")
     if text:
-        return t.cast(str, text)
+        # A mapping is what becomes of JSON in a variable.
+        return text if isinstance(text, str) else json.dumps(text)
     if path:
         raise InvalidInput(f"keeper_config_file {path} does not exist.")
     if environ.get("KSM_CONFIG"):

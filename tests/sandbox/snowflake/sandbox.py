@@ -56,7 +56,7 @@ class SnowflakeSandbox:
         *,
         password: str | None = None,
         login_name: str | None = None,
-        type: UserType | None = None,
+        type: UserType | None = None,  # noqa: A002 (the property's name)
         default_role: str | None = None,
         roles: t.Iterable[str] = (),
         owner: str = "SECURITYADMIN",

@@ -40,6 +40,7 @@ class Call(t.NamedTuple):
     label: str
     body: dict[str, t.Any]
     statement: Statement | SqlError | None = None
+    malformed: bool = False
 
 
 class SnowflakeService:
@@ -64,6 +65,8 @@ class SnowflakeService:
     def respond(self, request: Request) -> Response:
         known = getattr(self._current, "call", None)
         call: Call = known[1] if known is not None and known[0] is request else self._understand(request)
+        if call.malformed:
+            return Response(400, b"no JSON", {"Content-Type": "text/plain"})
         routes = {
             "/session/v1/login-request": self._login,
             "/session/token-request": self._renew,
@@ -85,7 +88,7 @@ class SnowflakeService:
         try:
             body = _json_body(request)
         except (ValueError, OSError, EOFError):
-            return Call("unparsable", {})
+            return Call("unparsable", {}, malformed=True)
         if request.path == "/session/v1/login-request":
             attempt = _attempt(request, body)
             return Call(f"login {attempt.login_name or '-'} {attempt.method}", body)

@@ -21,17 +21,23 @@ from tests.sandbox.snowflake.users import KeyPair, User
 
 _USER_TIMES = ("created_on", "last_success_login", "expires_at_time", "locked_until_time")
 # (source: the columns of a live account; has_pat is unverified and so is which columns an unprivileged role sees)
-_USER_COLUMNS = (
-    "name created_on login_name display_name first_name last_name email mins_to_unlock days_to_expiry comment disabled "
-    "must_change_password snowflake_lock default_warehouse default_namespace default_role default_secondary_roles "
-    "ext_authn_duo ext_authn_uid mins_to_bypass_mfa owner last_success_login expires_at_time locked_until_time "
-    "has_password has_rsa_public_key type has_mfa has_pat has_workload_identity"
-).split()
+# fmt: off
+_USER_COLUMNS = [
+    "name", "created_on", "login_name", "display_name", "first_name", "last_name", "email", "mins_to_unlock",
+    "days_to_expiry", "comment", "disabled", "must_change_password", "snowflake_lock", "default_warehouse",
+    "default_namespace", "default_role", "default_secondary_roles", "ext_authn_duo", "ext_authn_uid",
+    "mins_to_bypass_mfa", "owner", "last_success_login", "expires_at_time", "locked_until_time", "has_password",
+    "has_rsa_public_key", "type", "has_mfa", "has_pat", "has_workload_identity",
+]
+# fmt: on
 _ANYONE_SEES = ("name", "created_on", "owner")
 _PAIR_TIMES = ("created_on", "last_used_on", "expires_at")
-_PAIR_COLUMNS = (
-    "name user_name fingerprint role_scope status comment created_on created_by last_used_on expires_at rotated_to"
-).split()
+# fmt: off
+_PAIR_COLUMNS = [
+    "name", "user_name", "fingerprint", "role_scope", "status", "comment", "created_on", "created_by", "last_used_on",
+    "expires_at", "rotated_to",
+]
+# fmt: on
 
 
 def _text(value: object) -> str:

@@ -70,10 +70,8 @@ class Executor:
     def _run_show_user_key_pairs(self, statement: Statement) -> Table:
         self._check_named_key_pairs()
         name = statement.name or self.session.user.name
-        if name == self.session.user.name:
-            user = self.session.user
-        else:
-            user = self._user_with(name, OWNERSHIP, MODIFY_METHODS)
+        own = name == self.session.user.name
+        user = self.session.user if own else self._user_with(name, OWNERSHIP, MODIFY_METHODS)
         return Shower(self.account, self.session).key_pairs(user)
 
     def _check_named_key_pairs(self) -> None:

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    Ambiguous,
+    InvalidInput,
+    NotFound,
+    RotationError,
+    Unreachable,
+    VaultError,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import looks_like_uid, parse_config
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import config_text
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule, Result
+
+_OFFICIAL = "keepersecurity.keeper_secrets_manager.keeper_get_record"
+_TIMEOUT = 45
+
+
+class ActionModule(CensoringActionModule):
+    """Reads one record through Keeper's own plugin, with a timeout and the environment's configuration.
+
+    Its texts may quote the server, so they are replaced by ours.
+    """
+
+    def outcome(self, task_vars: dict[str, t.Any]) -> Result:
+        try:
+            return {"changed": False, "record": self._read(task_vars)}
+        except RotationError as error:
+            return {
+                "failed": True,
+                "error_code": error.error_code,
+                "msg": error.msg,
+                "retry_safe": error.retry_safe,
+            }
+
+    def _read(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        _validated, params = self.validate_argument_spec(
+            {
+                "record": {"type": "str", "required": True},
+                "keeper_config": {"type": "raw", "no_log": True},
+                "keeper_config_file": {"type": "path"},
+            }
+        )
+        reference = params["record"].strip()
+        if not reference:
+            raise InvalidInput("The administrator's record is named by an empty text.")
+        config = config_text(params, os.environ)
+        parse_config(config)
+        answer = self._ask_official(reference, config, task_vars)
+        return t.cast("dict[str, t.Any]", answer["record"])
+
+    def _ask_official(self, reference: str, config: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        task = self._task.copy()
+        task.args = {"uid" if looks_like_uid(reference) else "title": reference}
+        plugin = self._shared_loader_obj.action_loader.get(
+            _OFFICIAL,
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        if plugin is None:
+            raise InvalidInput("The collection keepersecurity.keeper_secrets_manager is not installed.")
+        # The plugin prefers a file, and a client-config.json in the working directory to everything else.
+        variables = {**task_vars, "keeper_config": config, "keeper_config_file": os.devnull}
+        try:
+            return t.cast("dict[str, t.Any]", deadline.within(_TIMEOUT, lambda: plugin.run(task_vars=variables)))
+        except deadline.TimedOut:
+            raise Unreachable(f"Reading record {reference}: no answer from Keeper within {_TIMEOUT} s.") from None
+        except Exception as error:  # AnsibleError, ValueError, and whatever the SDK lets through
+            failure = _failure(reference, error)
+        raise failure
+
+
+def _failure(reference: str, error: Exception) -> RotationError:
+    """Our error for the official plugin's, whose text is looked at and not kept."""
+    lowered = f"{type(error).__name__} {error}".lower()
+    if "multiple records" in lowered:
+        return Ambiguous(f"Several Keeper records have the title {reference}. Name the UID instead.")
+    if "could not find any records" in lowered:
+        return NotFound(f"Keeper shows this application no record with the UID or title {reference}.")
+    if "ssl" in lowered or "certificate" in lowered:
+        return VaultError(f"Reading record {reference}: Keeper's TLS certificate does not verify.", retry_safe=False)
+    if "connection" in lowered or "max retries" in lowered:
+        return Unreachable(f"Reading record {reference}: no answer from Keeper.")
+    return VaultError(f"Reading record {reference} from Keeper failed ({type(error).__name__}).")

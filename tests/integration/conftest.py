@@ -1,0 +1,53 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sandbox and Ansible for the tests of this folder."""
+
+from __future__ import annotations
+
+import secrets
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.integration.support import Ansible
+from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.snowflake import SnowflakeSandbox
+
+ACCOUNT = "xy12345"
+ADMIN = "ROTATOR"
+
+
+def fresh_password() -> str:
+    """A password that meets Snowflake's policy, different each time, so that no test holds a literal."""
+    return f"Aa1-{secrets.token_urlsafe(18)}"
+
+
+@pytest.fixture
+def snowflake() -> t.Iterator[SnowflakeSandbox]:
+    """An account with the administrator ROTATOR, whose role SECURITYADMIN owns every user."""
+    with SnowflakeSandbox(account=ACCOUNT) as sandbox:
+        sandbox.add_user(ADMIN, password=fresh_password(), default_role="SECURITYADMIN", roles=["SECURITYADMIN"])
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def vault() -> t.Iterator[KeeperSandbox]:
+    with KeeperSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def ansible(tmp_path: Path) -> Ansible:
+    """Ansible without a vault."""
+    return Ansible(tmp_path, {})
+
+
+@pytest.fixture
+def login(snowflake: SnowflakeSandbox) -> dict[str, t.Any]:
+    """Module options that log in as the administrator with a password."""
+    return {**snowflake.settings(), "login_user": ADMIN, "login_password": snowflake.user(ADMIN).password}

@@ -1,0 +1,161 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running real ansible-playbook as users do, with its output, results and traces in the test's hands."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import typing as t
+from pathlib import Path
+
+from tests.sandbox.processes import kill_tree
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_LONGEST_RUN = 240
+
+
+@dataclasses.dataclass
+class Run:
+    """One finished ansible-playbook. results: what the tasks registered as ``result…`` hold, written by ``save``."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    results: dict[str, t.Any]
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+class Ansible:
+    """Runs playbooks in a private home below ``directory``.
+
+    environment: added to every run, for example the sandbox's REQUESTS_CA_BUNDLE.
+    """
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self.directory = directory
+        self.home = directory / "home"
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        self.environment = environment
+        self._count = 0
+
+    def _environ(self, extra: dict[str, str]) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANSIBLE_", "SNOWFLAKE_", "KSM_", "REQUESTS_CA", "CURL_CA", "PYTEST_"))
+        }
+        return {
+            **inherited,
+            "HOME": str(self.home),
+            "ANSIBLE_HOME": str(self.home / ".ansible"),
+            "ANSIBLE_COLLECTIONS_PATH": os.environ.get(
+                "ANSIBLE_COLLECTIONS_PATH", str(REPOSITORY / ".cache" / "collections")
+            ),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+            "ANSIBLE_PIPELINING": "True",
+            "LC_ALL": "C.UTF-8",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "PATH": str(Path(sys.executable).parent) + os.pathsep + inherited.get("PATH", ""),
+            **self.environment,
+            **extra,
+        }
+
+    def start(
+        self, playbook: str | list[dict[str, t.Any]], variables: dict[str, t.Any], *arguments: str, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start a playbook by FQCN or path, or plays given as data. Variables go by a 0600 file, unsafe-tagged texts too."""
+        self._count += 1
+        if not isinstance(playbook, str):
+            path = self.directory / f"playbook-{self._count}.json"
+            path.write_text(json.dumps(playbook))
+            playbook = str(path)
+        extra = self.directory / f"variables-{self._count}.json"
+        extra.touch(mode=0o600)
+        extra.write_text(json.dumps(variables))
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments]
+        return subprocess.Popen(
+            command,
+            env=self._environ(environment),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> Run:
+        """Wait for it; one that does not end is killed with all it has started, and the test fails."""
+        guard = threading.Timer(_LONGEST_RUN, kill_tree, [process.pid])
+        guard.start()
+        try:
+            stdout, stderr = process.communicate()
+        finally:
+            guard.cancel()
+        results = self.directory / "results.json"
+        saved = json.loads(results.read_text()) if results.exists() else {}
+        results.unlink(missing_ok=True)
+        return Run(process.returncode, stdout, stderr, saved)
+
+    def run(
+        self, playbook: str | list[dict[str, t.Any]], variables: dict[str, t.Any], *arguments: str, **environment: str
+    ) -> Run:
+        return self.finish(self.start(playbook, variables, *arguments, **environment))
+
+    def module(self, name: str, options: dict[str, t.Any], *arguments: str, **environment: str) -> Run:
+        """One task with one module of ours; ``results["result"]`` holds what it returned, failed or not.
+
+        Options are handed over as unsafe variables, so that braces in a password are no template.
+        """
+        task = {
+            "name": "Call the module",
+            f"keyturn.credentials.{name}": {option: f"{{{{ given.{option} }}}}" for option in options},
+            "register": "result",
+            "ignore_errors": True,
+            "no_log": True,
+        }
+        return self.run([self.play(task, self.save("result"))], {"given": unsafe(options)}, *arguments, **environment)
+
+    def play(self, *tasks: dict[str, t.Any]) -> dict[str, t.Any]:
+        return {
+            "name": "Test",
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+            "tasks": list(tasks),
+        }
+
+    def save(self, *names: str) -> dict[str, t.Any]:
+        """A task that writes registered variables into the file from which ``results`` is read."""
+        content = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} | to_json }}"
+        return {
+            "name": "Save what was registered",
+            "ansible.builtin.copy": {"content": content, "dest": str(self.directory / "results.json"), "mode": "0600"},
+            "check_mode": False,
+            "diff": False,
+            "no_log": True,
+        }
+
+
+def unsafe(value: t.Any) -> t.Any:
+    """Texts at any depth marked as no templates, in the form that Ansible reads from JSON."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, dict):
+        return {key: unsafe(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unsafe(item) for item in value]
+    return value
