@@ -78,8 +78,7 @@ class ActionModule(CensoringActionModule):
         except deadline.TimedOut:
             raise Unreachable(f"Reading record {reference}: no answer from Keeper within {_TIMEOUT} s.") from None
         except Exception as error:  # AnsibleError, ValueError, and whatever the SDK lets through
-            failure = _failure(reference, error)
-        raise failure
+            raise _failure(reference, error) from None
 
 
 def _failure(reference: str, error: Exception) -> RotationError:

@@ -16,7 +16,11 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps imp
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 
 if t.TYPE_CHECKING:  # pragma: no cover
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
+SMALLEST_RSA_KEY = 2048
+# docs.snowflake.com, "Key-pair authentication": RSA of 2048 bits or more, and these NIST curves.
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 def _serialization() -> t.Any:
@@ -50,12 +54,38 @@ def generate_rsa(bits: int) -> PrivateKeyTypes:
     return t.cast("PrivateKeyTypes", rsa.generate_private_key(public_exponent=65537, key_size=bits))
 
 
-def private_pem(key: PrivateKeyTypes) -> str:
-    """The key as unencrypted PKCS#8 PEM."""
+def load_public_key(text: str) -> PublicKeyTypes:
+    """A public key from PEM (SubjectPublicKeyInfo) or its bare base64. Raises InvalidInput."""
     serialization = _serialization()
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+    lines = [line.strip() for line in text.strip().splitlines()]
+    try:
+        der = base64.b64decode("".join(line for line in lines if not line.startswith("-----")), validate=True)
+        return t.cast("PublicKeyTypes", serialization.load_der_public_key(der))
+    except Exception:
+        raise InvalidInput("The public key cannot be read: it is neither PEM nor bare base64 of one.") from None
+
+
+def check_strength(key: PublicKeyTypes) -> None:
+    """Raise InvalidInput for keys that Snowflake does not take."""
+    curve = getattr(key, "curve", None)
+    if curve is not None:
+        if curve.name not in _CURVES:
+            raise InvalidInput(f"The key's curve {curve.name} is none that Snowflake takes (P-256, P-384, P-521).")
+        return
+    rsa = require("cryptography.hazmat.primitives.asymmetric.rsa", package="cryptography")
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise InvalidInput("The key is neither RSA nor EC, so Snowflake does not take it.")
+    if key.key_size < SMALLEST_RSA_KEY:
+        raise InvalidInput(f"The key has {key.key_size} bits; Snowflake takes {SMALLEST_RSA_KEY} or more.")
+
+
+def private_pem(key: PrivateKeyTypes, passphrase: str | None = None) -> str:
+    """The key as PKCS#8 PEM, encrypted if there is a passphrase."""
+    serialization = _serialization()
+    encryption = (
+        serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
+    )
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption).decode()
 
 
 def private_der(key: PrivateKeyTypes) -> bytes:
@@ -66,17 +96,20 @@ def private_der(key: PrivateKeyTypes) -> bytes:
     )
 
 
-def public_der(key: PrivateKeyTypes) -> bytes:
-    """The DER SubjectPublicKeyInfo of the key's public half."""
+def public_der(key: PrivateKeyTypes | PublicKeyTypes) -> bytes:
+    """The DER SubjectPublicKeyInfo of a public key, or of a private key's public half."""
     serialization = _serialization()
-    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = key.public_key() if hasattr(key, "public_key") else key
+    return t.cast(
+        bytes, public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
-def public_base64(key: PrivateKeyTypes) -> str:
-    """The public half as bare base64 on one line, as ALTER USER takes it."""
+def public_base64(key: PrivateKeyTypes | PublicKeyTypes) -> str:
+    """The public key as bare base64 on one line, as ALTER USER takes it."""
     return base64.b64encode(public_der(key)).decode()
 
 
-def fingerprint(spki: bytes) -> str:
-    """C(SHA256:) and the base64 of the SHA-256 of a DER SubjectPublicKeyInfo, as DESCRIBE USER shows it."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(spki).digest()).decode()
+def fingerprint(key: PrivateKeyTypes | PublicKeyTypes) -> str:
+    """C(SHA256:) and the base64 of the SHA-256 of the DER SubjectPublicKeyInfo, as DESCRIBE USER shows it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(public_der(key)).digest()).decode()

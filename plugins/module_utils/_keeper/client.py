@@ -161,8 +161,7 @@ class Vault:
         except deadline.TimedOut:
             raise Unreachable(f"{what}: no complete answer from Keeper within {_REQUEST_TIMEOUT} s.") from None
         except Exception as error:  # texts of the SDK quote the server, so only codes go on
-            failure = _failure(what, error)
-        raise failure
+            raise _failure(what, error) from None
 
     def _post(self, url: str, transmission_key: t.Any, signed: t.Any, *_ignored: t.Any) -> t.Any:
         """The SDK's post_function with what it lacks: timeouts, a size limit, no redirects, no netrc."""

@@ -49,7 +49,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engi
 
 # Only a login could verify a secret, and the vault is not where one logs in.
 _NOT_VERIFIED = "vault_only"
-_SMALLEST_KEY = 2048
 
 SPEC = CONNECTION_SPEC.merged(
     ArgumentSpec(
@@ -267,7 +266,7 @@ class VaultRotator(Rotator[str, State, Step]):
         return {
             "private_key": pending,
             "public_key": keys.public_base64(key),
-            "fingerprint": keys.fingerprint(keys.public_der(key)),
+            "fingerprint": keys.fingerprint(key),
             "current_public_key": _public_half(live),
         }
 
@@ -303,8 +302,8 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     references = [params["record"]] if single else params["records"]
     if not references:
         raise InvalidInput("records is empty; there is nothing to do.")
-    if params["key_size"] < _SMALLEST_KEY:
-        raise InvalidInput(f"key_size must be at least {_SMALLEST_KEY}.")
+    if params["key_size"] < keys.SMALLEST_RSA_KEY:
+        raise InvalidInput(f"key_size must be at least {keys.SMALLEST_RSA_KEY}.")
     if params["rotation_id"] is not None and not params["rotation_id"].strip():
         raise InvalidInput("rotation_id is empty; leave it out instead.")
     options = Options(

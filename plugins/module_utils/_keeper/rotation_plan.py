@@ -74,7 +74,7 @@ class Discard:
     """Clear the pending value."""
 
 
-Step = Stage | Adopt | Commit | Discard
+Step = t.Union[Stage, Adopt, Commit, Discard]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
 def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:

@@ -96,14 +96,14 @@ class Client:
         except deadline.TimedOut:
             raise NoAnswer(f"{subject}: no answer within {self._endpoint.timeout} s.", unanswered=1) from None
         except Exception as error:  # the connector's errors hold SQL, so only number and class leave this place
-            errno, text = _number(error), str(error)
-            refusal = statement_refusal(errno, text, subject)
-            name = type(error).__name__
-        raise refusal or NoAnswer(f"{subject}: no certain answer ({name}, code {errno}).", unanswered=1)
+            errno = _number(error)
+            refusal = statement_refusal(errno, str(error), subject)
+            lost = NoAnswer(f"{subject}: no certain answer ({type(error).__name__}, code {errno}).", unanswered=1)
+            raise refusal or lost from None
 
-    def try_login(self, user: str, password: str) -> LoginAnswer:
-        """One login with a password, without a role; the session is closed at once."""
-        answer, connection = self._connect({"user": user, "password": password})
+    def try_login(self, user: str, credentials: dict[str, t.Any]) -> LoginAnswer:
+        """One login of a user with its own secret, without a role; the session is closed at once."""
+        answer, connection = self._connect({"user": user, **credentials})
         if connection is not None:
             with contextlib.suppress(Exception):
                 self._bounded(connection.close)

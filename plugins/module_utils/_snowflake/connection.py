@@ -15,6 +15,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core import k
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 
+if t.TYPE_CHECKING:  # pragma: no cover
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
 Params = t.Mapping[str, t.Any]
 
 AUTHENTICATORS = ("password", "key_pair", "oauth", "programmatic_access_token", "workload_identity")
@@ -93,11 +96,15 @@ class Endpoint:
 
 @dataclasses.dataclass(frozen=True)
 class Login:
-    """Who logs in, and with what; C(credentials) are keyword arguments of the connector."""
+    """Who logs in, and with what; C(credentials) are keyword arguments of the connector.
+
+    key_fingerprint: of the administrator's own key, which no rotation may remove.
+    """
 
     user: str | None
     role: str | None
     credentials: dict[str, t.Any] = dataclasses.field(repr=False)
+    key_fingerprint: str | None = None
 
 
 def with_environment(params: Params, environ: t.Mapping[str, str]) -> dict[str, t.Any]:
@@ -180,14 +187,16 @@ def login(resolved: Params) -> Login:
     user = resolved["login_user"]
     if not user and method != "workload_identity":
         raise InvalidInput("login_user is missing (or SNOWFLAKE_USER).")
-    return Login(user=user, role=resolved["login_role"], credentials=_credentials(method, resolved))
+    if method == "key_pair":
+        key = _private_key(resolved)
+        credentials = {"authenticator": "SNOWFLAKE_JWT", "private_key": keys.private_der(key)}
+        return Login(user, resolved["login_role"], credentials, key_fingerprint=keys.fingerprint(key))
+    return Login(user, resolved["login_role"], _credentials(method, resolved))
 
 
 def _credentials(method: str, resolved: Params) -> dict[str, t.Any]:
     if method == "password":
         return {"password": resolved["login_password"]}
-    if method == "key_pair":
-        return {"authenticator": "SNOWFLAKE_JWT", "private_key": _private_key(resolved)}
     if method == "workload_identity":
         provider = resolved["login_workload_identity_provider"] or ("OIDC" if resolved["login_token"] else None)
         if provider is None:
@@ -197,7 +206,7 @@ def _credentials(method: str, resolved: Params) -> dict[str, t.Any]:
     return {"authenticator": method.upper(), "token": resolved["login_token"]}
 
 
-def _private_key(resolved: Params) -> bytes:
+def _private_key(resolved: Params) -> PrivateKeyTypes:
     pem = resolved["login_private_key"]
     if pem is None:
         path = resolved["login_private_key_path"]
@@ -206,4 +215,4 @@ def _private_key(resolved: Params) -> bytes:
                 pem = file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(f"login_private_key_path {path} cannot be read ({type(error).__name__}).") from None
-    return keys.private_der(keys.load_private_key(pem, resolved["login_private_key_passphrase"]))
+    return keys.load_private_key(pem, resolved["login_private_key_passphrase"])

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     Refused,
@@ -61,7 +62,7 @@ class SetProperties:
     must_change_password: bool | None = None
 
 
-Step = Unlock | SetProperties
+Step = t.Union[Unlock, SetProperties]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
 def plan(options: Options, state: State) -> list[Step]:

@@ -33,7 +33,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.ans
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import (
     Options,
-    SetProperties,
     State,
     Step,
     Unlock,
@@ -125,11 +124,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def apply(self, item: Wanted, state: State, step: Step) -> State:
         if isinstance(step, Unlock):
-            self._client.execute(
-                sql.set_user_properties(state.user.name, {"MINS_TO_UNLOCK": 0}), f"Unlocking user {item.name}"
-            )
-            seen = self.observe(item)
-            return dataclasses.replace(seen, unlocked=True)
+            return self._unlock(item, state)
         properties: dict[str, str | bool | int] = {}
         if step.password:
             properties["PASSWORD"] = item.password
@@ -146,19 +141,33 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         try:
             self._client.execute(statement, subject)
         except NoAnswer as lost:
-            return self._settle_lost(item, written, step, lost)
+            return self._settle_lost(item, state, written, lost)
         except Refused as refusal:
             if step.password and refusal.evidence.get("refusal_reason") == "PRIOR_USE":
                 return self._settle_prior_use(item, state, written, refusal)
             raise _with_probe(refusal, state) from None
         return written
 
+    def _unlock(self, item: Wanted, state: State) -> State:
+        subject = f"Unlocking user {item.name}"
+        try:
+            self._client.execute(sql.set_user_properties(state.user.name, {"MINS_TO_UNLOCK": 0}), subject)
+        except NoAnswer as lost:
+            raise UnknownOutcome(f"{lost.msg} Whether it took effect is not known.", unanswered=1) from None
+        try:
+            return dataclasses.replace(self.observe(item), unlocked=True)
+        except RotationError as error:
+            error.changed = True
+            raise
+
     def prove(self, item: Wanted, state: State) -> State:
         if not state.password_set:
             return dataclasses.replace(state, login=state.probe, proof_done=True)
         state = dataclasses.replace(state, password_last_set_time=self._set_time(item))
         if state.login is None and self._options.verify and not state.user.disabled and not state.user.locked:
-            state = dataclasses.replace(state, login=self._client.try_login(state.user.login_name, item.password))
+            state = dataclasses.replace(
+                state, login=self._client.try_login(state.user.login_name, {"password": item.password})
+            )
             _check_proof(item, t.cast(LoginAnswer, state.login))
         return dataclasses.replace(state, proof_done=True)
 
@@ -204,7 +213,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def _probe(self, item: Wanted, user: User) -> LoginAnswer | None:
         """The one login before any write, where it can tell something and costs nobody a needless strike."""
         pointless = self._options.always or user.disabled or user.locked or (user.type or "").upper() == "SERVICE"
-        return None if pointless else self._client.try_login(user.login_name, item.password)
+        return None if pointless else self._client.try_login(user.login_name, {"password": item.password})
 
     def _set_time(self, item: Wanted) -> str | None:
         """PASSWORD_LAST_SET_TIME now; a failure to read it takes nothing away from what has been done."""
@@ -213,15 +222,24 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         except RotationError:
             return None
 
-    def _settle_lost(self, item: Wanted, written: State, step: SetProperties, lost: NoAnswer) -> State:
-        """The ALTER's answer never came: one login decides."""
-        if not step.password or written.user.disabled or written.user.locked:
+    def _moved(self, item: Wanted, before: State) -> bool | None:
+        """Whether PASSWORD_LAST_SET_TIME is another one than before this run; None where it cannot be read."""
+        earlier, now = before.user.password_last_set_time, self._set_time(item)
+        return None if earlier is None or now is None else now != earlier
+
+    def _settle_lost(self, item: Wanted, before: State, written: State, lost: NoAnswer) -> State:
+        """The ALTER's answer never came: one login decides, unless it would be a second strike for nothing."""
+        password = written.password_set and not before.password_set
+        if not password or before.user.disabled or before.user.locked:
             raise UnknownOutcome(f"{lost.msg} Whether it took effect is not known.", unanswered=1)
-        answer = self._client.try_login(written.user.login_name, item.password)
+        not_applied = Unreachable(f"{lost.msg} The password is not in force, so the change did not take effect.")
+        if before.probe is not None and self._moved(item, before) is False:
+            raise not_applied
+        answer = self._client.try_login(before.user.login_name, {"password": item.password})
         if answer.right:
             return dataclasses.replace(written, login=answer)
         if answer.verdict == "rejected":
-            raise Unreachable(f"{lost.msg} The new password is not accepted, so the change did not take effect.")
+            raise not_applied
         raise UnknownOutcome(
             f"{lost.msg} The login that should decide was answered with {answer.reason}; the user has either "
             "the old or the new password.",
@@ -236,19 +254,22 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         """
         if before.user.disabled or before.user.locked:
             raise _with_probe(refusal, before)
-        now = self._set_time(item)
-        known = before.user.password_last_set_time is not None and now is not None
-        moved = known and now != before.user.password_last_set_time
+        moved = self._moved(item, before)
         if before.probe is not None and not moved:
-            if known:
+            if moved is False:
                 raise _with_probe(refusal, before)
             raise UnknownOutcome(
                 f"{refusal.msg} PASSWORD_LAST_SET_TIME cannot be read, so it is not certain that nothing changed."
             )
-        answer = self._client.try_login(written.user.login_name, item.password)
+        answer = self._client.try_login(written.user.login_name, {"password": item.password})
         if answer.right:
-            # Without a time to compare, "found as wanted" would be a guess.
-            return dataclasses.replace(written, login=answer, password_changed=moved or not known)
+            # Without a time, "found as wanted" would be a guess. A refused ALTER has not set the flag either.
+            return dataclasses.replace(
+                written,
+                login=answer,
+                password_changed=moved is not False,
+                flag_set=bool(moved) and written.flag_set,
+            )
         if answer.verdict == "rejected" and not moved:
             raise Refused(refusal.msg, evidence={**refusal.evidence, "probe": answer.verdict})
         raise UnknownOutcome(f"{refusal.msg} The login that should decide was answered with {answer.reason}.")

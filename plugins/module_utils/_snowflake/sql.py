@@ -61,6 +61,29 @@ def describe_user(stored: str) -> str:
     return f"DESCRIBE USER {identifier(stored)}"
 
 
+def unset_user_property(stored: str, name: str) -> str:
+    return f"ALTER USER {identifier(stored)} UNSET {name}"
+
+
+def show_key_pairs(stored: str) -> str:
+    return f"SHOW USER KEY PAIRS FOR USER {identifier(stored)}"
+
+
+def add_key_pair(stored: str, pair: str, public_key: str) -> str:
+    return f"ALTER USER {identifier(stored)} ADD KEY PAIR {identifier(pair)} PUBLIC_KEY = {literal(public_key)}"
+
+
+def rotate_key_pair(stored: str, pair: str, public_key: str, hours: int) -> str:
+    return (
+        f"ALTER USER {identifier(stored)} ROTATE KEY PAIR {identifier(pair)} PUBLIC_KEY = {literal(public_key)} "
+        f"EXPIRE_ROTATED_KEY_PAIR_AFTER_HOURS = {hours}"
+    )
+
+
+def remove_key_pair(stored: str, pair: str) -> str:
+    return f"ALTER USER {identifier(stored)} REMOVE KEY PAIR {identifier(pair)}"
+
+
 def set_user_properties(stored: str, properties: dict[str, str | bool | int]) -> str:
     """One atomic ALTER USER … SET; the property names are our own constants."""
     assignments = " ".join(f"{name} = {_value(value)}" for name, value in properties.items())

@@ -16,6 +16,19 @@ _TRUE = ("true", "1", "yes")
 
 
 @dataclasses.dataclass(frozen=True)
+class Slot:
+    """One of the two RSA key slots. The time stays when a slot is emptied, so it says nothing of an empty one."""
+
+    number: int
+    fingerprint: str | None
+    set_time: str | None
+
+    @property
+    def property_name(self) -> str:
+        return "RSA_PUBLIC_KEY" if self.number == 1 else f"RSA_PUBLIC_KEY_{self.number}"
+
+
+@dataclasses.dataclass(frozen=True)
 class User:
     """A user as read. Times are Snowflake's texts: they are compared with one another, never with a clock."""
 
@@ -26,6 +39,7 @@ class User:
     locked: bool
     must_change_password: bool | None
     password_last_set_time: str | None
+    slots: tuple[Slot, Slot]
 
 
 def _text(properties: t.Mapping[str, t.Any], name: str) -> str | None:
@@ -57,6 +71,14 @@ def _locked(properties: t.Mapping[str, t.Any]) -> bool:
     return isinstance(details, dict) and any(value is True for value in details.values())
 
 
+def _slot(properties: t.Mapping[str, t.Any], number: int, name: str) -> Slot:
+    fingerprint = _text(properties, f"{name}_FP")
+    if fingerprint is None and _text(properties, name) is not None:
+        # A key that cannot be named is a key all the same: the slot is not empty.
+        fingerprint = "unreadable"
+    return Slot(number, fingerprint, _text(properties, f"{name}_LAST_SET_TIME"))
+
+
 def parse(stored: str, rows: t.Iterable[t.Mapping[str, t.Any]]) -> User:
     """The user from the rows {property, value, …}; rows that an older account lacks count as nothing."""
     properties = {str(row.get("property", "")).upper(): row.get("value") for row in rows}
@@ -68,4 +90,5 @@ def parse(stored: str, rows: t.Iterable[t.Mapping[str, t.Any]]) -> User:
         locked=_locked(properties),
         must_change_password=_flag(properties, "MUST_CHANGE_PASSWORD"),
         password_last_set_time=_text(properties, "PASSWORD_LAST_SET_TIME"),
+        slots=(_slot(properties, 1, "RSA_PUBLIC_KEY"), _slot(properties, 2, "RSA_PUBLIC_KEY_2")),
     )
