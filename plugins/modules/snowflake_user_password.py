@@ -144,6 +144,10 @@ rotations:
       type: str
       returned: on a refusal of the change, when there was such a login
       sample: rejected
+    refusal_code:
+      description: Snowflake's error number.
+      type: int
+      returned: when Snowflake refused a statement
     refusal_reason:
       description: Snowflake's own token for why its password policy refused.
       type: str

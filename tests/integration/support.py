@@ -34,6 +34,20 @@ class Run:
     def output(self) -> str:
         return self.stdout + self.stderr
 
+    @property
+    def answers(self) -> list[dict[str, t.Any]]:
+        """What the tasks of ``Ansible.calls`` returned, in order."""
+        return [self.results[f"result{number}"] for number in range(len(self.results))]
+
+
+@dataclasses.dataclass
+class Call:
+    """One task with a module of ours. environment: of the task; keywords: further ones, such as ``check_mode``."""
+
+    options: dict[str, t.Any]
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    keywords: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
 
 class Ansible:
     """Runs playbooks in a private home below ``directory``.
@@ -127,6 +141,28 @@ class Ansible:
             "no_log": True,
         }
         return self.run([self.play(task, self.save("result"))], {"given": unsafe(options)}, *arguments, **environment)
+
+    def calls(self, name: str, calls: t.Sequence[Call], *arguments: str, **environment: str) -> Run:
+        """The same for many tasks in one play, censored by nothing but the module; ``answers`` holds what they returned."""
+        names = [f"result{number}" for number in range(len(calls))]
+        tasks = [
+            {
+                "name": f"Call number {number}",
+                f"keyturn.credentials.{name}": {
+                    option: f"{{{{ given[{number}].{option} }}}}" for option in calls[number].options
+                },
+                "environment": f"{{{{ environments[{number}] }}}}",
+                "register": register,
+                "ignore_errors": True,
+                **calls[number].keywords,
+            }
+            for number, register in enumerate(names)
+        ]
+        variables = {
+            "given": unsafe([call.options for call in calls]),
+            "environments": unsafe([call.environment for call in calls]),
+        }
+        return self.run([self.play(*tasks, self.save(*names))], variables, *arguments, **environment)
 
     def play(self, *tasks: dict[str, t.Any]) -> dict[str, t.Any]:
         return {

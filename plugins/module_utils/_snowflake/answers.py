@@ -99,5 +99,5 @@ def statement_refusal(errno: int | None, text: str, subject: str) -> RotationErr
     why = f", reason {reason[1]}" if reason else ""
     return Refused(
         f"{subject}: Snowflake refused (error {errno:06d}{why}).",
-        evidence={"refusal_reason": reason[1]} if reason else None,
+        evidence={"refusal_code": errno, **({"refusal_reason": reason[1]} if reason else {})},
     )

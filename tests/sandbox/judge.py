@@ -1,0 +1,80 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which passwords really log in: read with Keeper's unmodified SDK, tried with Snowflake's unmodified connector.
+
+``python -m tests.sandbox.judge`` answers each line on stdin, a question in JSON, by one line on stdout:
+
+    {"keeper_config_file": PATH, "snowflake": {connector arguments}, "records": [UID, ...], "old_passwords": {UID: ...}}
+    [{"uid": UID, "old_password": VERDICT, "password": VERDICT, "pending": VERDICT}, ...]
+
+A verdict is ``accepted``, ``refused`` (wrong password), another error's number, or null where there is no password.
+Answers hold no secret.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import typing as t
+from pathlib import Path
+
+import keeper_secrets_manager_core
+import keeper_secrets_manager_core.storage
+import snowflake.connector
+import snowflake.connector.errors
+
+_WRONG_PASSWORD = 390100
+
+
+def verdict(arguments: dict[str, t.Any], user: str, password: str | None) -> str | None:
+    """One login."""
+    if not password:
+        return None
+    try:
+        connection = snowflake.connector.connect(**arguments, user=user, password=password, login_timeout=20)
+    except snowflake.connector.errors.Error as error:
+        return "refused" if error.errno == _WRONG_PASSWORD else str(error.errno)
+    connection.close()
+    return "accepted"
+
+
+def _text(read: t.Callable[..., t.Any], field: str) -> str | None:
+    """A field's one text; None where there is no such field, or nothing in it."""
+    try:
+        value = read(field, single=True)
+    except ValueError:
+        return None
+    return value if isinstance(value, str) and value else None
+
+
+def judge(question: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    config = Path(question["keeper_config_file"]).read_text(encoding="utf-8")
+    storage = keeper_secrets_manager_core.storage.InMemoryKeyValueStorage(config)
+    found = keeper_secrets_manager_core.SecretsManager(config=storage).get_secrets(question["records"])
+    by_uid = {record.uid: record for record in found}
+    answers = []
+    for uid in question["records"]:
+        record = by_uid[uid]
+        passwords = {
+            "old_password": question.get("old_passwords", {}).get(uid),
+            "password": _text(record.field, "password"),
+            "pending": _text(record.custom_field, "rotation_pending"),
+        }
+        user = _text(record.field, "login") or ""
+        verdicts = {name: verdict(question["snowflake"], user, value) for name, value in passwords.items()}
+        answers.append({"uid": uid, **verdicts})
+    return answers
+
+
+def main() -> int:
+    logging.disable(logging.CRITICAL)
+    for line in sys.stdin:
+        print(json.dumps(judge(json.loads(line))), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the demo and ``make sandbox`` show: one account, one vault, their records, and how Ansible gets there."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import string
+import sys
+import tempfile
+import types
+import typing as t
+from pathlib import Path
+
+from tests.sandbox import keeper_collection
+from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.keeper.vault import write_private
+from tests.sandbox.snowflake import SnowflakeSandbox
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PLAYBOOK = "keyturn.credentials.snowflake_user_password"
+USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
+ADMIN = "ROTATOR"
+ROLE = "USER_ROTATOR"
+_ADMIN_TITLE = "Snowflake Authentication Record"
+_ACCOUNT = "xy12345"
+# What a user's environment must not change in our child processes.
+_FOREIGN = re.compile(
+    r"(ANSIBLE_|SNOWFLAKE_|KSM_|PYTEST_|XDG_|LC_|LANG|PYTHONPATH$|PYTHONIOENCODING$|PRIVATE_KEY_PASSPHRASE$"
+    r"|REQUESTS_CA_BUNDLE$|CURL_CA_BUNDLE$|SSL_CERT_|(\w+_)?PROXY$)",
+    re.IGNORECASE,
+)
+
+
+def fresh_password() -> str:
+    """32 characters, new each time, that meet Snowflake's policy."""
+    kinds = (string.ascii_uppercase, string.ascii_lowercase, string.digits, "!#%*+-.:=?@^_~")
+    characters = [secrets.choice(kinds[index % len(kinds)]) for index in range(32)]
+    secrets.SystemRandom().shuffle(characters)
+    return "".join(characters)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A record and the Snowflake user in it. special: why it cannot be rotated, empty if it can."""
+
+    uid: str
+    title: str
+    user: str
+    special: str = ""
+
+
+@contextlib.contextmanager
+def private_directory() -> t.Iterator[Path]:
+    """A 0700 folder that also takes all temporary files of this process, and is gone afterwards."""
+    usual = tempfile.tempdir
+    directory = Path(tempfile.mkdtemp(prefix="keyturn-sandbox-")).resolve()
+    try:
+        tempfile.tempdir = str(directory)
+        yield directory
+    finally:
+        tempfile.tempdir = usual
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class Stopped(SystemExit):
+    """A signal asked for the end."""
+
+
+def exit_on_signals() -> None:
+    """SIGINT, SIGTERM and SIGHUP raise Stopped once, so that ``with`` blocks clean up, undisturbed by later signals."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def leave(number: int, frame: types.FrameType | None) -> t.NoReturn:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(128 + number)
+
+    for each in numbers:
+        signal.signal(each, leave)
+
+
+class Scenery:
+    """Both sandboxes with their records, and in ``directory`` the files that lead there.
+
+    special: also records of users that cannot be rotated.
+    """
+
+    def __init__(self, directory: Path, *, special: bool = False) -> None:
+        self.directory = directory
+        self._stack = contextlib.ExitStack()
+        try:
+            self.snowflake = self._stack.enter_context(SnowflakeSandbox(account=_ACCOUNT))
+            self.vault = self._stack.enter_context(KeeperSandbox())
+        except BaseException:
+            self._stack.close()
+            raise
+        self.first_passwords: dict[str, str] = {}
+        self._add_admin()
+        self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
+        if special:
+            self.entries += [
+                self._add("LOADER_KEY", "a service user has no password", type="SERVICE"),
+                self._add("FORMER_STAFF", "a disabled user cannot be proved", disabled=True),
+            ]
+        self.collections = directory / "collections"
+        self.keeper_config_file = self.vault.write_client_config(directory / "ksm-config.json")
+        self.passwords_file = self._write("first-passwords.json", self.first_passwords)
+        self.vars_file = self._write("vars.json", self._variables())
+        self._link_collections()
+
+    def _add_admin(self) -> None:
+        password = fresh_password()
+        self.snowflake.add_role(ROLE)
+        self.snowflake.add_user(ADMIN, password=password, default_role=ROLE, type="LEGACY_SERVICE")
+        self.vault.add_record(
+            title=_ADMIN_TITLE,
+            fields={"login": ADMIN, "password": password},
+            custom=[{"type": "text", "label": "snowflake_account_name", "value": [_ACCOUNT]}],
+        )
+
+    def _add(self, user: str, special: str = "", **properties: t.Any) -> Entry:
+        password = fresh_password()
+        self.snowflake.add_user(user, password=password, owner=ROLE, **properties)
+        title = f"Snowflake {user}"
+        uid = self.vault.add_record(title=title, type="pamUser", fields={"login": user, "password": password})
+        self.first_passwords[uid] = password
+        return Entry(uid, title, user, special)
+
+    def _variables(self) -> dict[str, t.Any]:
+        """The playbook's variables: no secret is among them."""
+        connection = {name: value for name, value in self.snowflake.settings().items() if name != "account"}
+        return {
+            "keeper_config_file": str(self.keeper_config_file),
+            "snowflake_user_password_records": [entry.title for entry in self.entries if not entry.special],
+            "snowflake_user_password_connection": connection,
+        }
+
+    def _write(self, name: str, content: object) -> Path:
+        return write_private(self.directory / name, json.dumps(content, indent=2) + "\n")
+
+    def _link_collections(self) -> None:
+        """This checkout and Keeper's collection under their names, for the processes that are started here."""
+        link = self.collections / "ansible_collections" / "keyturn" / "credentials"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(REPOSITORY, target_is_directory=True)
+        keeper_collection.install(self.collections)
+
+    def environment(self) -> dict[str, str]:
+        """What ansible-playbook needs in its environment to find the collections and to trust the vault."""
+        return {"ANSIBLE_COLLECTIONS_PATH": str(self.collections), **self.vault.environment()}
+
+    def child_environment(self) -> dict[str, str]:
+        """A whole environment for a process of ours: nothing in it is the user's own configuration."""
+        home, temporary = self.directory / "home", self.directory / "tmp"
+        for folder in (home, temporary):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return {
+            **{name: value for name, value in os.environ.items() if not _FOREIGN.match(name)},
+            **self.environment(),
+            "ANSIBLE_CONFIG": str(write_private(self.directory / "ansible.cfg", "")),
+            "ANSIBLE_HOME": str(home / ".ansible"),
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "ANSIBLE_NOCOLOR": "1",
+            "HOME": str(home),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": str(REPOSITORY),
+            "SNOWFLAKE_HOME": str(home),
+            "TMPDIR": str(temporary),
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        """The rotation of all records, as a user would type it."""
+        program = Path(sys.executable).parent / "ansible-playbook"
+        return [str(program), PLAYBOOK, "-e", f"@{self.vars_file}", *arguments]
+
+    def question(self) -> dict[str, t.Any]:
+        """What the judge needs to find the vault, the records that can be rotated, and the account."""
+        settings = self.snowflake.settings()
+        return {
+            "keeper_config_file": str(self.keeper_config_file),
+            "snowflake": {name.removeprefix("login_"): value for name, value in settings.items()},
+            "records": [entry.uid for entry in self.entries if not entry.special],
+        }
+
+    def settings(self) -> dict[str, t.Any]:
+        """All that another program needs to use the sandbox. Secrets are only in the files that it names."""
+        return {
+            "pid": os.getpid(),
+            "directory": str(self.directory),
+            "environment": self.environment(),
+            "command": self.command(),
+            "vars_file": str(self.vars_file),
+            "passwords_file": str(self.passwords_file),
+            "ca_file": str(self.vault.ca_path),
+            "judge": self.question(),
+            "records": [dataclasses.asdict(entry) for entry in self.entries],
+        }
+
+    @property
+    def errors(self) -> list[Exception]:
+        """Bugs of the sandbox itself."""
+        return [*self.snowflake.errors, *self.vault.errors]
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()

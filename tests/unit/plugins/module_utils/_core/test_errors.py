@@ -1,0 +1,51 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The error tree against the contract that users see."""
+
+from __future__ import annotations
+
+import pytest
+
+# Importing it completes the tree.
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import client  # noqa: F401
+
+# "Running again is safe": without an operator's step the next run may succeed, and cannot lose anything.
+RETRY_SAFE = {
+    "invalid_input": False,
+    "auth_failed": False,
+    "not_found": False,
+    "ambiguous": False,
+    "not_permitted": False,
+    "refused": False,
+    "slots_full": False,
+    "missing_dependency": False,
+    "rate_limited": True,
+    "unreachable": True,
+    "unknown_outcome": True,
+    "verify_failed": True,
+    "busy": True,
+    "vault_error": True,
+}
+
+
+def _tree(root: type[errors.RotationError]) -> list[type[errors.RotationError]]:
+    return [kind for child in root.__subclasses__() for kind in [child, *_tree(child)]]
+
+
+def test_every_documented_code_exists_and_no_other() -> None:
+    assert {kind.error_code for kind in _tree(errors.RotationError)} == set(RETRY_SAFE)
+
+
+@pytest.mark.parametrize("kind", _tree(errors.RotationError))
+def test_retry_safe_follows_the_code_unless_it_is_said(kind: type[errors.RotationError]) -> None:
+    assert kind("text").retry_safe is RETRY_SAFE[kind.error_code]
+    assert kind("text", retry_safe=True).retry_safe is True
+    assert kind("text", retry_safe=False).retry_safe is False
+
+
+def test_an_error_claims_nothing_by_itself() -> None:
+    error = errors.Refused("words")
+    assert (str(error), error.msg, error.changed, error.unanswered, error.evidence) == ("words", "words", False, 0, {})
