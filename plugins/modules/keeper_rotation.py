@@ -77,6 +77,11 @@ options:
       - Bits of a generated RSA key.
     type: int
     default: 2048
+  key_field:
+    description:
+      - The label of the secret field for the private key, for O(credential=key_pair). A record without it gets it.
+      - Without this option, it is the record's C(keyPair) field, else C(privatePEMKey).
+    type: str
   max_age:
     description:
       - Rotate only when the record's C(rotated_at) is at least this long ago, as in V(30d). Units are s, m, h, d.
@@ -102,6 +107,7 @@ options:
   fields:
     description:
       - Further custom fields to write at V(state=committed), none of them secret.
+      - A value that is exactly V(${login}) stands for the record's login, and V(${fingerprint}) for the key's.
     type: dict
     default: {}
 notes:
@@ -190,7 +196,7 @@ rotations:
     private_key:
       description: The pending private key, PKCS#8 PEM.
       type: str
-      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+      returned: O(state=staged) and O(credential=key_pair), not in check mode. The present key for a record not due
     public_key:
       description: Its public half, bare base64.
       type: str

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -123,8 +124,9 @@ class Demo:
 
     def ansible(self, *arguments: str, killed_at: str = "") -> Run:
         """Run the playbook. killed_at: the request after which, before its answer, everything of the run is killed."""
-        shown = " ".join(["ansible-playbook", PLAYBOOK, "-e @vars.json", *arguments])
-        self.say(f"   $ {shown}")
+        self.say(f"   $ ansible-playbook {PLAYBOOK} -e @vars.json" + " \\" * bool(arguments))
+        if arguments:
+            self.say(f"         {shlex.join(arguments)}")
         started = time.monotonic()
         process = self._start(self.scenery.command(*arguments))
         struck = threading.Event()

@@ -97,26 +97,24 @@ class Scenery:
 
     def __init__(self, directory: Path, *, special: bool = False) -> None:
         self.directory = directory
-        self._stack = contextlib.ExitStack()
-        try:
-            self.snowflake = self._stack.enter_context(SnowflakeSandbox(account=_ACCOUNT))
-            self.vault = self._stack.enter_context(KeeperSandbox())
-        except BaseException:
-            self._stack.close()
-            raise
-        self.first_passwords: dict[str, str] = {}
-        self._add_admin()
-        self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
-        if special:
-            self.entries += [
-                self._add("LOADER_KEY", "a service user has no password", type="SERVICE"),
-                self._add("FORMER_STAFF", "a disabled user cannot be proved", disabled=True),
-            ]
         self.collections = directory / "collections"
-        self.keeper_config_file = self.vault.write_client_config(directory / "ksm-config.json")
-        self.passwords_file = self._write("first-passwords.json", self.first_passwords)
-        self.vars_file = self._write("vars.json", self._variables())
-        self._link_collections()
+        self.first_passwords: dict[str, str] = {}
+        with contextlib.ExitStack() as stack:
+            self.snowflake = stack.enter_context(SnowflakeSandbox(account=_ACCOUNT))
+            self.vault = stack.enter_context(KeeperSandbox())
+            self._add_admin()
+            self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
+            if special:
+                self.entries += [
+                    self._add("LOADER_KEY", "refused: a service user has no password", type="SERVICE"),
+                    self._add("FORMER_STAFF", "a disabled user: gets a password that no login can prove", disabled=True),
+                ]
+            self.keeper_config_file = self.vault.write_client_config(directory / "ksm-config.json")
+            self.passwords_file = self._write("first-passwords.json", self.first_passwords)
+            self.vars_file = self._write("vars.json", self._variables())
+            self._link_collections()
+            # Only what is complete is closed later, by ``with``.
+            self._stack = stack.pop_all()
 
     def _add_admin(self) -> None:
         password = fresh_password()

@@ -80,6 +80,7 @@ SPEC = CONNECTION_SPEC.merged(
                 },
             },
             "key_size": {"type": "int", "default": 2048, "no_log": False},
+            "key_field": {"type": "str", "no_log": False},
             "max_age": {"type": "str", "no_log": False},
             "force": {"type": "bool", "default": False, "no_log": False},
             "rotation_id": {"type": "str", "no_log": False},
@@ -196,23 +197,30 @@ class VaultRotator(Rotator[str, State, Step]):
         if isinstance(step, Discard):
             return fields.discarded(data)
         if isinstance(step, Commit):
-            secret = t.cast(str, fields.pending(data))
-            public = keys.public_base64(keys.load_private_key(secret)) if self._is_key_pair else None
-            return fields.committed(
-                data, self._options.credential, secret, public, duration.now(), self._options.extra_fields
-            )
+            return self._committed(data)
         secret = self._generate() if isinstance(step, Stage) else t.cast(str, fields.pending(data))
         mark = fields.Marker(
             rotation_id=self._options.rotation_id or self._run,
             run=self._run,
-            credential=self._options.credential,
+            credential=self._options.place.credential,
             started=duration.now(),
         )
         return fields.staged(data, secret, mark)
 
+    def _committed(self, data: fields.Data) -> fields.Data:
+        secret = t.cast(str, fields.pending(data))
+        known = {"${login}": fields.login(data)}
+        public = None
+        if self._is_key_pair:
+            key = keys.load_private_key(secret)
+            public = keys.public_base64(key)
+            known["${fingerprint}"] = keys.fingerprint(key)
+        extra = {label: known.get(value, value) for label, value in self._options.extra_fields.items()}
+        return fields.committed(data, self._options.place, secret, public, duration.now(), extra)
+
     @property
     def _is_key_pair(self) -> bool:
-        return self._options.credential == "key_pair"
+        return self._options.place.credential == "key_pair"
 
     def _generate(self) -> str:
         if self._is_key_pair:
@@ -236,7 +244,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if isinstance(step, Discard):
             return pending is None
         if isinstance(step, Commit):
-            return pending is None and fields.live_secret(now, self._options.credential) == fields.pending(before)
+            return pending is None and fields.live_secret(now, self._options.place) == fields.pending(before)
         mark = fields.marker(now)
         return pending is not None and mark is not None and mark.run == self._run
 
@@ -254,29 +262,28 @@ class VaultRotator(Rotator[str, State, Step]):
         return facts
 
     def _secrets(self, state: State) -> dict[str, str | None]:
-        """What the next step of the rotation needs; nothing for a record that is not due."""
-        data = state.record.data
-        pending = fields.pending(data)
-        live = fields.live_secret(data, self._options.credential)
-        if pending is None:
-            return {}
+        """What the next step of the rotation needs.
+
+        Of a record that is not due only its key, so that the previous one can be retired.
+        """
+        pending = fields.pending(state.record.data)
+        live = fields.live_secret(state.record.data, self._options.place)
         if not self._is_key_pair:
-            return {"password": pending, "old_password": live}
-        key = keys.load_private_key(pending)
-        return {
-            "private_key": pending,
-            "public_key": keys.public_base64(key),
-            "fingerprint": keys.fingerprint(key),
-            "current_public_key": _public_half(live),
-        }
+            return {} if pending is None else {"password": pending, "old_password": live}
+        if pending is None:
+            return _key_facts(live) or {}
+        return {**(_key_facts(pending) or {}), "current_public_key": (_key_facts(live) or {}).get("public_key")}
 
 
-def _public_half(private_key: str | None) -> str | None:
-    """The public half of the key in use; None where there is none, or none that can be read without its passphrase."""
+def _key_facts(pem: str | None) -> dict[str, str | None] | None:
+    """The key with its public half; None where there is no key, or none that can be read without its passphrase."""
     try:
-        return keys.public_base64(keys.load_private_key(private_key)) if private_key else None
+        key = keys.load_private_key(pem) if pem else None
     except InvalidInput:
         return None
+    if pem is None or key is None:
+        return None
+    return {"private_key": pem, "public_key": keys.public_base64(key), "fingerprint": keys.fingerprint(key)}
 
 
 def _metadata(data: fields.Data) -> dict[str, t.Any]:
@@ -308,7 +315,7 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         raise InvalidInput("rotation_id is empty; leave it out instead.")
     options = Options(
         target=params["state"],
-        credential=params["credential"],
+        place=fields.Place(params["credential"], params["key_field"]),
         rotation_id=params["rotation_id"],
         max_age=duration.parse_duration(params["max_age"], option="max_age") if params["max_age"] else None,
         force=params["force"],

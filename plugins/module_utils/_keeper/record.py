@@ -82,16 +82,33 @@ def put_custom(data: Data, label: str, value: str | None, *, kind: str = "text")
     field["value"] = [] if value is None else [value]
 
 
-def secret_field(data: Data, credential: Credential) -> Data | None:
-    """Where the live secret is kept: the password field, or for a key pair the keyPair field or privatePEMKey."""
-    if credential == "password":
-        return find(data, kind="password")
-    return find(data, kind="keyPair") or find(data, label=PRIVATE_KEY_LABEL)
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where the live secret is kept.
+
+    A password stands in the password field; a key pair in the field labelled C(key_field), else in the record's keyPair
+    field, else in privatePEMKey.
+    """
+
+    credential: Credential
+    key_field: str | None = None
+
+    def field(self, data: Data) -> Data | None:
+        if self.credential == "password":
+            return find(data, kind="password")
+        if self.key_field is not None:
+            return find(data, label=self.key_field)
+        return find(data, kind="keyPair") or find(data, label=PRIVATE_KEY_LABEL)
+
+    @property
+    def label(self) -> str:
+        """The label of the field that is added to a record without one."""
+        return self.key_field or PRIVATE_KEY_LABEL
 
 
-def live_secret(data: Data, credential: Credential) -> str | None:
+def live_secret(data: Data, place: Place) -> str | None:
     """The secret in the normal field: a password, or a private key in PEM form."""
-    value = first_value(secret_field(data, credential))
+    value = first_value(place.field(data))
     if isinstance(value, dict):
         value = value.get("privateKey")
     return value if isinstance(value, str) and value else None
@@ -145,13 +162,13 @@ def discarded(data: Data) -> Data:
 
 
 def committed(
-    data: Data, credential: Credential, secret: str, public: str | None, when: dt.datetime, extra: t.Mapping[str, str]
+    data: Data, place: Place, secret: str, public: str | None, when: dt.datetime, extra: t.Mapping[str, str]
 ) -> Data:
     """The record with the pending value in the normal field, its time, the extra fields, and nothing pending."""
     data = discarded(data)
-    field = secret_field(data, credential)
+    field = place.field(data)
     if field is None:
-        put_custom(data, PRIVATE_KEY_LABEL, secret, kind="secret")
+        put_custom(data, place.label, secret, kind="secret")
     elif field.get("type") == "keyPair":
         field["value"] = [{"publicKey": public or "", "privateKey": secret}]
     else:

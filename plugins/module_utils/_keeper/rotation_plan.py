@@ -30,7 +30,7 @@ class Options:
     """What holds for all records of the task."""
 
     target: t.Literal["staged", "committed", "discarded"]
-    credential: fields.Credential
+    place: fields.Place
     rotation_id: str | None
     max_age: dt.timedelta | None
     force: bool
@@ -91,7 +91,7 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
 
 def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
     data = state.record.data
-    if options.credential == "password" and fields.find(data, kind="password") is None:
+    if options.place.credential == "password" and options.place.field(data) is None:
         raise Refused(f"{name(state.record)} has no field of type password. Nothing was written.")
     if fields.pending(data) is None:
         return Stage() if is_due(options, data, now) else None
@@ -99,10 +99,10 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()
-    if mark.credential != options.credential:
+    if mark.credential != options.place.credential:
         raise Refused(
             f"{name(state.record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
-            f"{options.credential}. Finish or discard that one first. Nothing was written."
+            f"{options.place.credential}. Finish or discard that one first. Nothing was written."
         )
     if options.rotation_id in (None, mark.rotation_id):
         return None
@@ -120,8 +120,8 @@ def _plan_ending(options: Options, state: State) -> Step | None:
     mark = fields.marker(data)
     if mark is not None and options.rotation_id not in (None, mark.rotation_id):
         raise Busy(f"{name(state.record)} holds the pending value of another run. Nothing was written.")
-    if mark is not None and mark.credential != options.credential:
-        raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.credential}.")
+    if mark is not None and mark.credential != options.place.credential:
+        raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.place.credential}.")
     return Commit() if options.target == "committed" else Discard()
 
 

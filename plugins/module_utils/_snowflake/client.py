@@ -45,6 +45,8 @@ def _isolate() -> None:
     home = tempfile.mkdtemp(prefix="keyturn-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ["SNOWFLAKE_HOME"] = home
+    # Otherwise 4.8 and 5.x look for cloud metadata services at every login, which can stall it for seconds.
+    os.environ["SNOWFLAKE_DISABLE_PLATFORM_DETECTION"] = "true"
     for variable in [name for name in os.environ if re.match(r"SNOWFLAKE_(CONNECTIONS|LOG)", name)]:
         del os.environ[variable]
     # At DEBUG, connectors up to 4.5 log whole ALTER statements.

@@ -77,7 +77,7 @@ def test_public_half_and_fingerprint_are_snowflakes(key: rsa.RSAPrivateKey) -> N
     )
     # As documented: openssl rsa -pubin -outform DER | openssl dgst -sha256 -binary | openssl enc -base64
     spki = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
-    assert keys.fingerprint(der) == f"SHA256:{base64.b64encode(hashlib.sha256(spki).digest()).decode()}"
+    assert keys.fingerprint(key) == f"SHA256:{base64.b64encode(hashlib.sha256(spki).digest()).decode()}"
 
 
 def test_elliptic_curves_are_read_too() -> None:

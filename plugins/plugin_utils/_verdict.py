@@ -1,0 +1,162 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""What a role does with the answers of its tasks: who gets which secret, and what is committed or discarded."""
+
+from __future__ import annotations
+
+import typing as t
+
+Answer = t.Mapping[str, t.Any]
+Entry = dict[str, t.Any]
+Which = t.Literal["fresh", "recovered", "idle"]
+
+# Refusals after which the service certainly has not got the secret.
+_DEFINITE = ("refused", "not_found", "not_permitted", "ambiguous", "invalid_input")
+
+
+def _entries(answer: Answer | None) -> list[Entry]:
+    return list((answer or {}).get("rotations") or [])
+
+
+def _succeeded(answer: Answer | None) -> list[str]:
+    return [entry["record_uid"] for entry in _entries(answer) if not entry["failed"]]
+
+
+def chosen(staged: Answer, which: Which) -> list[Entry]:
+    """The staged records with a login.
+
+    fresh: their secret was made in this run, so nobody has it yet. recovered: an earlier run may have set it.
+    idle: they are not due.
+    """
+    wanted = {"fresh": (True, False), "recovered": (True, True), "idle": (False, False)}[which]
+    return [
+        entry
+        for entry in _entries(staged)
+        if not entry["failed"] and entry.get("login") and (entry.get("due"), entry.get("recovered")) == wanted
+    ]
+
+
+def users(entries: t.Sequence[Entry], columns: t.Mapping[str, str]) -> list[Entry]:
+    """The C(users) of a module: each of its options from a field of the entry; what an entry lacks is left out."""
+    return [
+        {option: entry[field] for option, field in columns.items() if entry.get(field) is not None} for entry in entries
+    ]
+
+
+def namesakes(staged: Answer) -> list[str]:
+    """Logins that several records name; one of those records would hold a wrong secret after a rotation."""
+    logins = [entry["login"].upper() for entry in _entries(staged) if not entry["failed"] and entry.get("login")]
+    return sorted({login for login in logins if logins.count(login) > 1})
+
+
+class Verdict:
+    """What follows from the answers so far; an answer that is not there yet counts as none.
+
+    fresh, recovered: the module's answers for those records. again: its answer for ``unproved``.
+    """
+
+    def __init__(
+        self,
+        staged: Answer,
+        fresh: Answer | None = None,
+        recovered: Answer | None = None,
+        again: Answer | None = None,
+        committed: Answer | None = None,
+        discarded: Answer | None = None,
+        others: t.Sequence[Answer] = (),
+    ) -> None:
+        self._staged = staged
+        self._answers = [staged, fresh, recovered, again, committed, discarded, *others]
+        self._fresh = self._paired(chosen(staged, "fresh"), fresh)
+        self._recovered = self._paired(chosen(staged, "recovered"), recovered)
+        self._again = self._paired(self.unproved, again)
+        self._committed = _succeeded(committed)
+        self._discarded = _succeeded(discarded)
+
+    @staticmethod
+    def _paired(records: t.Sequence[Entry], answer: Answer | None) -> dict[str, tuple[Entry, Entry]]:
+        """{uid: (record, what became of its user)}; nothing at all unless there is one outcome for every record."""
+        outcomes = _entries(answer)
+        if len(outcomes) != len(records):
+            return {}
+        return {record["record_uid"]: (record, outcome) for record, outcome in zip(records, outcomes, strict=True)}
+
+    @property
+    def unproved(self) -> list[Entry]:
+        """Recovered records whose login said neither: "multi-factor authentication required" may have been the answer
+        before the password was looked at. Setting the same secret once more leaves no doubt.
+        """
+        return [
+            record
+            for record, outcome in self._recovered.values()
+            if not outcome["failed"] and not outcome["changed"] and not outcome["verified"]
+        ]
+
+    @property
+    def commit(self) -> list[str]:
+        """UIDs of the records whose secret is in force."""
+        outcomes = {**self._fresh, **self._recovered, **self._again}
+        unsure = {record["record_uid"] for record in self.unproved} - self._again.keys()
+        return [uid for uid, (_record, outcome) in outcomes.items() if not outcome["failed"] and uid not in unsure]
+
+    @property
+    def discard(self) -> list[str]:
+        """UIDs of the records whose secret is certainly not in force.
+
+        A definite refusal is enough for a secret made in this run. One that an earlier run may have set must, in
+        addition, have been seen not to log in.
+        """
+        refused = [
+            uid
+            for uid, (_record, outcome) in self._fresh.items()
+            if outcome["failed"] and outcome["error_code"] in _DEFINITE
+        ]
+        seen = [
+            uid
+            for uid, (_record, outcome) in {**self._recovered, **self._again}.items()
+            if outcome["failed"] and outcome["error_code"] in _DEFINITE and outcome.get("probe") == "rejected"
+        ]
+        return refused + seen
+
+    @property
+    def failures(self) -> list[str]:
+        """One text for each task that failed as a whole, each entry that failed, and each record without a login."""
+        texts = []
+        for answer in self._answers:
+            failed = [entry for entry in _entries(answer) if entry["failed"]]
+            texts += [f"{entry['msg']} [{entry['error_code']}]" for entry in failed]
+            if answer and not _entries(answer) and answer.get("msg"):
+                texts.append(str(answer["msg"]))
+        nameless = [
+            entry
+            for entry in _entries(self._staged)
+            if not entry["failed"] and entry.get("due") and not entry.get("login")
+        ]
+        texts += [f"Keeper record {entry['title']} ({entry['record_uid']}) has no login." for entry in nameless]
+        return list(dict.fromkeys(texts))
+
+    @property
+    def pending(self) -> list[str]:
+        """Titles of the records that still hold a pending secret."""
+        ended = {*self._committed, *self._discarded}
+        return [
+            f"{entry['title']} ({entry['record_uid']})"
+            for entry in _entries(self._staged)
+            if not entry["failed"] and entry.get("due") and entry["record_uid"] not in ended
+        ]
+
+    def summary(self, *, check_mode: bool) -> list[str]:
+        """The counts, then the failures, then what the next run takes up. No secrets."""
+        staged = [entry for entry in _entries(self._staged) if not entry["failed"]]
+        due = len([entry for entry in staged if entry.get("due")])
+        if check_mode:
+            return [f"check mode: {due} due, {len(staged) - due} not due, {len(self.failures)} failed", *self.failures]
+        rotated = len(self._fresh.keys() & set(self._committed))
+        recovered = len(self._recovered.keys() & set(self._committed))
+        counts = f"{rotated} rotated, {recovered} recovered, {len(staged) - due} not due, {len(self.failures)} failed"
+        left = [f"Still pending in Keeper, and taken up by the next run: {', '.join(self.pending)}."]
+        return [counts, *self.failures, *(left if self.pending else [])]
