@@ -19,9 +19,11 @@ from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict impor
 )
 
 
-def rotation_users(staged: Answer, which: Which, **columns: str) -> list[Entry]:
-    """The C(users) for a module, from keeper_rotation's answer. Holds secrets."""
-    return users(chosen(staged, which), columns)
+def rotation_users(
+    staged: Answer, which: Which, common: t.Mapping[str, t.Any] | None = None, **columns: str
+) -> list[Entry]:
+    """The C(users) for a module, from keeper_rotation's answer; C(common) goes into each. Holds secrets."""
+    return [{**(common or {}), **user} for user in users(chosen(staged, which), columns)]
 
 
 def rotation_verdict(staged: Answer, check_mode: bool = False, **answers: t.Any) -> dict[str, t.Any]:

@@ -42,7 +42,9 @@ _PATIENCE = 60
 def requests_of(names: str) -> list[str]:
     """The requests of a clean run for users with these one-letter names, in order, and who gets them."""
     phase = ["vault get_secret", *[f"vault update_secret {name}" for name in names], "vault get_secret"]
-    changes = [f"snowflake {verb} USER {name}" for name in names for verb in ("DESCRIBE", "ALTER")]
+    changes = [
+        f"snowflake {step}" for name in names for step in (f"DESCRIBE USER {name}", f"ALTER USER {name} SET PASSWORD")
+    ]
     proofs = [
         f"snowflake {step}" for name in names for step in (f"DESCRIBE USER {name}", f"login {name} password", "logout")
     ]
@@ -232,7 +234,7 @@ def test_killed_twice(
 ) -> None:
     """The run that repairs is killed, too: the third one ends it, with the value of the first."""
     scene = scene_of(ONE, tmp_path, snowflake, vault)
-    first = requests_of(ONE).index("snowflake ALTER USER A")
+    first = requests_of(ONE).index("snowflake ALTER USER A SET PASSWORD")
     kill_at(scene, Point(ONE, first, "before"))
     pending = scene.pending("A")
     started: list[subprocess.Popen[str]] = []

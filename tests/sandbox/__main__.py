@@ -77,11 +77,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     exit_on_signals()
     try:
-        with private_directory() as directory, Scenery(directory, special=True) as scenery:
+        with (
+            private_directory() as directory,
+            Scenery(directory, special=True) as scenery,
+            announced(options.ready_file, scenery.settings()),
+        ):
             print(instructions(scenery), flush=True)
-            with announced(options.ready_file, scenery.settings()):
-                while True:
-                    signal.pause()
+            while True:
+                signal.pause()
     except Stopped:
         print("\nStopped; everything is removed.", flush=True)
     return 0

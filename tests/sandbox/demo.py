@@ -23,7 +23,7 @@ import threading
 import time
 
 from tests.sandbox.processes import kill_tree
-from tests.sandbox.scenery import PLAYBOOK, Entry, Scenery, exit_on_signals, private_directory
+from tests.sandbox.scenery import PLAYBOOK, Entry, Scenery, Stopped, exit_on_signals, private_directory
 from tests.sandbox.server import Fault
 
 _LONGEST_RUN = 120
@@ -310,15 +310,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     exit_on_signals()
     started = time.monotonic()
-    with private_directory() as directory, Scenery(directory) as scenery:
-        demo = Demo(scenery, verbose=options.verbose)
-        with contextlib.closing(demo):
-            demo.introduce()
-            try:
+    try:
+        with private_directory() as directory, Scenery(directory) as scenery:
+            demo = Demo(scenery, verbose=options.verbose)
+            with contextlib.closing(demo):
+                demo.introduce()
                 summary = demo.play()
-            except Failed as failure:
-                demo.say(f"\nThe demo failed: {failure}.")
-                return 1
+    except Failed as failure:
+        print(f"\nThe demo failed: {failure}. Everything is stopped and removed.", flush=True)
+        return 1
+    except Stopped:
+        print("\nInterrupted. Everything is stopped and removed.", flush=True)
+        raise
     for problem in demo.problems:
         demo.say(f"\nNot as it should be. Expected: {problem}.")
     demo.say(f"\nEverything is stopped and removed after {time.monotonic() - started:.0f} s.")

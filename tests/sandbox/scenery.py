@@ -107,7 +107,9 @@ class Scenery:
             if special:
                 self.entries += [
                     self._add("LOADER_KEY", "refused: a service user has no password", type="SERVICE"),
-                    self._add("FORMER_STAFF", "a disabled user: gets a password that no login can prove", disabled=True),
+                    self._add(
+                        "FORMER_STAFF", "a disabled user: gets a password that no login can prove", disabled=True
+                    ),
                 ]
             self.keeper_config_file = self.vault.write_client_config(directory / "ksm-config.json")
             self.passwords_file = self._write("first-passwords.json", self.first_passwords)
