@@ -62,7 +62,8 @@ class Ansible:
         self.environment = environment
         self._count = 0
 
-    def _environ(self, extra: dict[str, str]) -> dict[str, str]:
+    def environ(self, extra: dict[str, str]) -> dict[str, str]:
+        """The environment of a run: nothing of the user's own Ansible, Snowflake and Keeper settings."""
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -72,6 +73,8 @@ class Ansible:
             **inherited,
             "HOME": str(self.home),
             "ANSIBLE_HOME": str(self.home / ".ansible"),
+            # Otherwise it is in the real home of whoever runs the tests.
+            "ANSIBLE_REMOTE_TMP": str(self.home / ".ansible" / "tmp"),
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get(
                 "ANSIBLE_COLLECTIONS_PATH", str(REPOSITORY / ".cache" / "collections")
             ),
@@ -89,7 +92,7 @@ class Ansible:
     def start(
         self, playbook: str | list[dict[str, t.Any]], variables: dict[str, t.Any], *arguments: str, **environment: str
     ) -> subprocess.Popen[str]:
-        """Start a playbook by FQCN or path, or plays given as data. Variables go by a 0600 file, unsafe-tagged texts too."""
+        """Start a playbook by FQCN or path, or plays given as data. Variables go by a 0600 file."""
         self._count += 1
         if not isinstance(playbook, str):
             path = self.directory / f"playbook-{self._count}.json"
@@ -101,7 +104,7 @@ class Ansible:
         command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments]
         return subprocess.Popen(
             command,
-            env=self._environ(environment),
+            env=self.environ(environment),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -143,7 +146,12 @@ class Ansible:
         return self.run([self.play(task, self.save("result"))], {"given": unsafe(options)}, *arguments, **environment)
 
     def calls(self, name: str, calls: t.Sequence[Call], *arguments: str, **environment: str) -> Run:
-        """The same for many tasks in one play, censored by nothing but the module; ``answers`` holds what they returned."""
+        """Many tasks in one play, censored by nothing but the module; ``answers`` holds what they returned."""
+        plays, variables = self.plays(name, calls)
+        return self.run(plays, variables, *arguments, **environment)
+
+    def plays(self, name: str, calls: t.Sequence[Call]) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
+        """The play of ``calls`` and its variables, for other launchers."""
         names = [f"result{number}" for number in range(len(calls))]
         tasks = [
             {
@@ -162,7 +170,7 @@ class Ansible:
             "given": unsafe([call.options for call in calls]),
             "environments": unsafe([call.environment for call in calls]),
         }
-        return self.run([self.play(*tasks, self.save(*names))], variables, *arguments, **environment)
+        return [self.play(*tasks, self.save(*names))], variables
 
     def play(self, *tasks: dict[str, t.Any]) -> dict[str, t.Any]:
         return {

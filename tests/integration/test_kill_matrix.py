@@ -86,13 +86,14 @@ ONE, THREE = "A", "ABC"
 
 
 @pytest.fixture
-def table(request: pytest.FixtureRequest) -> t.Iterator[t.Callable[[str], None]]:
-    """Adds a line to what the test shows, also with -q and from a worker of xdist: ``-rP`` or ``-s`` prints them."""
-    lines: list[str] = []
-    yield lines.append
-    for line in lines:
+def table(request: pytest.FixtureRequest) -> t.Callable[[str], None]:
+    """Adds a line to what the test shows: with ``-s`` or ``-rP``, and as a property of its report."""
+
+    def add(line: str) -> None:
         request.node.user_properties.append(("kill matrix", line))
         print(line)
+
+    return add
 
 
 def scene_of(names: str, directory: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> Scene:

@@ -441,7 +441,8 @@ def test_two_records_of_one_user(single: Scene, twin: str, recovered: bool) -> N
     assert run.returncode == 2, run.stdout
     assert single.snowflake.journal.labels() == []
     assert single.snowflake.accepts("A", single.password("A"))
-    assert says(run, "Snowflake was not asked") and leaks(run.output, single.secrets()) == []
+    assert says(run, "Snowflake was not asked") or says(run, "A is named twice")
+    assert leaks(run.output, single.secrets()) == []
 
 
 def test_a_record_without_a_login(scene: Scene) -> None:

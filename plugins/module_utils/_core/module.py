@@ -26,12 +26,15 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
     returns_secrets: the result holds secrets on purpose (its action plugin censors it), so they must not be masked.
     """
     module = AnsibleModule(supports_check_mode=True, **spec.module_arguments())
-    known = secrets.secrets_in(module.params, spec.options)
-    if not returns_secrets:
-        secrets.register(module.no_log_values, known)
+    known: list[str] = []
     try:
+        known = secrets.secrets_in(module.params, spec.options)
+        if not returns_secrets:
+            secrets.register(module.no_log_values, known)
         _refuse_leaky_settings(module)
         result = run(module.params, module.check_mode)
+        if not returns_secrets:
+            result = secrets.scrub_all(result, known)
     except RotationError as error:
         module.fail_json(**_failure(error, known))
     except Exception as error:  # Ansible would print its text, secrets and all
@@ -40,8 +43,6 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
             error_code="unknown_outcome",
             retry_safe=True,
         )
-    if not returns_secrets:
-        result = secrets.scrub_all(result, known)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -47,7 +47,7 @@ def _pem_parts(secret: str) -> t.Iterator[str]:
 
 def forms(secret: str) -> list[str]:
     """All spellings of the secret that are scrubbed, longest first; the raw one is always among them."""
-    raw = secret.encode("utf-8", "surrogateescape")
+    raw = secret.encode("utf-8", "surrogatepass")
     derived = {
         urllib.parse.quote(raw, safe=""),
         urllib.parse.quote(raw),

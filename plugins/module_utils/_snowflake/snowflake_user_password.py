@@ -106,8 +106,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
                 f"The password for {item.name} must have {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters. "
                 "Nothing was done."
             )
-        if "\0" in item.password:
-            raise InvalidInput(f"The password for {item.name} contains a NUL character. Nothing was done.")
+        if "\0" in item.password or any("\ud800" <= character <= "\udfff" for character in item.password):
+            raise InvalidInput(f"The password for {item.name} contains a NUL or half a character. Nothing was done.")
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
         return one.password == other.password

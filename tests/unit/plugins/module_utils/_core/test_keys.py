@@ -72,9 +72,7 @@ def test_what_is_generated_and_written_reads_back(key: rsa.RSAPrivateKey) -> Non
 def test_public_half_and_fingerprint_are_snowflakes(key: rsa.RSAPrivateKey) -> None:
     der = base64.b64decode(keys.public_base64(key), validate=True)
     assert serialization.load_der_public_key(der) == key.public_key()
-    pem = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     # As documented: openssl rsa -pubin -outform DER | openssl dgst -sha256 -binary | openssl enc -base64
     spki = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
     assert keys.fingerprint(key) == f"SHA256:{base64.b64encode(hashlib.sha256(spki).digest()).decode()}"

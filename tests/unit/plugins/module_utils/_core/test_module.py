@@ -51,9 +51,7 @@ def _raise(error: BaseException) -> module.Run:
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, RuntimeError, AttributeError])
-def test_an_unforeseen_exception_leaves_its_type_and_not_its_text(
-    run_module: RunModule, kind: type[Exception]
-) -> None:
+def test_an_unforeseen_exception_leaves_its_type_and_not_its_text(run_module: RunModule, kind: type[Exception]) -> None:
     ending = run_module(_raise(kind("a word that must stay inside")))
     assert "must stay inside" not in ending.output
     assert kind.__name__ in ending.result["msg"]
@@ -67,7 +65,12 @@ def test_a_failure_carries_its_fields_and_its_text_is_scrubbed(run_module: RunMo
     error = Refused(f"No: {CANARY} / {ENCODED}", retry_safe=True, changed=True)
     ending = run_module(_raise(error), returns_secrets=returns_secrets)
     assert CANARY not in ending.output and ENCODED[:-4] not in ending.output
-    assert {"error_code": "refused", "retry_safe": True, "changed": True, "failed": True}.items() <= ending.result.items()
+    assert {
+        "error_code": "refused",
+        "retry_safe": True,
+        "changed": True,
+        "failed": True,
+    }.items() <= ending.result.items()
 
 
 def test_a_result_is_scrubbed_wherever_the_secret_is(run_module: RunModule) -> None:
@@ -90,9 +93,7 @@ def test_a_failed_result_fails_the_task_and_keeps_changed(run_module: RunModule)
 
 
 @pytest.mark.parametrize("setting", ["_ansible_debug", "_ansible_keep_remote_files"])
-def test_settings_that_publish_arguments_are_refused_before_anything_runs(
-    run_module: RunModule, setting: str
-) -> None:
+def test_settings_that_publish_arguments_are_refused_before_anything_runs(run_module: RunModule, setting: str) -> None:
     asked: list[bool] = []
 
     def logic(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

@@ -126,7 +126,7 @@ def test_texts_in_nested_values_are_scrubbed_and_other_values_are_kept(secret: s
 
 
 def test_secrets_are_found_by_no_log_alone_and_in_suboptions() -> None:
-    options = {
+    options: dict[str, dict[str, t.Any]] = {
         "name": {"no_log": False},
         "token": {"no_log": True},
         "more": {"no_log": True, "type": "dict"},

@@ -169,9 +169,7 @@ def test_what_nobody_foresaw_is_an_unknown_outcome_named_by_its_type_alone(make:
     assert type(make()).__name__ in outcome.error.msg and CANARY not in outcome.error.msg
 
 
-@pytest.mark.parametrize(
-    ("verb", "written"), [("observe", 0), ("plan", 0), ("apply", 0), ("apply2", 1), ("prove", 2)]
-)
+@pytest.mark.parametrize(("verb", "written"), [("observe", 0), ("plan", 0), ("apply", 0), ("apply2", 1), ("prove", 2)])
 @pytest.mark.parametrize("error", [Refused("No."), ValueError(CANARY)])
 def test_changed_tells_of_every_write_before_the_failure(verb: str, written: int, error: Exception) -> None:
     (outcome,) = rotate(Script({(verb, "a"): error}), _items("a", steps=2), check_mode=False)

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,25 +46,33 @@ def test_the_number_says_it_whatever_the_text(number: int) -> None:
     assert login_answer(number, f"{number} (08001): None: Something new.").reason == answer.reason
 
 
-# What accounts without newer numbers answer to every wrong password and every wrong key: there the text knows more.
+# What some accounts answer to every failed login with a password or a key: there the text knows more.
 GENERIC = {390100, 390144}
 
 
-@pytest.mark.parametrize("number", BY_NUMBER.keys() - GENERIC)
-def test_a_number_that_is_specific_wins_over_any_text(number: int) -> None:
-    said = {text: login_answer(number, text).verdict for _number, text, _verdict in LOGINS}
-    assert said == dict.fromkeys(said, BY_NUMBER[number])
+def test_a_number_that_is_specific_wins_over_any_text() -> None:
+    wrong = [
+        (number, text)
+        for number, (_number, text, _verdict) in itertools.product(BY_NUMBER.keys() - GENERIC, LOGINS)
+        if login_answer(number, text).verdict != BY_NUMBER[number]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("text", [text for number, text, _verdict in LOGINS if number in (390102, 390106, 394509)])
+def test_the_text_wins_over_the_number_of_every_failure(text: str) -> None:
+    assert login_answer(390100, text) == dataclasses.replace(login_answer(250001, text), code=390100)
 
 
 @pytest.mark.parametrize(("number", "text", "verdict"), LOGINS)
-@pytest.mark.parametrize("errno", [250001, None, 390100])
+@pytest.mark.parametrize("errno", [250001, None])
 def test_without_a_number_the_text_says_it(number: int, text: str, verdict: str, errno: int | None) -> None:
     shown = f"250001 (08001): None: Failed to connect to DB: x.snowflakecomputing.com:443. {text.upper()}"
     assert login_answer(errno, shown).verdict == verdict
     assert login_answer(errno, text).reason == login_answer(number, "").reason
 
 
-@given(errno=st.none() | st.integers(0, 389999) | st.integers(400000), text=st.text(max_size=20))
+@given(errno=st.none() | st.integers(0, 389999) | st.integers(400000), text=st.text("0123456789 (:)", max_size=20))
 def test_no_word_of_the_server_means_no_answer(errno: int | None, text: str) -> None:
     assert login_answer(errno, text).verdict == "silent"
 
@@ -103,7 +114,7 @@ def test_an_absent_user_may_also_be_one_that_the_role_may_not_see() -> None:
     assert "not exist" in refusal.msg and "role" in refusal.msg
 
 
-@pytest.mark.parametrize("errno", [None, 0, -1, 604, 605, 630, 100000, 250001, 253001, 390112, 390114])
+@pytest.mark.parametrize("errno", [None, 0, 14, 604, 605, 630, 250001, 253001, 390112, 390114])
 def test_what_does_not_say_whether_it_took_effect_is_no_refusal(errno: int | None) -> None:
     assert statement_refusal(errno, "Reason: 'PRIOR_USE'", "x") is None
 

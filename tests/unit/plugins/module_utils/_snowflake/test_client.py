@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import deps
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     AuthFailed,
     NotFound,
@@ -103,8 +104,8 @@ def _failing(error: BaseException) -> t.Callable[..., t.Any]:
 def connector(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Connector]:
     fake = Connector()
     monkeypatch.setenv("SNOWFLAKE_HOME", "/nonexistent")
-    monkeypatch.setattr(client.deps, "require", lambda module, **_conditions: fake)
-    monkeypatch.setattr(client.deps, "installed_version", lambda package: "5.2.0")
+    monkeypatch.setattr(deps, "require", lambda module, **_conditions: fake)
+    monkeypatch.setattr(deps, "installed_version", lambda package: "5.2.0")
     yield fake
     fake.release.set()
 
@@ -226,7 +227,7 @@ def test_the_administrator_has_the_role_and_a_proof_has_none(connector: Connecto
 def test_older_connectors_need_bounds_that_newer_ones_deprecate(
     connector: Connector, monkeypatch: pytest.MonkeyPatch, version: str, bounds: bool
 ) -> None:
-    monkeypatch.setattr(client.deps, "installed_version", lambda package: version)
+    monkeypatch.setattr(deps, "installed_version", lambda package: version)
     _client(7).try_login("U", {"password": "x"})
     (given,) = connector.arguments
     assert given["login_timeout"] == 7

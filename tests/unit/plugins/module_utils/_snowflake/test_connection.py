@@ -53,7 +53,8 @@ PLAIN = {
 @pytest.mark.parametrize(("option", "variable"), PLAIN.items())
 def test_a_variable_of_snowflakes_cli_stands_in_and_the_option_wins(option: str, variable: str) -> None:
     assert _resolved({variable: "from environment"})[option] == "from environment"
-    assert _resolved({variable: "from environment"}, **{option: "given"})[option] == "given"
+    given: dict[str, t.Any] = {option: "given"}
+    assert _resolved({variable: "from environment"}, **given)[option] == "given"
     assert _resolved({variable: ""})[option] is None
 
 
@@ -63,7 +64,8 @@ SECRETS = ["login_password", "login_private_key", "login_private_key_path", "log
 @pytest.mark.parametrize("option", SECRETS)
 def test_a_secret_that_is_given_keeps_those_of_the_environment_out(option: str) -> None:
     environ = {PLAIN[name]: "from environment" for name in SECRETS} | {"SNOWFLAKE_AUTHENTICATOR": "oauth"}
-    resolved = _resolved(environ, **{option: "given"})
+    given: dict[str, t.Any] = {option: "given"}
+    resolved = _resolved(environ, **given)
     assert [name for name in SECRETS if resolved[name]] == [option]
     assert resolved["login_authenticator"] is None
 
@@ -115,7 +117,7 @@ def test_the_environments_method_counts_when_its_secret_does(variable: str, expe
         ({"login_authenticator": "workload_identity"}, "workload_identity"),
     ],
 )
-def test_the_method_is_inferred_where_it_is_clear(given: dict[str, str], method: str) -> None:
+def test_the_method_is_inferred_where_it_is_clear(given: dict[str, t.Any], method: str) -> None:
     assert connection.authenticator_of(_resolved(**given)) == method
 
 
@@ -132,7 +134,7 @@ def test_the_method_is_inferred_where_it_is_clear(given: dict[str, str], method:
         {"login_authenticator": "workload_identity", "login_password": "x"},
     ],
 )
-def test_the_method_is_never_guessed(given: dict[str, str]) -> None:
+def test_the_method_is_never_guessed(given: dict[str, t.Any]) -> None:
     with pytest.raises(InvalidInput) as raised:
         connection.authenticator_of(_resolved(**given))
     assert not raised.value.retry_safe
@@ -160,7 +162,7 @@ def test_the_method_is_never_guessed(given: dict[str, str]) -> None:
         ),
     ],
 )
-def test_credentials_in_the_connectors_words(given: dict[str, str], credentials: dict[str, str]) -> None:
+def test_credentials_in_the_connectors_words(given: dict[str, t.Any], credentials: dict[str, str]) -> None:
     login = connection.login(_resolved(login_user="ADMIN", login_role="R", **given))
     assert (login.user, login.role, login.credentials) == ("ADMIN", "R", credentials)
     assert "'x'" not in repr(login)
@@ -170,8 +172,9 @@ def test_credentials_in_the_connectors_words(given: dict[str, str], credentials:
 def test_a_key_from_a_text_or_a_file_becomes_plain_der(key: t.Any, tmp_path: pathlib.Path, phrase: str | None) -> None:
     file = tmp_path / "key.p8"
     file.write_text(keys.private_pem(key, phrase))
-    for given in ({"login_private_key": file.read_text()}, {"login_private_key_path": str(file)}):
-        login = connection.login(_resolved(login_user="A", login_private_key_passphrase=phrase, **given))
+    for option, value in (("login_private_key", file.read_text()), ("login_private_key_path", str(file))):
+        given: dict[str, t.Any] = {option: value, "login_private_key_passphrase": phrase}
+        login = connection.login(_resolved(login_user="A", **given))
         assert login.credentials == {"authenticator": "SNOWFLAKE_JWT", "private_key": keys.private_der(key)}
         assert login.key_fingerprint == keys.fingerprint(key)
 
@@ -195,7 +198,7 @@ def test_a_file_that_is_no_key_is_invalid_input(tmp_path: pathlib.Path, content:
 def test_somebody_must_log_in_unless_the_workload_itself_does() -> None:
     with pytest.raises(InvalidInput, match="login_user"):
         connection.login(_resolved(login_password="x"))
-    workload = {"login_authenticator": "workload_identity", "login_workload_identity_provider": "GCP"}
+    workload: dict[str, t.Any] = {"login_authenticator": "workload_identity", "login_workload_identity_provider": "GCP"}
     assert connection.login(_resolved(**workload)).user is None
     with pytest.raises(InvalidInput, match="login_workload_identity_provider"):
         connection.login(_resolved(login_authenticator="workload_identity"))
@@ -232,6 +235,6 @@ def test_what_is_no_account_name_is_refused(account: str | None) -> None:
         ({}, {"SNOWFLAKE_PROTOCOL": "ftp"}),
     ],
 )
-def test_numbers_and_words_out_of_range_are_refused(given: dict[str, int], environ: dict[str, str]) -> None:
+def test_numbers_and_words_out_of_range_are_refused(given: dict[str, t.Any], environ: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
         connection.endpoint(_resolved(environ, account="a", **given))

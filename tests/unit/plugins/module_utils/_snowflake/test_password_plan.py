@@ -66,9 +66,7 @@ class Case(t.NamedTuple):
     @property
     def steps(self) -> list[Step]:
         """What is planned; raises as the plan does."""
-        options = Options(
-            always=self.always, verify=True, must_change_password=self.flag, unlock=self.unlock
-        )
+        options = Options(always=self.always, verify=True, must_change_password=self.flag, unlock=self.unlock)
         state = State(
             user=self.user,
             probe=PROBES[self.probe],
@@ -91,7 +89,16 @@ def _all() -> t.Iterator[Case]:
     both = (False, True)
     maybe = (None, False, True)
     for values in itertools.product(
-        (None, "PERSON", "LEGACY_SERVICE", "SERVICE", "service"), both, both, both, both, PROBES, maybe, maybe, both, both
+        (None, "PERSON", "LEGACY_SERVICE", "SERVICE", "service"),
+        both,
+        both,
+        both,
+        both,
+        PROBES,
+        maybe,
+        maybe,
+        both,
+        both,
     ):
         case = Case(*values)
         # Nobody is probed whose answer is not needed or cannot tell; everybody else is, exactly once.
@@ -146,7 +153,9 @@ def test_a_password_that_was_set_is_not_set_again() -> None:
         assert not _sets_password(case), case
 
 
-@pytest.mark.parametrize(("probe", "error"), [("unknown", UnknownOutcome), ("silent", Unreachable), ("locked", Refused)])
+@pytest.mark.parametrize(
+    ("probe", "error"), [("unknown", UnknownOutcome), ("silent", Unreachable), ("locked", Refused)]
+)
 def test_an_answer_that_says_neither_is_never_guessed_at(probe: str, error: type[RotationError]) -> None:
     for case in _fresh(_where(probe=probe)):
         ending = case.ending

@@ -1,0 +1,503 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The leak hunt: canaries go through every outcome, and nothing that Ansible leaves behind may hold one in any form."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.testing import patch_module_args
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Refused
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import run_module
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_password import SPEC
+from ansible_collections.keyturn.credentials.plugins.modules import snowflake_user_password
+from tests.integration.conftest import ADMIN, fresh_password
+from tests.integration.support import Ansible, Call, unsafe
+from tests.sandbox.server import Fault, Response
+from tests.sandbox.snowflake import SnowflakeSandbox
+
+MODULE = "snowflake_user_password"
+connector = pytest.mark.connector
+linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+
+
+# -- canaries and how to find them
+
+
+def canary() -> str:
+    """A password of two random halves with all that trips over quoting between them."""
+    return f"{secrets.token_hex(8)}{{{{ \"' \\ % $\n}}}}Aa1{secrets.token_hex(8)}"
+
+
+def spellings(secret: str) -> dict[str, str]:
+    """Form: the text to look for. Random halves count as well, so that no line break can hide the rest."""
+    found: dict[str, str] = {}
+    halves = {secret[:16], secret[-16:]} if "\n" in secret and "-----" not in secret else set[str]()
+    lines = {line for line in secret.splitlines() if len(line) > 16 and "-----" not in line}
+    for part in {secret} | halves | lines:
+        raw = part.encode()
+        found |= {
+            f"raw {part[:4]}": part,
+            f"reversed {part[:4]}": part[::-1],
+            f"hex {part[:4]}": raw.hex(),
+            f"url {part[:4]}": urllib.parse.quote(part, safe=""),
+            f"url+ {part[:4]}": urllib.parse.quote_plus(part),
+            f"json {part[:4]}": json.dumps(part)[1:-1],
+            f"repr {part[:4]}": repr(part)[1:-1],
+        }
+        for offset in range(3):
+            # The characters at both ends depend on what stands beside it.
+            text = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")[4:-2]
+            found |= {f"base64+{offset} {part[:4]}": text, f"base64url+{offset} {part[:4]}": text.translate(_URL)}
+    if "-----" in secret:
+        found["joined"] = "".join(line for line in secret.splitlines() if "-----" not in line)
+    return found
+
+
+_URL = str.maketrans("+/", "-_")
+
+
+def leaks(text: str, *secrets_: str) -> list[str]:
+    """The forms in which a secret is in the text."""
+    return [form for secret in secrets_ for form, spelling in spellings(secret).items() if spelling in text]
+
+
+def leaks_below(directory: Path, *secrets_: str) -> list[str]:
+    """The same for all files of a directory, with the file's name."""
+    found = []
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            text = path.read_bytes().decode("utf-8", "replace")
+            found += [f"{path.relative_to(directory)}: {form}" for form in leaks(text, *secrets_)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        repr,
+        json.dumps,
+        urllib.parse.quote_plus,
+        lambda text: urllib.parse.quote(text, safe=""),
+        lambda text: base64.b64encode(text.encode()).decode(),
+        lambda text: base64.b64encode(b"x" + text.encode() + b"y").decode(),
+        lambda text: base64.urlsafe_b64encode(b"xx" + text.encode()).decode(),
+        lambda text: text.encode().hex(),
+        lambda text: text[::-1],
+        lambda text: text.replace("\n", "\n    "),
+        lambda text: text.splitlines()[0],
+    ],
+)
+def test_the_hunt_finds_every_form(write: t.Callable[[str], str]) -> None:
+    secret = canary()
+    assert leaks(f"before {write(secret)} after", secret)
+    assert not leaks(f"before {write(canary())} after", secret)
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def pem(key: rsa.RSAPrivateKey, passphrase: str | None = None) -> str:
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        encryption = serialization.BestAvailableEncryption(passphrase.encode())
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption).decode()
+
+
+# -- watching
+
+
+@dataclasses.dataclass
+class Watcher:
+    """Samples every 20 ms what other users of the machine could see of the process tree, and which files exist.
+
+    seen: whether the tree was ever seen; found: where a secret was.
+    """
+
+    root: int
+    secrets: tuple[str, ...]
+    directories: tuple[Path, ...]
+    seen: set[int] = dataclasses.field(default_factory=set)
+    found: set[str] = dataclasses.field(default_factory=set)
+    _stop: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._needles = [text.encode() for secret in self.secrets for text in spellings(secret).values()]
+        self._before = set(self._files())
+
+    def _files(self) -> t.Iterator[Path]:
+        for directory in self.directories:
+            for parent, _folders, names in os.walk(directory):
+                yield from (Path(parent, name) for name in names)
+
+    def _look(self, path: Path, what: str) -> None:
+        with contextlib.suppress(OSError):
+            if path.is_file() or path.parts[1] == "proc":
+                content = path.read_bytes()
+                if any(needle in content for needle in self._needles):
+                    self.found.add(what)
+
+    def _tree(self) -> list[int]:
+        """The processes below the root; from /proc, because starting ps every 20 ms would slow down what is watched."""
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                    children.setdefault(parent, []).append(int(entry.name))
+        tree = [self.root]
+        for pid in tree:
+            tree.extend(children.get(pid, []))
+        return tree
+
+    def _watch(self) -> None:
+        while True:
+            last = self._stop.is_set()
+            for pid in self._tree():
+                self.seen.add(pid)
+                for name in ("cmdline", "environ"):
+                    self._look(Path("/proc", str(pid), name), name)
+            for path in set(self._files()) - self._before:
+                self._look(path, str(path))
+            if last:
+                return
+            self._stop.wait(0.02)
+
+    def __enter__(self) -> t.Self:
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+# -- outcomes
+
+
+@dataclasses.dataclass
+class Outcomes:
+    """Tasks for every outcome that matters, and the secrets that they handle."""
+
+    calls: list[Call]
+    codes: list[str | None]
+    secrets: tuple[str, ...]
+
+
+def outcomes(snowflake: SnowflakeSandbox, key: rsa.RSAPrivateKey, *, slow: bool) -> Outcomes:
+    """Success, refusals that echo the statement and the password, silence, refused administrators, unusable keys."""
+    admin, pat, passphrase = canary(), secrets.token_urlsafe(30), canary()
+    snowflake.user(ADMIN).password = admin
+    snowflake.add_pat(ADMIN, token=pat)
+    login = {**snowflake.settings(), "login_user": ADMIN, "login_password": admin, "login_timeout": 2}
+    calls: list[Call] = []
+    codes: list[str | None] = []
+    used = [admin, pat, passphrase]
+
+    def add(code: str | None, fault: t.Callable[[str, str], list[Fault]] | None = None, **options: t.Any) -> None:
+        name, password = f"U{len(calls)}", canary()
+        snowflake.add_user(name, password=fresh_password())
+        used.append(password)
+        for one in fault(name, password) if fault is not None else []:
+            snowflake.faults.add(one)
+        given = {**login, **options, "name": name, "password": password}
+        calls.append(Call({option: value for option, value in given.items() if value is not None}))
+        codes.append(code)
+
+    def echo(match: str, code: int, **keywords: t.Any) -> t.Callable[[str, str], list[Fault]]:
+        """A server that repeats what it was sent, as raw text, base64 and JSON."""
+
+        def faults(name: str, password: str) -> list[Fault]:
+            bare = base64.b64encode(password.encode()).decode()
+            text = f"ALTER USER {name} SET PASSWORD = '{password}' Reason: '{password}' {bare} {json.dumps(password)}"
+            make = snowflake.login_failure if match.startswith("login") else snowflake.statement_failure
+            return [Fault(match.replace("*", name), times=99, response=make(code, text), **keywords)]
+
+        return faults
+
+    add(None)
+    add("refused", echo("ALTER USER * ", 1003))
+    add("refused", echo("ALTER USER * ", 3002))
+    add("not_permitted", echo("ALTER USER * ", 3001))
+    add("refused", echo("DESCRIBE USER *$", 1003))
+    add("unknown_outcome", echo("login * ", 390999))
+    add("verify_failed", echo("login * ", 390100, skip=1))
+    add(
+        "unreachable",
+        lambda name, password: [Fault(f"ALTER USER {name} ", times=9, response=Response(400, password.encode()))],
+    )
+    users = [{"name": "nobody", "password": canary()}, {"name": "SVC", "password": canary()}]
+    used.extend(user["password"] for user in users)
+    snowflake.add_user("SVC", type="SERVICE")
+    calls.append(Call({**login, "users": users}))
+    codes.append(None)
+    key_login: dict[str, t.Any] = {"login_password": None}
+    add("auth_failed", None, **key_login, login_private_key=pem(key))
+    add(
+        "invalid_input", None, **key_login, login_private_key=pem(key, "other"), login_private_key_passphrase=passphrase
+    )
+    add(None, None, **key_login, login_token=pat, login_authenticator="programmatic_access_token")
+    wrong = canary()
+    used.append(wrong)
+    add("auth_failed", None, login_password=wrong)
+    if slow:
+        add("unreachable", lambda name, password: [Fault(f"ALTER USER {name} ", times=9, hang="before")])
+        add("unreachable", lambda name, password: [Fault(f"login {name} ", times=9, drop="after")])
+    return Outcomes(calls, codes, (*used, pem(key)))
+
+
+CALLBACKS = [
+    name
+    for name in ("default", "minimal", "oneline")
+    if importlib.util.find_spec(f"ansible.plugins.callback.{name}") is not None
+]
+NOTIFIERS = [
+    name for name in ("junit", "tree") if importlib.util.find_spec(f"ansible.plugins.callback.{name}") is not None
+]
+
+
+@connector
+@linux
+@pytest.mark.parametrize("callback", CALLBACKS)
+def test_no_outcome_leaves_a_secret_anywhere(
+    snowflake: SnowflakeSandbox, tmp_path: Path, key: rsa.RSAPrivateKey, callback: str
+) -> None:
+    """Output, log, junit, tree, temporary files while they exist, command lines and environments."""
+    cases = outcomes(snowflake, key, slow=callback == "default")
+    left = tmp_path / "left"
+    temporary = left / "tmp"
+    temporary.mkdir(parents=True)
+    ansible = Ansible(
+        tmp_path,
+        {
+            "ANSIBLE_STDOUT_CALLBACK": callback,
+            "ANSIBLE_CALLBACKS_ENABLED": ",".join(NOTIFIERS),
+            "ANSIBLE_CALLBACK_TREE_DIR": str(left / "tree"),
+            "JUNIT_OUTPUT_DIR": str(left / "junit"),
+            "ANSIBLE_LOG_PATH": str(left / "ansible.log"),
+            "TMPDIR": str(temporary),
+        },
+    )
+    places = (ansible.home, left, Path("/dev/shm"))
+    with Watcher(os.getpid(), cases.secrets, places) as watcher:
+        run = ansible.calls(MODULE, cases.calls, "-vvvv", "--diff")
+    assert [answer.get("error_code") for answer in run.answers] == cases.codes
+    assert leaks(run.output, *cases.secrets) == []
+    assert leaks(json.dumps(run.results), *cases.secrets) == []
+    assert leaks_below(left, *cases.secrets) + leaks_below(ansible.home, *cases.secrets) == []
+    assert "ALTER USER" not in run.output
+    # It was really there to be seen.
+    assert (left / "ansible.log").stat().st_size > 1000
+    assert {path.name for path in left.iterdir()} >= set(NOTIFIERS)
+    assert len(watcher.seen) > len(cases.calls)
+    assert watcher.found == set()
+
+
+@connector
+@linux
+def test_the_watcher_sees_what_ansible_writes_without_pipelining(
+    snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]
+) -> None:
+    """The control of the test above: this is the leak of which the module's notes warn."""
+    snowflake.add_user("ETL", password=fresh_password())
+    secret = canary()
+    with Watcher(os.getpid(), (secret,), (ansible.home,)) as watcher:
+        run = ansible.calls(MODULE, [Call({**login, "name": "etl", "password": secret})], ANSIBLE_PIPELINING="False")
+    assert run.answers[0]["changed"]
+    assert watcher.found
+    assert leaks(run.output, secret) == []
+
+
+@connector
+def test_no_secret_in_artifacts_of_ansible_runner(
+    snowflake: SnowflakeSandbox, tmp_path: Path, key: rsa.RSAPrivateKey
+) -> None:
+    pytest.importorskip("ansible_runner")
+    cases = outcomes(snowflake, key, slow=False)
+    ansible = Ansible(tmp_path, {})
+    plays, variables = ansible.plays(MODULE, cases.calls)
+    project = tmp_path / "runner" / "project"
+    project.mkdir(parents=True)
+    given = tmp_path / "given.json"
+    given.touch(mode=0o600)
+    given.write_text(json.dumps(variables))
+    (project / "play.json").write_text(json.dumps([{**play, "vars_files": [str(given)]} for play in plays]))
+    run = subprocess.run(
+        [sys.executable, "-m", "ansible_runner", "run", str(project.parent), "-p", "play.json", "-vvvv"],
+        env=ansible.environ({}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    answers = json.loads((tmp_path / "results.json").read_text())
+    assert [answer.get("error_code") for answer in answers.values()] == cases.codes, run.stderr
+    assert list((project.parent / "artifacts").glob("*/job_events/*.json"))
+    assert leaks_below(project.parent / "artifacts", *cases.secrets) == []
+    assert leaks(run.stdout + run.stderr, *cases.secrets) == []
+
+
+# -- the user's own settings
+
+
+@connector
+@pytest.mark.parametrize("place", [".snowflake", ".config/snowflake", "SNOWFLAKE_HOME"])
+def test_the_users_own_snowflake_settings_are_not_read(
+    snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any], place: str
+) -> None:
+    """A log at level DEBUG, and a connection that leads elsewhere, in a file that anybody can read."""
+    snowflake.add_user("ETL", password=fresh_password())
+    folder = ansible.home / place
+    logs = ansible.home / "logs"
+    folder.mkdir(parents=True)
+    logs.mkdir()
+    elsewhere = '[default]\naccount = "elsewhere"\nhost = "192.0.2.1"\nport = 1\nuser = "NOBODY"\n'
+    (folder / "config.toml").write_text(
+        f'default_connection_name = "default"\n[log]\nsave_logs = true\nlevel = "DEBUG"\npath = "{logs}"\n'
+        f"{elsewhere.replace('[default]', '[connections.default]')}"
+    )
+    (folder / "connections.toml").write_text(elsewhere)
+    (folder / "connections.toml").chmod(0o666)
+    environment = {"SNOWFLAKE_HOME": str(folder)} if place == "SNOWFLAKE_HOME" else {}
+    secret = canary()
+    before = {path.name for path in folder.rglob("*")}
+    run = ansible.calls(MODULE, [Call({**login, "name": "etl", "password": secret}, environment)], "-vvvv")
+    (answer,) = run.answers
+    assert (answer["changed"], answer["verified"]) == (True, True), answer.get("msg")
+    assert list(logs.iterdir()) == []
+    assert {path.name for path in folder.rglob("*")} == before
+    assert leaks_below(ansible.home, secret) == []
+    assert leaks(run.output, secret, login["login_password"]) == []
+
+
+def test_settings_of_ansible_that_publish_arguments_stop_the_module(
+    snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]
+) -> None:
+    options = {**login, "name": "etl", "password": canary()}
+    for variable in ("ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES"):
+        (answer,) = ansible.calls(MODULE, [Call(options)], **{variable: "1"}).answers
+        assert (answer["error_code"], answer["failed"]) == ("invalid_input", True)
+        assert variable in answer["msg"]
+    assert snowflake.journal.labels() == []
+
+
+# -- what no playbook shows
+
+
+class Syslog:
+    """Stands in for the syslog of the machine, where every module leaves a line about its arguments."""
+
+    LOG_INFO, LOG_USER = 6, 8
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def openlog(self, *_arguments: object) -> None:
+        """No connection is needed."""
+
+    def syslog(self, _priority: int, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture
+def syslog(monkeypatch: pytest.MonkeyPatch) -> Syslog:
+    log = Syslog()
+    monkeypatch.setattr(basic, "has_journal", False)
+    monkeypatch.setattr(basic, "HAS_SYSLOG", True)
+    monkeypatch.setattr(basic, "syslog", log)
+    return log
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["single", "users"])
+def test_no_secret_in_the_machines_syslog(syslog: Syslog, capsys: pytest.CaptureFixture[str], many: bool) -> None:
+    """Ansible logs the repr of a list, in which an escaped character keeps it from finding the password."""
+    admin, secret = canary(), canary()
+    user = {"name": "etl", "password": secret}
+    options: dict[str, t.Any] = {"users": [user]} if many else user
+    arguments = {"account": "not an account", "login_user": ADMIN, "login_password": admin, **options}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        snowflake_user_password.main()
+    assert json.loads(capsys.readouterr().out)["error_code"] == "invalid_input"
+    assert leaks("\n".join(syslog.lines), admin, secret) == []
+
+
+@pytest.mark.parametrize("where", ["answer", "error", "exception"])
+def test_whatever_the_logic_says_is_scrubbed(syslog: Syslog, capsys: pytest.CaptureFixture[str], where: str) -> None:
+    """One place masks every form, also in keys, lists and texts of exceptions."""
+    secret = canary()
+    # Each is written in full, and looked for without the ends that depend on what stands beside it.
+    written = [secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], urllib.parse.quote(secret, safe="")]
+    encoded = [base64.b64encode(b"x" * n + secret.encode()).decode() for n in range(3)]
+    text = " ".join(written + encoded)
+    wanted = written + [one[8:-8] for one in encoded]
+
+    def logic(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+        if where == "exception":
+            raise ValueError(text)
+        if where == "error":
+            raise Refused(text)
+        return {"changed": True, "rotations": [{"msg": text, "more": [{"text": text}]}], "diff": {"before": text}}
+
+    arguments = {"account": "xy12345", "login_user": ADMIN, "name": "etl", "password": secret}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        run_module(SPEC, logic)
+    output = capsys.readouterr()
+    shown = json.loads(output.out)
+    assert shown.get("failed", False) is (where != "answer")
+    texts = output.err + str(syslog.lines) + "\n".join(_texts(shown))
+    assert [form for form in wanted if form in texts or json.dumps(form)[1:-1] in output.out] == []
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_a_secret_of_the_environment_is_scrubbed_too(
+    snowflake: SnowflakeSandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], syslog: Syslog
+) -> None:
+    """SNOWFLAKE_PASSWORD is no option, so Ansible does not know of it; an error must not repeat it all the same."""
+    secret = canary()
+    monkeypatch.setenv("SNOWFLAKE_PASSWORD", secret)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("SNOWFLAKE_HOME", os.devnull)
+    snowflake.faults.add(Fault("^login", response=snowflake.login_failure(390100, f"no: {secret}")))
+    arguments = {**snowflake.settings(), "login_user": ADMIN, "name": "etl", "password": canary()}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        snowflake_user_password.main()
+    output = capsys.readouterr()
+    assert json.loads(output.out)["error_code"] == "auth_failed"
+    assert leaks(output.out + output.err + "\n".join(syslog.lines), secret) == []
+
+
+def test_unsafe_marks_every_text() -> None:
+    """The canaries of this file hold braces: as templates they would never arrive."""
+    assert unsafe({"a": ["{{ b }}", 1]}) == {"a": [{"__ansible_unsafe": "{{ b }}"}, 1]}

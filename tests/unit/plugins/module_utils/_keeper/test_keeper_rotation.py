@@ -1,0 +1,516 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The vault's half of a rotation over a vault in memory, with other people at work in it at the worst moments."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime as dt
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    RateLimited,
+    RotationError,
+    Unreachable,
+    VaultError,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import PasswordPolicy
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Options
+from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
+
+UID = "U" * 22
+LIVE = "live-password"
+PASSWORD, KEY_PAIR = fields.Place("password"), fields.Place("key_pair")
+Target = t.Literal["staged", "committed", "discarded"]
+Edit = t.Callable[[fields.Data], fields.Data]
+
+
+@dataclasses.dataclass
+class FakeVault:
+    """enforced: an update with a stale revision is refused, as the service does; else the last writer wins.
+
+    edits: what somebody else does to the record between our read and our save, one per save. before and after: what a
+    save raises, before and after it has taken effect; one per save.
+    """
+
+    enforced: bool = True
+    edits: list[Edit] = dataclasses.field(default_factory=list)
+    before: list[RotationError | None] = dataclasses.field(default_factory=list)
+    after: list[RotationError | None] = dataclasses.field(default_factory=list)
+    reads_that_fail: list[RotationError | None] = dataclasses.field(default_factory=list)
+    records: dict[str, tuple[fields.Data, int]] = dataclasses.field(default_factory=dict)
+    reads: int = 0
+    saves: int = 0
+
+    def add(self, uid: str = UID, **more: t.Any) -> None:
+        data = {
+            "title": f"Title of {uid}",
+            "type": "login",
+            "fields": [{"type": "login", "value": [f"user-{uid}"]}, {"type": "password", "value": [LIVE]}],
+            "custom": [{"type": "text", "label": "note", "value": ["theirs"]}],
+            **more,
+        }
+        self.records[uid] = (data, 1)
+
+    @property
+    def data(self) -> fields.Data:
+        return self.records[UID][0]
+
+    def edit(self, uid: str, change: Edit) -> None:
+        data, revision = self.records[uid]
+        self.records[uid] = (change(copy.deepcopy(data)), revision + 1)
+
+    def read(self, references: t.Sequence[str]) -> Snapshot:
+        self.reads += 1
+        if self.reads_that_fail and (error := self.reads_that_fail.pop(0)):
+            raise error
+        return Snapshot(
+            {
+                uid: Record(uid=uid, data=copy.deepcopy(data), revision=revision, editable=True, handle=None)
+                for uid, (data, revision) in self.records.items()
+            }
+        )
+
+    def save(self, record: Record, data: fields.Data) -> None:
+        self.saves += 1
+        if self.edits:
+            self.edit(record.uid, self.edits.pop(0))
+        if self.before and (error := self.before.pop(0)):
+            raise error
+        if self.enforced and self.records[record.uid][1] != record.revision:
+            raise VaultError("Conflict.")
+        self.edit(record.uid, lambda _now: copy.deepcopy(data))
+        if self.after and (error := self.after.pop(0)):
+            raise error
+
+
+@pytest.fixture(params=[True, False], ids=["enforced", "last writer wins"])
+def vault(request: pytest.FixtureRequest) -> FakeVault:
+    fake = FakeVault(enforced=request.param)
+    fake.add()
+    return fake
+
+
+class Task:
+    """One run of the module, without its front door."""
+
+    def __init__(self, vault: FakeVault) -> None:
+        self.vault = vault
+
+    def __call__(
+        self,
+        target: Target,
+        *,
+        records: t.Sequence[str] = (UID,),
+        place: fields.Place = PASSWORD,
+        rotation_id: str | None = None,
+        max_age: dt.timedelta | None = None,
+        lease: dt.timedelta = dt.timedelta(minutes=15),
+        extra: dict[str, str] | None = None,
+        check_mode: bool = False,
+    ) -> list[dict[str, t.Any]]:
+        options = Options(
+            target=target,
+            place=place,
+            rotation_id=rotation_id,
+            max_age=max_age,
+            force=False,
+            lease=lease,
+            extra_fields=extra or {},
+        )
+        client = t.cast(Vault, self.vault)
+        rotator = keeper_rotation.VaultRotator(client, records, options, PasswordPolicy(), 2048)
+        return [outcome.entry() for outcome in rotate(rotator, records, check_mode=check_mode)]
+
+
+@pytest.fixture
+def task(vault: FakeVault) -> Task:
+    return Task(vault)
+
+
+def _note(text: str) -> Edit:
+    def edit(data: fields.Data) -> fields.Data:
+        fields.put_custom(data, "note", text)
+        return data
+
+    return edit
+
+
+def _staged_by(run: str, secret: str, *, age: dt.timedelta = dt.timedelta(0)) -> Edit:
+    started = dt.datetime.now(dt.UTC) - age
+    return lambda data: fields.staged(data, secret, fields.Marker(run, run, "password", started))
+
+
+# -- one rotation
+
+
+def test_a_rotation_from_beginning_to_end(vault: FakeVault, task: Task) -> None:
+    (staged,) = task("staged", rotation_id="job")
+    new = staged["password"]
+    assert (staged["changed"], staged["due"], staged["recovered"], staged["verified"]) == (True, True, False, False)
+    assert staged["old_password"] == LIVE == fields.live_secret(vault.data, PASSWORD)
+    assert fields.pending(vault.data) == new != LIVE
+    (committed,) = task("committed", rotation_id="job", extra={"account": "acc"})
+    assert committed["changed"] and "password" not in committed
+    assert fields.live_secret(vault.data, PASSWORD) == new
+    assert fields.pending(vault.data) is None
+    assert fields.text(vault.data, label="account") == "acc"
+    assert fields.text(vault.data, label="note") == "theirs"
+    (again,) = task("committed", rotation_id="job")
+    assert not again["changed"] and fields.live_secret(vault.data, PASSWORD) == new
+    (later,) = task("staged", max_age=dt.timedelta(days=1))
+    assert (later["due"], later["changed"], "password" in later) == (False, False, False)
+
+
+def test_the_pending_value_and_its_state_are_one_update(vault: FakeVault, task: Task) -> None:
+    task("staged")
+    assert vault.saves == 1
+    task("committed")
+    assert vault.saves == 2
+
+
+def test_a_second_staging_finds_the_same_value_and_writes_nothing(vault: FakeVault, task: Task) -> None:
+    (first,) = task("staged", rotation_id="job")
+    for rotation_id in ("job", None):
+        (second,) = task("staged", rotation_id=rotation_id, max_age=dt.timedelta(days=999))
+        assert (second["password"], second["changed"], second["recovered"]) == (first["password"], False, True)
+    assert vault.saves == 1
+
+
+def test_discarding_leaves_the_live_secret(vault: FakeVault, task: Task) -> None:
+    task("staged")
+    assert task("discarded")[0]["changed"]
+    assert (fields.pending(vault.data), fields.live_secret(vault.data, PASSWORD)) == (None, LIVE)
+    assert not task("discarded")[0]["changed"]
+
+
+def test_a_key_pair_is_staged_and_moves_with_its_public_half(vault: FakeVault, task: Task) -> None:
+    vault.add(fields=[{"type": "keyPair", "value": []}])
+    (staged,) = task("staged", place=KEY_PAIR)
+    key = keys.load_private_key(staged["private_key"])
+    assert (staged["public_key"], staged["fingerprint"]) == (keys.public_base64(key), keys.fingerprint(key))
+    assert staged["current_public_key"] is None
+    task("committed", place=KEY_PAIR)
+    field = fields.first_value(KEY_PAIR.field(vault.data))
+    assert field == {"publicKey": staged["public_key"], "privateKey": staged["private_key"]}
+    (next_one,) = task("staged", place=KEY_PAIR)
+    assert next_one["current_public_key"] == staged["public_key"] != next_one["public_key"]
+
+
+@pytest.mark.parametrize("target", ["staged", "committed", "discarded"])
+def test_check_mode_saves_nothing_and_returns_no_secret(vault: FakeVault, task: Task, target: Target) -> None:
+    task("staged")
+    before = copy.deepcopy(vault.records)
+    (entry,) = task(target, check_mode=True)
+    assert vault.records == before
+    assert entry["verify_skipped_reason"] == "check_mode"
+    assert str(fields.pending(vault.data)) not in str(entry) and LIVE not in str(entry)
+
+
+# -- others at work
+
+
+@pytest.mark.parametrize("target", ["committed", "discarded"])
+@pytest.mark.parametrize("conflicts", [1, 4])
+def test_others_edits_are_kept_and_the_update_is_made_on_top(target: Target, conflicts: int) -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    (staged,) = task("staged")
+    vault.edits = [_note(f"edit {number}") for number in range(conflicts)]
+    (entry,) = task(target)
+    assert not entry["failed"] and entry["changed"]
+    assert fields.text(vault.data, label="note") == f"edit {conflicts - 1}"
+    assert fields.pending(vault.data) is None
+    assert fields.live_secret(vault.data, PASSWORD) == (staged["password"] if target == "committed" else LIVE)
+
+
+def test_an_edit_while_staging_does_not_keep_it_from_staging() -> None:
+    vault = FakeVault(edits=[_note("mine"), _note("mine too")])
+    vault.add()
+    (entry,) = Task(vault)("staged")
+    assert entry["password"] == fields.pending(vault.data)
+    assert fields.text(vault.data, label="note") == "mine too"
+
+
+def test_five_conflicts_are_enough() -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    (staged,) = task("staged")
+    vault.saves = 0
+    vault.edits = [_note(str(number)) for number in range(99)]
+    (entry,) = task("committed")
+    assert (entry["error_code"], entry["retry_safe"], entry["changed"]) == ("vault_error", True, False)
+    assert vault.saves == 5
+    assert fields.pending(vault.data) == staged["password"], "the next run goes on with it"
+
+
+def test_of_two_runs_that_stage_at_once_one_gives_way(vault: FakeVault, task: Task) -> None:
+    if vault.enforced:
+        vault.edits = [_staged_by("other", "theirs")]
+        (entry,) = task("staged")
+        assert (entry["error_code"], entry["retry_safe"], entry["changed"]) == ("busy", True, False)
+        assert "password" not in entry
+        assert fields.pending(vault.data) == "theirs"
+    else:
+        # Their save follows ours at once, before we have read back.
+        save = vault.save
+
+        def overtaken(record: Record, data: fields.Data) -> None:
+            save(record, data)
+            vault.edit(UID, lambda _now: _staged_by("other", "theirs")(copy.deepcopy(record.data)))
+
+        vault.save = overtaken  # type: ignore[method-assign]
+        (entry,) = task("staged")
+        assert entry["error_code"] == "busy" and "password" not in entry
+        assert fields.pending(vault.data) == "theirs"
+
+
+def test_a_run_that_stages_first_is_not_overwritten_by_the_one_that_read_before(task: Task, vault: FakeVault) -> None:
+    vault.edits = [_staged_by("other", "theirs")]
+    (entry,) = task("staged", rotation_id="mine")
+    # Without enforcement ours is the last: then it must be the one that is returned and pending.
+    if entry["failed"]:
+        assert (entry["error_code"], fields.pending(vault.data)) == ("busy", "theirs")
+    else:
+        assert entry["password"] == fields.pending(vault.data)
+
+
+def test_anothers_value_is_taken_over_after_its_lease_and_stays_the_same(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _staged_by("other", "theirs", age=dt.timedelta(minutes=16)))
+    assert task("staged", rotation_id="mine", lease=dt.timedelta(hours=1))[0]["error_code"] == "busy"
+    (entry,) = task("staged", rotation_id="mine")
+    assert (entry["password"], entry["recovered"], entry["changed"]) == ("theirs", True, True)
+    mark = fields.marker(vault.data)
+    assert mark is not None and mark.rotation_id == "mine"
+    assert task("committed", rotation_id="other")[0]["error_code"] == "busy"
+    assert fields.pending(vault.data) == "theirs"
+
+
+def test_an_edit_does_not_keep_a_left_value_from_being_taken_over() -> None:
+    vault = FakeVault(edits=[_note("mine")])
+    vault.add()
+    vault.edit(UID, _staged_by("other", "theirs", age=dt.timedelta(hours=1)))
+    (entry,) = Task(vault)("staged", rotation_id="mine")
+    assert not entry["failed"], entry
+    assert entry["password"] == "theirs" == fields.pending(vault.data)
+
+
+def test_a_takeover_that_was_not_saved_says_why(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _staged_by("other", "theirs", age=dt.timedelta(hours=1)))
+    vault.before = [Unreachable("No answer.")]
+    (entry,) = task("staged", rotation_id="mine")
+    assert entry["error_code"] == "unreachable", "nobody else is at work"
+    assert fields.pending(vault.data) == "theirs"
+
+
+@pytest.mark.parametrize("target", ["committed", "discarded"])
+@pytest.mark.parametrize("rotation_id", ["mine", None])
+def test_a_value_that_another_run_has_put_there_meanwhile_is_not_ended(target: Target, rotation_id: str | None) -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    task("staged", rotation_id="mine")
+    vault.edits = [_staged_by("other", "theirs")]
+    (entry,) = task(target, rotation_id=rotation_id)
+    assert fields.pending(vault.data) == "theirs"
+    assert fields.live_secret(vault.data, PASSWORD) == LIVE
+    assert entry["failed"]
+
+
+def test_what_somebody_else_has_committed_meanwhile_is_unchanged() -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    (staged,) = task("staged")
+    now = dt.datetime.now(dt.UTC)
+    vault.edits = [lambda data: fields.committed(data, PASSWORD, staged["password"], None, now, {})]
+    (entry,) = task("committed")
+    assert not entry["failed"]
+    assert fields.live_secret(vault.data, PASSWORD) == staged["password"]
+
+
+# -- saves and reads that fail
+
+
+@pytest.mark.parametrize("target", ["staged", "committed", "discarded"])
+@pytest.mark.parametrize("error", [Unreachable("No answer."), VaultError("Error.")])
+def test_a_save_whose_answer_was_lost_has_taken_effect(
+    vault: FakeVault, task: Task, target: Target, error: RotationError
+) -> None:
+    if target != "staged":
+        task("staged")
+    vault.after = [error]
+    (entry,) = task(target)
+    assert not entry["failed"] and entry["changed"]
+    assert (fields.pending(vault.data) is None) is (target != "staged")
+    assert entry.get("password") == fields.pending(vault.data)
+
+
+@pytest.mark.parametrize("target", ["staged", "committed", "discarded"])
+@pytest.mark.parametrize("error", [Unreachable("No answer."), VaultError("Error."), RateLimited("Later.")])
+def test_a_save_that_failed_is_told_and_nothing_is_returned(
+    vault: FakeVault, task: Task, target: Target, error: RotationError
+) -> None:
+    if target != "staged":
+        task("staged")
+    before = copy.deepcopy(vault.records)
+    vault.before = [error]
+    (entry,) = task(target)
+    assert (entry["error_code"], entry["changed"], entry["retry_safe"]) == (error.error_code, False, True)
+    assert "password" not in entry
+    assert vault.records == before
+
+
+def test_a_save_that_vanished_is_noticed(vault: FakeVault, task: Task) -> None:
+    vault.save = lambda record, data: None  # type: ignore[method-assign]
+    (entry,) = task("staged")
+    assert (entry["error_code"], entry["changed"]) == ("vault_error", False)
+    assert "password" not in entry
+
+
+def test_a_value_that_was_not_read_back_is_not_given_to_anybody(vault: FakeVault, task: Task) -> None:
+    vault.reads_that_fail = [None, Unreachable("No answer.")]
+    (entry,) = task("staged")
+    assert (entry["error_code"], entry["retry_safe"]) == ("unknown_outcome", True)
+    assert "password" not in entry
+    (next_run,) = task("staged")
+    assert next_run["password"] == fields.pending(vault.data) and next_run["recovered"]
+
+
+def test_a_vault_that_is_away_fails_every_record_before_anything(vault: FakeVault, task: Task) -> None:
+    vault.reads_that_fail = [Unreachable("No answer.")]
+    entries = task("staged", records=[UID, "other"])
+    assert [entry["error_code"] for entry in entries] == ["unreachable"] * 2
+    assert vault.saves == 0
+
+
+# -- many records
+
+
+def test_many_records_cost_two_reads(vault: FakeVault, task: Task) -> None:
+    uids = [letter * 22 for letter in "ABCDE"]
+    for uid in uids:
+        vault.add(uid)
+    entries = task("staged", records=[*uids, "absent", f"Title of {UID}"])
+    assert [entry["record"] for entry in entries] == [*uids, "absent", f"Title of {UID}"]
+    assert [entry.get("error_code") for entry in entries] == [None] * 5 + ["not_found", None]
+    assert (vault.reads, vault.saves) == (2, 6)
+    assert len({entry["password"] for entry in entries if not entry["failed"]}) == 6
+
+
+def test_a_vault_that_goes_away_is_not_asked_again_for_each_of_many(vault: FakeVault, task: Task) -> None:
+    uids = [letter * 22 for letter in "ABCDEFGH"]
+    for uid in uids:
+        vault.add(uid)
+    vault.reads_that_fail = [None, *[Unreachable("No answer.") for _each in uids]]
+    entries = task("staged", records=uids)
+    assert all(entry["failed"] and entry["retry_safe"] for entry in entries)
+    assert vault.reads - 1 <= 2, "each costs a whole timeout"
+
+
+def test_one_record_under_two_names_is_worked_on_once(vault: FakeVault, task: Task) -> None:
+    first, second = task("staged", records=[UID, f"Title of {UID}"])
+    assert not first["failed"] and second["error_code"] == "invalid_input"
+    assert vault.saves == 1
+
+
+# -- whatever happens
+
+_FAILURES = st.sampled_from([None, None, Unreachable("No answer."), VaultError("Error."), RateLimited("Later.")])
+_RUN = st.fixed_dictionaries(
+    {
+        "target": st.sampled_from(["staged", "staged", "committed", "discarded"]),
+        "rotation_id": st.sampled_from([None, "one", "two"]),
+        "lease": st.sampled_from([dt.timedelta(0), dt.timedelta(minutes=15)]),
+        "before": st.lists(_FAILURES, max_size=2),
+        "after": st.lists(_FAILURES, max_size=2),
+        "reads": st.lists(_FAILURES, max_size=2),
+        "edits": st.integers(0, 2),
+    }
+)
+
+
+@given(runs=st.lists(_RUN, min_size=1, max_size=8))
+def test_a_pending_value_never_changes_and_is_never_lost(runs: list[dict[str, t.Any]]) -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    for number, run in enumerate(runs):
+        before, live = fields.pending(vault.data), fields.live_secret(vault.data, PASSWORD)
+        vault.before, vault.after, vault.reads_that_fail = list(run["before"]), list(run["after"]), list(run["reads"])
+        vault.edits = [_note(f"{number}.{edit}") for edit in range(run["edits"])]
+        (entry,) = task(run["target"], rotation_id=run["rotation_id"], lease=run["lease"])
+        pending, now = fields.pending(vault.data), fields.live_secret(vault.data, PASSWORD)
+        if run["target"] == "staged":
+            assert now == live
+            assert before is None or pending == before
+            # What a role gives to the service is in the record, as it was read back.
+            assert entry.get("password") in (None, pending)
+        elif run["target"] == "committed":
+            assert (pending, now) in [(before, live), (None, before or live)]
+        else:
+            assert now == live and pending in (before, None)
+        if not entry["failed"] and run["target"] != "staged":
+            assert pending is None
+        if entry["changed"]:
+            assert (pending, now) != (before, live) or run["target"] == "staged"
+
+
+# -- what the module takes
+
+
+def _params(**given: t.Any) -> dict[str, t.Any]:
+    defaults = {name: option.get("default") for name, option in keeper_rotation.SPEC.options.items()}
+    return {**defaults, "record": UID, "state": "staged", **given}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"record": None, "records": []},
+        {"record": " "},
+        {"key_size": 1024},
+        {"rotation_id": ""},
+        {"rotation_id": " "},
+        {"max_age": "a month"},
+        {"lease": "soon"},
+        {"fields": {"rotation_pending": "x"}},
+        {"fields": {"rotation_state": "x"}},
+        {"fields": {"rotated_at": "x"}},
+        {"fields": {"a": ["x"]}},
+        {"fields": {" ": "x"}},
+        {"password_policy": {"length": 7}},
+    ],
+)
+def test_input_that_cannot_be_used_is_refused_before_anything_is_saved(
+    monkeypatch: pytest.MonkeyPatch, vault: FakeVault, given: dict[str, t.Any]
+) -> None:
+    monkeypatch.setattr(keeper_rotation, "vault", lambda params, environ: vault)
+    try:
+        result = keeper_rotation.run(_params(**given), False)
+    except InvalidInput as error:
+        result = {"error_code": error.error_code}
+    assert result["error_code"] == "invalid_input"
+    assert vault.saves == 0
+
+
+def test_the_module_returns_what_the_engine_found(monkeypatch: pytest.MonkeyPatch, vault: FakeVault) -> None:
+    monkeypatch.setattr(keeper_rotation, "vault", lambda params, environ: vault)
+    result = keeper_rotation.run(_params(rotation_id="job"), False)
+    assert result["password"] == result["rotations"][0]["password"] == fields.pending(vault.data)
+    result = keeper_rotation.run(_params(state="committed", fields={"port": 443, "none": None}), False)
+    assert fields.text(vault.data, label="port") == "443" and result["changed"]

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every password meets its policy, and what no password meets is refused."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
+    PasswordPolicy,
+    policy_from,
+)
+
+_SPECIAL = st.text(string.punctuation, max_size=12)
+_COUNT = st.integers(-1, 70)
+
+
+def _count(password: str, characters: str) -> int:
+    return sum(character in characters for character in password)
+
+
+@given(length=st.integers(5, 260), upper=_COUNT, lower=_COUNT, digits=_COUNT, special=_COUNT, characters=_SPECIAL)
+def test_a_policy_is_refused_or_met(
+    length: int, upper: int, lower: int, digits: int, special: int, characters: str
+) -> None:
+    options = {
+        "length": length,
+        "min_upper": upper,
+        "min_lower": lower,
+        "min_digits": digits,
+        "min_special": special,
+        "special_characters": characters,
+    }
+    possible = (
+        8 <= length <= 256
+        and min(upper, lower, digits, special) >= 0
+        and upper + lower + digits + special <= length
+        and (characters != "" or special == 0)
+    )
+    if not possible:
+        with pytest.raises(InvalidInput):
+            policy_from(options)
+        return
+    password = policy_from(options).generate()
+    assert len(password) == length
+    assert _count(password, string.ascii_uppercase) >= upper
+    assert _count(password, string.ascii_lowercase) >= lower
+    assert _count(password, string.digits) >= digits
+    assert _count(password, characters) >= special
+    assert set(password) <= {*string.ascii_letters, *string.digits, *characters}
+
+
+@pytest.mark.parametrize("characters", ["é", " ", "a!", "7", "\n", "!\0", "\x7f"])
+def test_special_characters_are_printable_ascii_and_no_letters(characters: str) -> None:
+    with pytest.raises(InvalidInput):
+        policy_from({"special_characters": characters})
+
+
+def test_the_default_meets_snowflakes_policy_and_breaks_no_shell() -> None:
+    password = policy_from(None).generate()
+    assert len(password) == 32
+    assert all(_count(password, kind) >= 2 for kind in (string.ascii_uppercase, string.ascii_lowercase, string.digits))
+    assert not set(PasswordPolicy().special_characters) & set("'\"\\`$&{}<>|;() ")
+
+
+def test_required_characters_stand_anywhere() -> None:
+    policy = PasswordPolicy(length=8, min_upper=1, min_lower=0, min_digits=7, min_special=0)
+    places = {next(at for at, each in enumerate(policy.generate()) if each.isupper()) for _attempt in range(300)}
+    assert places == set(range(8))
+
+
+def test_passwords_differ() -> None:
+    assert len({PasswordPolicy().generate() for _attempt in range(200)}) == 200

@@ -1,0 +1,195 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rotation does to a record: its own fields, and not one byte of anybody else's."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record
+
+NOW = dt.datetime(2026, 1, 31, 23, 59, 59, tzinfo=dt.UTC)
+PASSWORD, KEY_PAIR = record.Place("password"), record.Place("key_pair")
+MARK = record.Marker(rotation_id="id", run="run", credential="password", started=NOW)
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=5,
+)
+_FOREIGN = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["login", "url", "text", "secret", "note", "oneTimeCode", "host"]),
+        "value": st.lists(_JSON, max_size=3),
+    },
+    optional={
+        "label": st.text(max_size=12).filter(lambda label: label not in (*record.OWN_FIELDS, "privatePEMKey", "extra")),
+        "required": st.booleans(),
+        "privacyScreen": st.booleans(),
+    },
+)
+_PASSWORD = st.builds(lambda value: {"type": "password", "value": value}, st.lists(st.text(min_size=1), max_size=1))
+_OTHER_TOP = st.dictionaries(st.text(max_size=6).filter(lambda key: key not in ("fields", "custom")), _JSON, max_size=3)
+
+
+@st.composite
+def records(draw: st.DrawFn, field: st.SearchStrategy[dict[str, t.Any]] = _PASSWORD) -> record.Data:
+    """A record of somebody's own making, with one field for the secret."""
+    fields = draw(st.lists(_FOREIGN, max_size=3))
+    fields.insert(draw(st.integers(0, len(fields))), draw(field))
+    data = {**draw(_OTHER_TOP), "title": draw(st.text(max_size=8)), "type": "login", "fields": fields}
+    custom = draw(st.none() | st.lists(_FOREIGN, max_size=3) | st.just("absent"))
+    return data if custom == "absent" else {**data, "custom": custom}
+
+
+def _without_own(data: record.Data) -> record.Data:
+    """The record as if no rotation had ever been; a custom section that is empty is as good as none."""
+    kept = copy.deepcopy(data)
+    for section in ("fields", "custom"):
+        kept[section] = [
+            field for field in kept.get(section) or [] if field.get("label") not in (*record.OWN_FIELDS, "extra")
+        ]
+    return kept
+
+
+@given(data=records(), secret=st.text(min_size=1))
+def test_staging_and_discarding_leave_everything_else_as_it_was(data: record.Data, secret: str) -> None:
+    before = copy.deepcopy(data)
+    staged = record.staged(data, secret, MARK)
+    assert record.pending(staged) == secret
+    assert record.marker(staged) == MARK
+    assert record.live_secret(staged, PASSWORD) == record.live_secret(before, PASSWORD)
+    assert _without_own(staged) == _without_own(before)
+    discarded = record.discarded(staged)
+    assert record.pending(discarded) is None and record.marker(discarded) is None
+    assert _without_own(discarded) == _without_own(before)
+    assert record.discarded(discarded) == discarded
+    assert data == before, "what was read stays as it was read"
+
+
+@given(data=records(), secret=st.text(min_size=1))
+def test_committing_moves_exactly_the_value(data: record.Data, secret: str) -> None:
+    staged = record.staged(data, secret, MARK)
+    kept = copy.deepcopy(staged)
+    done = record.committed(staged, PASSWORD, secret, None, NOW, {"extra": "more"})
+    assert staged == kept
+    assert record.live_secret(done, PASSWORD) == secret
+    assert record.pending(done) is None and record.marker(done) is None
+    assert record.rotated_at(done) == NOW
+    assert record.text(done, label="extra") == "more"
+    field = record.find(done, kind="password")
+    assert field is not None and field.pop("value") == [secret]
+    expected = _without_own(data)
+    t.cast(record.Data, record.find(expected, kind="password")).pop("value")
+    assert _without_own(done) == expected
+
+
+@given(data=records(), secret=st.text(min_size=1), other=st.text(min_size=1))
+def test_our_fields_are_used_again_wherever_they_are(data: record.Data, secret: str, other: str) -> None:
+    once = record.discarded(record.staged(data, other, MARK))
+    again = record.staged(once, secret, MARK)
+    labels = [field.get("label") for field in again["custom"]]
+    assert labels.count(record.PENDING) == labels.count(record.STATE) == 1
+    assert record.pending(again) == secret
+
+
+def test_a_pending_value_is_kept_in_a_field_that_keeper_hides() -> None:
+    staged = record.staged({"fields": []}, "x", MARK)
+    kinds = {field["label"]: field["type"] for field in staged["custom"]}
+    assert kinds == {record.PENDING: "secret", record.STATE: "text"}
+
+
+KEY_FIELDS: list[tuple[str, list[dict[str, t.Any]], list[dict[str, t.Any]] | None]] = [
+    ("keyPair", [{"type": "keyPair", "value": [{"publicKey": "old", "privateKey": "old"}]}], None),
+    ("keyPair, empty", [{"type": "keyPair", "value": []}], None),
+    (
+        "keyPair wins",
+        [{"type": "keyPair", "value": []}],
+        [{"type": "secret", "label": "privatePEMKey", "value": ["o"]}],
+    ),
+    ("privatePEMKey", [], [{"type": "secret", "label": "privatePEMKey", "value": ["old"]}]),
+    ("neither", [{"type": "password", "value": ["mine"]}], None),
+]
+
+
+@pytest.mark.parametrize(("fields", "custom"), [case[1:] for case in KEY_FIELDS], ids=[case[0] for case in KEY_FIELDS])
+def test_a_private_key_goes_where_the_record_has_a_place_for_it(
+    fields: list[dict[str, t.Any]], custom: list[dict[str, t.Any]] | None
+) -> None:
+    data: record.Data = {"fields": fields, **({"custom": custom} if custom is not None else {})}
+    done = record.committed(record.staged(data, "new", MARK), KEY_PAIR, "new", "public", NOW, {})
+    assert record.live_secret(done, KEY_PAIR) == "new"
+    pair = record.first_value(record.find(done, kind="keyPair"))
+    if any(field["type"] == "keyPair" for field in fields):
+        assert pair == {"publicKey": "public", "privateKey": "new"}
+    else:
+        field = record.find(done, label="privatePEMKey")
+        assert field is not None and (field["type"], field["value"]) == ("secret", ["new"])
+    if any(field["type"] == "password" for field in fields):
+        assert record.live_secret(done, PASSWORD) == "mine"
+
+
+def test_a_field_of_ones_own_choice_takes_the_private_key_and_spares_the_others() -> None:
+    data = {
+        "fields": [{"type": "keyPair", "value": [{"privateKey": "other"}]}],
+        "custom": [{"type": "secret", "label": "deploy key", "value": ["old"]}],
+    }
+    place = record.Place("key_pair", "deploy key")
+    assert record.live_secret(data, place) == "old"
+    done = record.committed(record.staged(data, "new", MARK), place, "new", "public", NOW, {})
+    assert record.live_secret(done, place) == "new"
+    assert record.live_secret(done, KEY_PAIR) == "other"
+    added = record.committed(data, record.Place("key_pair", "another"), "new", None, NOW, {})
+    assert record.find(added, label="another") == {"type": "secret", "label": "another", "value": ["new"]}
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "label"),
+    [
+        (PASSWORD, "password", "Password"),
+        (KEY_PAIR, "secret", "privatePEMKey"),
+        (record.Place("key_pair", "mine"), "secret", "mine"),
+    ],
+)
+def test_no_further_field_can_overwrite_the_secret(place: record.Place, kind: str, label: str) -> None:
+    data = {"fields": [{"type": kind, "label": label, "value": ["old"]}], "custom": []}
+    done = record.committed(record.staged(data, "new", MARK), place, "new", None, NOW, {label: "not a secret"})
+    assert record.live_secret(done, place) == "new"
+
+
+@pytest.mark.parametrize("field", [None, {}, {"value": None}, {"value": []}, {"value": [""]}, {"value": [None]}])
+def test_an_empty_field_holds_nothing(field: record.Data | None) -> None:
+    assert record.first_value(field) is None
+
+
+@pytest.mark.parametrize("state", [None, "", "garbage", "[]", "7", "null", '"text"', "{"])
+def test_a_state_that_is_unreadable_is_none(state: str | None) -> None:
+    data = {"custom": [{"type": "text", "label": record.STATE, "value": [] if state is None else [state]}]}
+    assert record.marker(data) is None
+
+
+def test_a_state_with_gaps_is_read_as_far_as_it_goes() -> None:
+    data = {"custom": [{"type": "text", "label": record.STATE, "value": ['{"run": 7, "started": "soon"}']}]}
+    assert record.marker(data) == record.Marker(rotation_id="", run="7", credential="", started=None)
+
+
+@pytest.mark.parametrize("data", [{}, {"fields": None, "custom": None}, {"fields": [None, "x"], "custom": [7]}])
+def test_odd_records_are_read_as_empty_ones(data: record.Data) -> None:
+    assert record.login(data) == ""
+    assert record.pending(data) is None
+    assert record.live_secret(data, PASSWORD) is None
+    assert record.live_secret(data, KEY_PAIR) is None
+
+
+def test_a_value_that_is_no_text_is_no_secret() -> None:
+    data = {"fields": [{"type": "password", "value": [{"a": 1}]}, {"type": "login", "value": [7]}]}
+    assert record.live_secret(data, PASSWORD) is None
+    assert record.login(data) == ""
