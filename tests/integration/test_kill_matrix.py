@@ -33,8 +33,6 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 
 Side = t.Literal["before", "after"]
 
-pytestmark = pytest.mark.connector
-
 # For events in other threads and processes; far beyond what they take, so that a failure ends the test, and not a hang.
 _PATIENCE = 60
 

@@ -33,8 +33,6 @@ ADMIN_TITLE = "Snowflake Authentication Record"
 WRONG_PASSWORD = 390100
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+.*failed=(\d+)", re.MULTILINE)
 
-pytestmark = pytest.mark.connector
-
 
 class Scene:
     """Users of one account with their records, and the role's variables to rotate them."""
@@ -180,6 +178,7 @@ def file_leaks(folder: Path, found: t.Iterable[str]) -> list[str]:
 # -- the way it should go
 
 
+@pytest.mark.connector
 def test_many_records_in_one_run(scene: Scene) -> None:
     """Calls are shared, new values go in without a probe, and the second run changes nothing."""
     run = scene.run()
@@ -228,6 +227,7 @@ def test_records_by_title(scene: Scene) -> None:
     assert scene.snowflake.accepts("A", scene.old["A"])
 
 
+@pytest.mark.connector
 def test_recovered_values_are_probed_first(scene: Scene) -> None:
     """One of a run that died before the change, one of a run that died after it, and a fresh one."""
     before, after = scene.stage("A"), scene.stage("B")
@@ -263,6 +263,7 @@ def test_check_mode_writes_nothing(scene: Scene) -> None:
 # -- definite refusals
 
 
+@pytest.mark.connector
 def test_definite_refusals_are_discarded_and_the_others_go_on(scene: Scene) -> None:
     scene.add("GONE")
     scene.snowflake.user("B").type = "SERVICE"
@@ -323,6 +324,7 @@ def ambiguous(kind: str, snowflake: SnowflakeSandbox) -> None:
         snowflake.faults.add(fault)
 
 
+@pytest.mark.connector
 @pytest.mark.parametrize(
     "kind",
     [
@@ -354,6 +356,7 @@ def test_ambiguous_failures_keep_the_value(single: Scene, kind: str) -> None:
     assert single.settled("A") and single.password("A") == pending and single.failed_logins("A") <= 1
 
 
+@pytest.mark.connector
 def test_a_lost_answer_that_a_login_decides(single: Scene) -> None:
     single.snowflake.faults.add(Fault("ALTER USER A", times=99, hang="after"))
     run = single.run()
@@ -498,6 +501,7 @@ def key_pair() -> tuple[str, str]:
     return pem, base64.b64encode(der).decode()
 
 
+@pytest.mark.connector
 @pytest.mark.parametrize("how", ["record", "path", "option"])
 def test_an_administrator_with_a_private_key(single: Scene, how: str) -> None:
     """From the record if that has no password, or as the connection says, which replaces the record's password."""

@@ -35,7 +35,11 @@ from tests.sandbox.server import Fault, Response
 from tests.sandbox.snowflake import SnowflakeSandbox
 from tests.sandbox.snowflake.account import PLAIN_LOGIN_CODES
 
-pytestmark = pytest.mark.connector
+pytestmark = [
+    pytest.mark.connector,
+    # Of the threads in which calls are left behind that have no bound of their own.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 
 MODULE = "snowflake_user_password"
 Answer = dict[str, t.Any]
@@ -1030,6 +1034,23 @@ def test_one_users_silence_does_not_stop_the_others(snowflake: SnowflakeSandbox,
         (True, None),
     ]
     assert [snowflake.accepts(f"U{number}", wanted) for number in range(5)] == [True, False, True, False, True]
+
+
+def test_when_the_service_stops_answering_the_rest_is_not_attempted_and_nothing_done_is_forgotten(
+    snowflake: SnowflakeSandbox, decide: Decide
+) -> None:
+    wanted = fresh_password()
+    for number in range(5):
+        snowflake.add_user(f"U{number}", password=fresh_password())
+    snowflake.faults.add(Fault("^DESCRIBE USER U[1-4]", times=99, hang="before"))
+    answer = decide(users=[{"name": f"u{number}", "password": wanted} for number in range(5)], login_timeout=1)
+    first, *others = answer["rotations"]
+    assert (first["name"], first["changed"]) == ("u0", True)
+    assert [(entry["error_code"], entry["changed"], entry["retry_safe"]) for entry in others] == [
+        ("unreachable", False, True)
+    ] * 4
+    assert snowflake.journal.labels("^DESCRIBE USER U[34]") == []
+    assert (answer["failed"], answer["changed"], snowflake.accepts("U0", wanted)) == (True, True, True)
 
 
 # The requests of one rotation, in order; a list makes all writes first.

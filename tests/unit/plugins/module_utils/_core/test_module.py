@@ -79,6 +79,14 @@ def test_a_result_is_scrubbed_wherever_the_secret_is(run_module: RunModule) -> N
     assert ending.code == 0
 
 
+def test_a_result_is_scrubbed_even_if_ansible_masked_nothing(
+    run_module: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "register", lambda no_log_values, known: None)
+    ending = run_module(lambda params, check_mode: {"rotations": [{"msg": f"={ENCODED}"}]})
+    assert ENCODED[:-4] not in ending.output
+
+
 def test_a_module_that_returns_secrets_on_purpose_returns_them(run_module: RunModule) -> None:
     ending = run_module(lambda params, check_mode: {"password": CANARY}, returns_secrets=True)
     # Ansible itself masks its own parameter; the spellings that only we know are left.

@@ -12,7 +12,7 @@ import typing as t
 import urllib.parse
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys, secrets
@@ -43,6 +43,7 @@ SPELLINGS: dict[str, t.Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
+@example(secret="p\u00e4/ss w\u00f6rd+'\"\\", before="", after="")
 @given(secret=_PASSWORDS, before=_TEXT, after=_TEXT)
 def test_no_spelling_survives_in_any_text(spelling: str, secret: str, before: str, after: str) -> None:
     spelt = SPELLINGS[spelling](secret)
@@ -100,6 +101,13 @@ def test_no_line_of_a_private_key_survives(pem: str, spelling: t.Callable[[str],
     assert not [line for line in body if line[8:-8] in urllib.parse.unquote_plus(scrubbed)]
     assert base64.b64encode(pem.encode()).decode()[4:40] not in scrubbed
     assert scrubbed.startswith("before ") and scrubbed.endswith(" after")
+
+
+@given(lines=st.lists(st.text("AZaz09+/", min_size=64, max_size=64), min_size=1, max_size=3), last=st.integers(1, 64))
+def test_a_short_last_line_goes_with_the_joined_body(lines: list[str], last: int) -> None:
+    body = [*lines, lines[0][:last]]
+    pem = "\n".join(["-----BEGIN PRIVATE KEY-----", *body, "-----END PRIVATE KEY-----", ""])
+    assert secrets.scrub("<" + "".join(body) + ">", [pem]) == f"<{secrets.MASK}>"
 
 
 def test_a_key_with_carriage_returns_is_masked_line_by_line_too(pem: str) -> None:

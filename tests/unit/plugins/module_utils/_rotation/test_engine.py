@@ -216,6 +216,12 @@ def test_steps_that_the_proof_calls_for_come_after_it_and_only_if_it_succeeds() 
     assert [outcome.facts["written"] for outcome in outcomes] == [3, 1]
 
 
+def test_what_was_done_after_the_proof_is_told_when_the_rest_of_it_fails() -> None:
+    (outcome,) = rotate(Script({("apply3", "a"): Refused("No.")}), _items("a", later=2), check_mode=False)
+    assert (outcome.failed, outcome.changed, outcome.verified) == (True, True, True)
+    assert outcome.facts["written"] == 2
+
+
 # -- check mode
 
 
