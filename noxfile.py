@@ -49,6 +49,8 @@ LINTERS = (
     "types-requests",
     "yamllint==1.38.0",
 )
+# What the sandbox gets after Ctrl-C to stop its servers and remove its files.
+PATIENT: dict[str, t.Any] = {"interrupt_timeout": 15, "terminate_timeout": 5}
 # The sanity tests whose answer depends on ansible-core; the others run with the newest one only.
 CORE_SANITY = ("ansible-doc", "compile", "import", "runtime-metadata", "validate-modules")
 
@@ -249,6 +251,7 @@ def build(session: nox.Session) -> None:
         for playbook in sorted(installed.glob("playbooks/*.yml")):
             session.run("ansible-playbook", "--syntax-check", f"keyturn.credentials.{playbook.stem}")
         session.chdir(ROOT)
+        session.run("python", "-m", "tests.sandbox.demo", "--collections", temporary, **PATIENT)
 
 
 @nox.session
@@ -256,7 +259,7 @@ def demo(session: nox.Session) -> None:
     """One rotation from beginning to end against the sandbox."""
     install(session, DEFAULT_CORE, *RUNTIME)
     link_collections(session)
-    session.run("python", "-m", "tests.sandbox.demo", *session.posargs)
+    session.run("python", "-m", "tests.sandbox.demo", *session.posargs, **PATIENT)
 
 
 @nox.session
@@ -264,7 +267,7 @@ def sandbox(session: nox.Session) -> None:
     """Run the sandbox servers until Ctrl-C."""
     install(session, DEFAULT_CORE, *RUNTIME)
     link_collections(session)
-    session.run("python", "-m", "tests.sandbox", *session.posargs)
+    session.run("python", "-m", "tests.sandbox", *session.posargs, **PATIENT)
 
 
 @nox.session

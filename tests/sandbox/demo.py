@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``make demo``: rotate, run again, kill a run between Snowflake and Keeper, and run again.
+"""``make demo``: rotate, run again, kill a run between Snowflake and Keeper, run again, and rotate a key in use.
 
 What is shown is what Ansible reported and what the judge saw: logins through Snowflake's connector with passwords that
 Keeper's SDK read. The last line is counted from that.
@@ -21,9 +21,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from tests.sandbox.processes import kill_tree
-from tests.sandbox.scenery import PLAYBOOK, Entry, Scenery, Stopped, exit_on_signals, private_directory
+from tests.sandbox.scenery import KEY_PLAYBOOK, PLAYBOOK, Entry, Scenery, Stopped, exit_on_signals, private_directory
 from tests.sandbox.server import Fault
 
 _LONGEST_RUN = 120
@@ -122,13 +123,13 @@ class Demo:
             raise Failed("the judge gave no answer (python -m tests.sandbox.judge)")
         return {verdicts.pop("uid"): verdicts for verdicts in json.loads(answer)}
 
-    def ansible(self, *arguments: str, killed_at: str = "") -> Run:
+    def ansible(self, *arguments: str, playbook: str = PLAYBOOK, killed_at: str = "") -> Run:
         """Run the playbook. killed_at: the request after which, before its answer, everything of the run is killed."""
-        self.say(f"   $ ansible-playbook {PLAYBOOK} -e @vars.json" + " \\" * bool(arguments))
+        self.say(f"   $ ansible-playbook {playbook} -e @vars.json" + " \\" * bool(arguments))
         if arguments:
             self.say(f"         {shlex.join(arguments)}")
         started = time.monotonic()
-        process = self._start(self.scenery.command(*arguments))
+        process = self._start(self.scenery.command(*arguments, playbook=playbook))
         struck = threading.Event()
         if killed_at:
 
@@ -238,6 +239,7 @@ class Demo:
         rotated = self.rotate()
         changed = self.run_again()
         recovered = self.kill_and_recover()
+        self.rotate_key()
         for error in self.scenery.errors:
             self.problems.append(f"a bug of the sandbox: {type(error).__name__}")
         return f"{rotated} rotated, {changed} changed on re-run, {recovered} recovered after SIGKILL"
@@ -303,15 +305,65 @@ class Demo:
         self.expect(run.numbers == (0, 1, 2, 0) and recovered == 1, "the run after the kill recovers one user")
         return min(recovered, run.recovered)
 
+    def rotate_key(self) -> None:
+        entry = self.scenery.key_entry
+        self.heading(f"5. Rotate the key of {entry.user}, while a client keeps logging in with the old one")
+        client = self._key_client()
+        self._hear(client, "ready")
+        run = self.ansible(playbook=KEY_PLAYBOOK)
+        old = self._count(client)
+        client = self._key_client()
+        self._hear(client, "ready")
+        new = self._count(client)
+        self.say(f"   {run.receipt} ({run.seconds:.1f} s)")
+        pending = any(
+            field.get("label") == "rotation_pending" and field["value"]
+            for field in self.scenery.vault.record(entry.uid)["custom"]
+        )
+        cells: list[Cell] = [
+            (old["refused"] == 0, f"{old['accepted']} logins, {old['refused']} refused"),
+            (new["refused"] == 0, "logs in" if new["refused"] == 0 else "refused"),
+            (not pending, "a key" if pending else "nothing"),
+        ]
+        (settled,) = self.table(
+            ["user", "old key, all the while", "new key, from Keeper", "pending"], [(entry.user, cells)]
+        )
+        self.expect(run.numbers == (1, 0, 0, 0) and settled, "the key rotates without a refused login")
+
+    def _key_client(self) -> subprocess.Popen[str]:
+        """A client that reads the key from the record now, and logs in with it until it is counted."""
+        client = self._start([sys.executable, "-m", "tests.sandbox.steady_client"], stderr=subprocess.DEVNULL)
+        assert client.stdin is not None
+        question = {**self.scenery.question(), "record": self.scenery.key_entry.uid}
+        client.stdin.write(json.dumps(question) + "\n")
+        client.stdin.flush()
+        return client
+
+    @staticmethod
+    def _hear(client: subprocess.Popen[str], wanted: str) -> None:
+        assert client.stdout is not None
+        if client.stdout.readline().strip() != wanted:
+            raise Failed("the client with the key could not be started (python -m tests.sandbox.steady_client)")
+
+    @staticmethod
+    def _count(client: subprocess.Popen[str]) -> dict[str, int]:
+        """End the client; how many of its logins were accepted and refused."""
+        assert client.stdin is not None and client.stdout is not None
+        client.stdin.close()
+        counts: dict[str, int] = json.loads(client.stdout.readline())
+        client.wait()
+        return counts
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox.demo", description=__doc__)
     parser.add_argument("--verbose", action="store_true", help="show Ansible's output, too")
+    parser.add_argument("--collections", type=Path, help="use the collections that are installed there")
     options = parser.parse_args(arguments)
     exit_on_signals()
     started = time.monotonic()
     try:
-        with private_directory() as directory, Scenery(directory) as scenery:
+        with private_directory() as directory, Scenery(directory, collections=options.collections) as scenery:
             demo = Demo(scenery, verbose=options.verbose)
             with contextlib.closing(demo):
                 demo.introduce()

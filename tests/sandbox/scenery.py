@@ -21,6 +21,9 @@ import types
 import typing as t
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from tests.sandbox import keeper_collection
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.keeper.vault import write_private
@@ -28,6 +31,8 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAYBOOK = "keyturn.credentials.snowflake_user_password"
+KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
+KEY_USER = "PIPELINE"
 USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
 ADMIN = "ROTATOR"
 ROLE = "USER_ROTATOR"
@@ -92,18 +97,20 @@ def exit_on_signals() -> None:
 class Scenery:
     """Both sandboxes with their records, and in ``directory`` the files that lead there.
 
-    special: also records of users that cannot be rotated.
+    special: also records of users that cannot be rotated. collections: where both collections are installed, else
+    this checkout is used.
     """
 
-    def __init__(self, directory: Path, *, special: bool = False) -> None:
+    def __init__(self, directory: Path, *, special: bool = False, collections: Path | None = None) -> None:
         self.directory = directory
-        self.collections = directory / "collections"
+        self.collections = collections or directory / "collections"
         self.first_passwords: dict[str, str] = {}
         with contextlib.ExitStack() as stack:
             self.snowflake = stack.enter_context(SnowflakeSandbox(account=_ACCOUNT))
             self.vault = stack.enter_context(KeeperSandbox())
             self._add_admin()
             self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
+            self.key_entry = self._add_key_user()
             if special:
                 self.entries += [
                     self._add("LOADER_KEY", "refused: a service user has no password", type="SERVICE"),
@@ -114,7 +121,8 @@ class Scenery:
             self.keeper_config_file = self.vault.write_client_config(directory / "ksm-config.json")
             self.passwords_file = self._write("first-passwords.json", self.first_passwords)
             self.vars_file = self._write("vars.json", self._variables())
-            self._link_collections()
+            if collections is None:
+                self._link_collections()
             # Only what is complete is closed later, by ``with``.
             self._stack = stack.pop_all()
 
@@ -136,6 +144,17 @@ class Scenery:
         self.first_passwords[uid] = password
         return Entry(uid, title, user, special)
 
+    def _add_key_user(self) -> Entry:
+        """A service user, which has no password, with a key in the first slot and in its record."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        self.snowflake.add_user(KEY_USER, owner=ROLE, type="SERVICE", public_key=public)
+        title = f"Snowflake {KEY_USER}"
+        secret = {"type": "secret", "label": "privatePEMKey", "value": [pem]}
+        uid = self.vault.add_record(title=title, type="pamUser", fields={"login": KEY_USER}, custom=[secret])
+        return Entry(uid, title, KEY_USER)
+
     def _variables(self) -> dict[str, t.Any]:
         """The playbook's variables: no secret is among them."""
         connection = {name: value for name, value in self.snowflake.settings().items() if name != "account"}
@@ -143,6 +162,8 @@ class Scenery:
             "keeper_config_file": str(self.keeper_config_file),
             "snowflake_user_password_records": [entry.title for entry in self.entries if not entry.special],
             "snowflake_user_password_connection": connection,
+            "snowflake_user_keypair_records": [self.key_entry.title],
+            "snowflake_user_keypair_connection": connection,
         }
 
     def _write(self, name: str, content: object) -> Path:
@@ -179,10 +200,10 @@ class Scenery:
             "TMPDIR": str(temporary),
         }
 
-    def command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str, playbook: str = PLAYBOOK) -> list[str]:
         """The rotation of all records, as a user would type it."""
         program = Path(sys.executable).parent / "ansible-playbook"
-        return [str(program), PLAYBOOK, "-e", f"@{self.vars_file}", *arguments]
+        return [str(program), playbook, "-e", f"@{self.vars_file}", *arguments]
 
     def question(self) -> dict[str, t.Any]:
         """What the judge needs to find the vault, the records that can be rotated, and the account."""
