@@ -343,6 +343,18 @@ def test_what_somebody_else_has_committed_meanwhile_is_unchanged() -> None:
     assert fields.live_secret(vault.data, PASSWORD) == staged["password"]
 
 
+def test_anothers_value_in_the_normal_field_is_not_taken_for_ours() -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    task("staged")
+    now = dt.datetime.now(dt.UTC)
+    vault.edits = [lambda data: fields.committed(data, PASSWORD, "theirs", None, now, {})]
+    (entry,) = task("committed")
+    assert not entry["changed"]
+    assert fields.live_secret(vault.data, PASSWORD) == "theirs"
+
+
 # -- saves and reads that fail
 
 

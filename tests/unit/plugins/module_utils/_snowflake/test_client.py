@@ -84,13 +84,16 @@ class Connector(types.SimpleNamespace):
         self.way: t.Callable[[], t.Any] = lambda: self.connection
         self.arguments: list[dict[str, t.Any]] = []
         self.release = threading.Event()
+        self.waited_for = False
 
     def connect(self, **arguments: t.Any) -> t.Any:
         self.arguments.append(arguments)
         return self.way()
 
     def hang(self, *_arguments: t.Any) -> t.Any:
-        self.release.wait(60)
+        """Answers late; nobody may wait for it."""
+        self.waited_for = not self.release.wait(3)
+        return [("late",)]
 
 
 def _failing(error: BaseException) -> t.Callable[..., t.Any]:
@@ -108,6 +111,7 @@ def connector(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Connector]:
     monkeypatch.setattr(deps, "installed_version", lambda package: "5.2.0")
     yield fake
     fake.release.set()
+    assert not fake.waited_for
 
 
 def _client(timeout: int = 30) -> client.Client:
