@@ -8,7 +8,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint build ci clean
+.PHONY: help demo sandbox test campaign lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -29,6 +29,9 @@ sandbox: .venv/bin/nox ## the local servers, until Ctrl-C
 
 test: .venv/bin/nox ## all tests, with every supported ansible-core for which a Python is here
 	$(NOX) $(if $(ARGS),test,molecule test-connector4 test) $(WORDS)
+
+campaign: .venv/bin/nox ## the long test campaigns
+	$(NOX) campaign $(WORDS)
 
 lint: .venv/bin/nox ## all static checks, and the collection's tarball built and installed
 	$(NOX) lint sanity build

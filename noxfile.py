@@ -288,7 +288,16 @@ def test_connector4(session: nox.Session) -> None:
     """The tests that go through the Snowflake connector, with its previous major version."""
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python~=4.8.1")
     link_collections(session)
-    session.run("python", "-m", "pytest", "-m", "connector", *(session.posargs or ("-n", "2")))
+    session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or ("-n", "2")))
+
+
+@nox.session
+def campaign(session: nox.Session) -> None:
+    """The long campaigns: every kill point of larger runs, slow services, and 200 crashing key rotations."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", "slow")))
+    session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200")
 
 
 # Last, so that a run of several sessions ends with these tests.
@@ -298,4 +307,4 @@ def test(session: nox.Session, core: str) -> None:
     """All tests, with each supported ansible-core for which a Python is here."""
     install(session, core, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
-    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2")))
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", "not slow")))

@@ -86,7 +86,7 @@ def _failure(reference: str, error: Exception) -> RotationError:
     lowered = f"{type(error).__name__} {error}".lower()
     if "multiple records" in lowered:
         return Ambiguous(f"Several Keeper records have the title {reference}. Name the UID instead.")
-    if "could not find any records" in lowered:
+    if "could not find any records" in lowered or "could not be found" in lowered:
         return NotFound(f"Keeper shows this application no record with the UID or title {reference}.")
     if "ssl" in lowered or "certificate" in lowered:
         return VaultError(f"Reading record {reference}: Keeper's TLS certificate does not verify.", retry_safe=False)

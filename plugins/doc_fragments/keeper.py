@@ -12,9 +12,9 @@ class ModuleDocFragment:
 options:
   keeper_config:
     description:
-      - The Keeper Secrets Manager client configuration, as JSON or its base64.
+      - The Keeper Secrets Manager client configuration, as JSON, its base64, or a mapping.
       - Falls back to the environment variable E(KSM_CONFIG).
-    type: str
+    type: raw
   keeper_config_file:
     description:
       - A file with the client configuration. It is read only, and wins over O(keeper_config) if it exists.

@@ -47,9 +47,12 @@ def users(entries: t.Sequence[Entry], columns: t.Mapping[str, str]) -> list[Entr
     ]
 
 
-def namesakes(staged: Answer) -> list[str]:
-    """Logins that several records name; one of those records would hold a wrong secret after a rotation."""
-    logins = [entry["login"].upper() for entry in _entries(staged) if not entry["failed"] and entry.get("login")]
+def namesakes(staged: Answer, canonical: t.Callable[[str], str]) -> list[str]:
+    """Logins that several records name; one of those records would hold a wrong secret after a rotation.
+
+    canonical: what the service makes of a login.
+    """
+    logins = [canonical(entry["login"]) for entry in _entries(staged) if not entry["failed"] and entry.get("login")]
     return sorted({login for login in logins if logins.count(login) > 1})
 
 

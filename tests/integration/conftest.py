@@ -51,3 +51,19 @@ def ansible(tmp_path: Path) -> Ansible:
 def login(snowflake: SnowflakeSandbox) -> dict[str, t.Any]:
     """Module options that log in as the administrator with a password."""
     return {**snowflake.settings(), "login_user": ADMIN, "login_password": snowflake.user(ADMIN).password}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The kill matrix: what every killed run left, and how many were finished by the next run."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if "test_kill_matrix.py::test_killed" in report.nodeid and report.when == "call"
+    ]
+    if not reports:
+        return
+    terminalreporter.section("kill matrix")
+    for line in sorted(line for r in reports for name, line in r.user_properties if name == "kill matrix"):
+        terminalreporter.write_line(line)
+    terminalreporter.write_line(f"{sum(r.passed for r in reports)} of {len(reports)} converged")

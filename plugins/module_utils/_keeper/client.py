@@ -34,6 +34,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.record
 _PACKAGE = "keeper-secrets-manager-core"
 _MINIMUM = "17.3.0"
 _UID = re.compile(r"[A-Za-z0-9_-]{22}\Z")
+# An AES-256 key, and the least that a P-256 key takes as PKCS#8.
+_APP_KEY_BYTES = 32
+_SMALLEST_PRIVATE_KEY_BYTES = 64
 _NEEDED_KEYS = ("hostname", "clientId", "privateKey", "appKey")
 
 # Seconds for the connection, for silence on it, and for one whole request.
@@ -95,7 +98,18 @@ def parse_config(text: str) -> dict[str, str]:
             f"The Keeper configuration lacks {', '.join(missing)}. A one-time token must be redeemed first "
             "(ksm profile init, or keepersecurity.keeper_secrets_manager.keeper_init)."
         )
+    for key, smallest in (("appKey", _APP_KEY_BYTES), ("privateKey", _SMALLEST_PRIVATE_KEY_BYTES)):
+        if len(_decoded(config[key])) < smallest:
+            raise InvalidInput(f"The Keeper configuration's {key} is damaged.")
     return t.cast("dict[str, str]", config)
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes behind base64 of either alphabet, padded or not; none behind anything else."""
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 class Vault:
@@ -233,11 +247,15 @@ def _record(handle: t.Any) -> Record:
 def _raise_if_throttled(body: bytes) -> None:
     try:
         answer = json.loads(body)
-        if answer.get("result_code", answer.get("error")) != "throttled":
-            return
-        retry_after = float(answer.get("retry_after") or 0)
-    except (ValueError, TypeError, AttributeError):
+        throttled = answer.get("result_code", answer.get("error")) == "throttled"
+    except (ValueError, AttributeError):
         return
+    if not throttled:
+        return
+    try:
+        retry_after = float(answer.get("retry_after") or 0)
+    except (ValueError, TypeError):
+        retry_after = 0.0
     raise _Throttled(max(retry_after, 0.0))
 
 

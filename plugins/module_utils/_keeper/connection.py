@@ -18,7 +18,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client
 
 CONNECTION_SPEC = ArgumentSpec(
     options={
-        "keeper_config": {"type": "str", "no_log": True},
+        "keeper_config": {"type": "raw", "no_log": True},
         "keeper_config_file": {"type": "path", "no_log": False},
         "ca_path": {"type": "path", "no_log": False},
         "validate_certs": {"type": "bool", "default": True, "no_log": False},

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import types
 import typing as t
 
 import pytest
@@ -26,12 +25,11 @@ class Plugin(_censor.CensoringActionModule):
         return dict(self.answer)
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, answer: dict[str, t.Any], async_val: int = 0) -> dict[str, t.Any]:
+def _run(monkeypatch: pytest.MonkeyPatch, answer: dict[str, t.Any]) -> dict[str, t.Any]:
     monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
     monkeypatch.setattr(Plugin, "answer", answer)
     monkeypatch.setattr(Plugin, "asked", 0)
     plugin = Plugin.__new__(Plugin)
-    plugin._task = t.cast(t.Any, types.SimpleNamespace(async_val=async_val))
     return plugin.run(task_vars={})
 
 
@@ -49,9 +47,3 @@ def test_the_result_and_every_entry_are_marked_and_keep_their_values(
 @pytest.mark.parametrize("answer", [{}, {"rotations": None}, {"msg": "x", "failed": True}])
 def test_a_result_without_entries_is_marked_too(monkeypatch: pytest.MonkeyPatch, answer: dict[str, t.Any]) -> None:
     assert _run(monkeypatch, answer)["_ansible_no_log"] is True
-
-
-def test_async_would_write_the_secret_to_a_file_and_is_refused_before_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = _run(monkeypatch, {"password": "x"}, async_val=30)
-    assert (result["failed"], result["error_code"], result["retry_safe"]) == (True, "invalid_input", False)
-    assert "password" not in result and Plugin.asked == 0
