@@ -957,7 +957,9 @@ def test_a_lost_answer_is_decided(
     if fault.response is not None and taken:
         fault.before = take
     snowflake.faults.add(fault)
-    answer = decide(name="etl", password=wanted, update_password=mode, login_timeout=1)
+    # Long enough for the connector's own second attempt, where that is all it takes.
+    bound = 4 if case.endswith("once") else 1
+    answer = decide(name="etl", password=wanted, update_password=mode, login_timeout=bound)
     applied = user.password == wanted
     assert taken is None or taken is applied
     # What is claimed is so, whatever happened on the way.
@@ -978,19 +980,18 @@ def test_a_lost_answer_is_decided(
 def test_a_statement_that_was_given_up_does_not_run_later(
     snowflake: SnowflakeSandbox, decide: Decide, old: str
 ) -> None:
-    """The connector's own retries must not outlive the verdict that the change did not take effect."""
+    """A slow statement, or a retry of the connector, must not outlive the verdict that it did not take effect."""
     wanted = fresh_password()
     for number in range(3):
         snowflake.add_user(f"U{number}", password=fresh_password())
-    # These get a 503, which connectors repeat; the attempt after them would succeed.
-    snowflake.faults.add(Fault("^ALTER USER ETL", times=4, response=Response(503)))
-    # Slow but healthy users keep the process alive while an abandoned thread may go on.
+    # It begins to run long after the module's bound, unless its session is gone by then.
+    snowflake.faults.add(Fault("^ALTER USER ETL", delay=2.5))
+    # Slow but healthy users: the run is not over before that.
     snowflake.faults.add(Fault("^login U", times=99, delay=0.8))
     users = [{"name": name, "password": wanted} for name in ("etl", "u0", "u1", "u2")]
-    answer = decide(users=users, login_timeout=1)
-    first = answer["rotations"][0]
+    first = decide(users=users, login_timeout=1)["rotations"][0]
     applied = snowflake.user("ETL").password == wanted
-    assert (first["failed"], applied) in ((True, False), (False, True))
+    assert (first.get("error_code"), applied) in (("unreachable", False), ("unknown_outcome", True), (None, True))
 
 
 @pytest.mark.parametrize("how", ["hang", "drop", "error"])

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.keyturn.credentials.plugins.filter import rotation, snowflake_login
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.sql import exact_name
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict import Verdict, chosen, namesakes, users
 
 Entry = dict[str, t.Any]
@@ -257,16 +258,21 @@ def test_no_secret_is_said() -> None:
 )
 def test_records_of_one_user(logins: list[str], same: list[str]) -> None:
     staged = answer(*[record(str(number), login=login) for number, login in enumerate(logins)], record("X", "failed"))
-    assert namesakes(staged) == same
+    assert namesakes(staged, exact_name) == same
 
 
 def test_quotes_do_not_make_another_user() -> None:
     """C("ETL") is the user that C(etl) is."""
-    assert len(namesakes(answer(record("A", login="etl"), record("B", "recovered", login='"ETL"')))) == 1
+    staged = answer(record("A", login="etl"), record("B", "recovered", login='"ETL"'))
+    assert namesakes(staged, exact_name) == ["ETL"]
 
 
 def test_a_record_that_is_not_due_counts_as_well() -> None:
-    assert namesakes(answer(record("A", login="etl"), record("B", "idle", login="ETL"))) == ["ETL"]
+    assert namesakes(answer(record("A", login="etl"), record("B", "idle", login="ETL")), exact_name) == ["ETL"]
+
+
+def test_names_in_quotes_that_differ_in_case_are_two_users() -> None:
+    assert namesakes(answer(record("A", login='"etl"'), record("B", login='"ETL"')), exact_name) == []
 
 
 # -- the filters

@@ -35,7 +35,13 @@ CANARY = "a text of the server"
 
 # -- the configuration
 
-CONFIG = {"hostname": "h", "clientId": "c", "privateKey": "p", "appKey": "a", "serverPublicKeyId": "10"}
+CONFIG = {
+    "hostname": "h",
+    "clientId": "c",
+    "privateKey": base64.b64encode(bytes(138)).decode(),
+    "appKey": base64.b64encode(bytes(32)).decode(),
+    "serverPublicKeyId": "10",
+}
 
 
 @pytest.mark.parametrize("spoil", ["{}", "\n {}\n"])

@@ -113,7 +113,10 @@ def _run(account: Account, options: Options, *, check_mode: bool = False) -> dic
     login = Login(user="ADMIN", role=None, credentials={})
     rotator = snowflake_user_password.PasswordRotator(t.cast(Client, account), login, options)
     item = snowflake_user_password.Wanted("u", WANTED)
-    return rotate(rotator, [item], check_mode=check_mode)[0].entry()
+    entry = rotate(rotator, [item], check_mode=check_mode)[0].entry()
+    # The engine would hide what the account above objects to.
+    assert "Internal error" not in entry.get("msg", "")
+    return entry
 
 
 def _options(**given: t.Any) -> Options:
@@ -219,6 +222,38 @@ def test_a_second_run_changes_nothing(account: Account, options: Options) -> Non
     again = _run(account, options)
     if not (account.disabled or account.locked):
         assert (again["changed"], again["failed"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("account", "options", "logins"),
+    [
+        (Account(), _options(), 2),
+        (Account(), _options(verify=False), 1),
+        (Account(), _options(always=True), 1),
+        (Account(), _options(always=True, verify=False), 0),
+        (Account(live=WANTED, used=(WANTED,)), _options(), 1),
+        # The probe has said no already, and Snowflake shows that nothing has changed since.
+        (Account(used=(OLD, WANTED)), _options(), 1),
+        (Account(fault="before"), _options(), 1),
+        (Account(fault="after"), _options(), 2),
+        (Account(fault="repeated"), _options(), 2),
+        (Account(locked=True), _options(always=True), 0),
+        (Account(disabled=True), _options(always=True), 0),
+        (Account(locked=True, disabled=True, fault="after"), _options(always=True), 0),
+        (Account(locked=True), _options(), 0),
+        (Account(locked=True), _options(unlock=True), 2),
+    ],
+)
+def test_no_login_is_made_that_cannot_tell_anything_new(account: Account, options: Options, logins: int) -> None:
+    account = dataclasses.replace(account, logins=[], alters=[])
+    _run(account, options)
+    assert len(account.logins) == logins
+
+
+def test_a_refusal_tells_what_the_login_before_it_had_said() -> None:
+    entry = _run(Account(used=(OLD, WANTED)), _options())
+    assert (entry["error_code"], entry["refusal_reason"], entry["probe"]) == ("refused", "PRIOR_USE", "rejected")
+    assert not entry["changed"]
 
 
 def test_only_what_was_asked_for_is_written() -> None:
