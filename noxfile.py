@@ -35,7 +35,7 @@ CORES = {"2.19": ("3.11", "3.12", "3.13"), "2.21": ("3.12", "3.13", "3.14")}
 DEFAULT_CORE = "2.19" if sys.version_info < (3, 12) else "2.21"
 
 RUNTIME = ("-r", "meta/ee-requirements.txt", "keeper-secrets-manager-ansible>=1.4", "snowflake-connector-python>=5,<6")
-TESTS = ("-r", "tests/unit/requirements.txt")
+TESTS = ("-r", "tests/unit/requirements.txt", "-r", "tests/integration/requirements.txt")
 LINTERS = (
     "ansible-lint==26.10.1",
     "antsibull-changelog==0.36.0",

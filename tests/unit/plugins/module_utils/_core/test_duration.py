@@ -30,11 +30,12 @@ def test_anything_else_is_refused_with_the_options_name(text: str) -> None:
         duration.parse_duration(text, option="max_age")
 
 
-@given(st.datetimes(timezones=st.timezones()))
+@given(st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2200, 1, 1), timezones=st.timezones(), allow_imaginary=False))
 def test_times_survive_to_the_second(moment: dt.datetime) -> None:
-    text = duration.rfc3339(moment.replace(year=2026))
+    text = duration.rfc3339(moment)
+    read = duration.parse_rfc3339(text)
     assert text.endswith("Z") and len(text) == 20
-    assert duration.parse_rfc3339(text) == moment.replace(year=2026, microsecond=0)
+    assert read is not None and read.timestamp() == moment.replace(microsecond=0).timestamp()
 
 
 @pytest.mark.parametrize("text", [None, "", "never", "2026-01-31", "2026-01-31T23:59:59", "2026-13-01T00:00:00Z", "1"])

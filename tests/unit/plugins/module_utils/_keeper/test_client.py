@@ -235,6 +235,7 @@ def test_an_answer_without_end_is_cut_off(
     vault: client.Vault, wire: Wire, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(client, "_LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(vault, "_http_response", lambda *_arguments: pytest.fail("what was cut off is no answer"))
     asked: list[int] = []
 
     def endless(most: int, decode_content: bool) -> bytes:

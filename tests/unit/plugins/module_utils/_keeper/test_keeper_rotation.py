@@ -403,6 +403,13 @@ def test_a_value_that_was_not_read_back_is_not_given_to_anybody(vault: FakeVault
     assert next_run["password"] == fields.pending(vault.data) and next_run["recovered"]
 
 
+def test_a_takeover_that_was_not_read_back_gives_the_value_to_nobody(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _staged_by("other", "theirs", age=dt.timedelta(hours=1)))
+    vault.reads_that_fail = [None, Unreachable("No answer.")]
+    (entry,) = task("staged", rotation_id="mine")
+    assert (entry["error_code"], "password" in entry) == ("unknown_outcome", False)
+
+
 def test_a_vault_that_is_away_fails_every_record_before_anything(vault: FakeVault, task: Task) -> None:
     vault.reads_that_fail = [Unreachable("No answer.")]
     entries = task("staged", records=[UID, "other"])
