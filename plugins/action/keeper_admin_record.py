@@ -44,9 +44,9 @@ class ActionModule(CensoringActionModule):
     def _read(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         _validated, params = self.validate_argument_spec(
             {
-                "record": {"type": "str", "required": True},
+                "record": {"type": "str", "required": True, "no_log": False},
                 "keeper_config": {"type": "raw", "no_log": True},
-                "keeper_config_file": {"type": "path"},
+                "keeper_config_file": {"type": "path", "no_log": False},
             }
         )
         reference = params["record"].strip()

@@ -25,7 +25,8 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
 
     returns_secrets: the result holds secrets on purpose (its action plugin censors it), so they must not be masked.
     """
-    module = AnsibleModule(supports_check_mode=True, **spec.module_arguments())
+    # no_log: Ansible would write lists of options to syslog before it masks anything derived from them.
+    module = AnsibleModule(supports_check_mode=True, no_log=True, **spec.module_arguments())
     known: list[str] = []
     try:
         known = secrets.secrets_in(module.params, spec.options)

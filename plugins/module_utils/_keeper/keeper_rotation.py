@@ -22,6 +22,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     RateLimited,
     RotationError,
     UnknownOutcome,
+    Unreachable,
     VaultError,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
@@ -164,7 +165,7 @@ class VaultRotator(Rotator[str, State, Step]):
         record = self._snapshot.find(state.record.uid)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
-        if isinstance(state.wrote, (Stage, Adopt)) and fields.pending(record.data) is not None:
+        if fields.pending(record.data) is not None and fields.marker(record.data) != fields.marker(state.record.data):
             raise Busy(f"{name(record)}: another run staged its own value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
@@ -235,7 +236,9 @@ class VaultRotator(Rotator[str, State, Step]):
         except RotationError as error:
             raise UnknownOutcome(
                 f"{name(state.record)}: the update was sent, and reading it back failed. {error.msg} Run again: a "
-                "pending value is kept and used."
+                "pending value is kept and used.",
+                # One unanswered read stands for all records.
+                unanswered=2 if isinstance(error, Unreachable) else 0,
             ) from None
         self._unread.clear()
 

@@ -166,6 +166,9 @@ def committed(
 ) -> Data:
     """The record with the pending value in the normal field, its time, the extra fields, and nothing pending."""
     data = discarded(data)
+    # First, so that none of them can overwrite what follows.
+    for label, value in extra.items():
+        put_custom(data, label, value)
     field = place.field(data)
     if field is None:
         put_custom(data, place.label, secret, kind="secret")
@@ -174,6 +177,4 @@ def committed(
     else:
         field["value"] = [secret]
     put_custom(data, ROTATED_AT, duration.rfc3339(when))
-    for label, value in extra.items():
-        put_custom(data, label, value)
     return data

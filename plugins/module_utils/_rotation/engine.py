@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
@@ -123,18 +124,19 @@ def _rotate_each(
     first: dict[str, Outcome] = {}
     written: list[tuple[Item, Outcome, State]] = []
     guard = _Guard()
+
+    def write(item: Item, outcome: Outcome) -> None:
+        state = rotator.observe(item)
+        if check_mode:
+            _foresee(rotator, item, state, outcome)
+        else:
+            written.append((item, outcome, _write(rotator, item, state, outcome)))
+
     for item, outcome in zip(items, outcomes, strict=True):
-        if first.setdefault(rotator.account(item), outcome) is not outcome:
-            continue
-        with guard.item(outcome):
-            state = rotator.observe(item)
-            if check_mode:
-                _foresee(rotator, item, state, outcome)
-            else:
-                written.append((item, outcome, _write(rotator, item, state, outcome)))
+        if first.setdefault(rotator.account(item), outcome) is outcome:
+            guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
     for item, outcome, state in written:
-        with guard.item(outcome):
-            _prove(rotator, item, state, outcome)
+        guard.run(outcome, "Written, but not proved", functools.partial(_prove, rotator, item, state, outcome))
     for item, outcome in zip(items, outcomes, strict=True):
         _repeat(first[rotator.account(item)], outcome)
 
@@ -145,16 +147,17 @@ class _Guard:
     def __init__(self) -> None:
         self._unanswered = 0
 
-    @contextlib.contextmanager
-    def item(self, outcome: Outcome) -> t.Iterator[None]:
+    def run(self, outcome: Outcome, otherwise: str, work: t.Callable[[], None]) -> None:
+        """Do the work, or say that it was left out; C(otherwise) says where that leaves the item."""
+        if self._unanswered >= _PATIENCE:
+            outcome.error = Unreachable(f"{otherwise}, because the service had stopped answering before it.")
+            return
         try:
-            if self._unanswered >= _PATIENCE:
-                raise Unreachable("Not attempted, because the service had stopped answering before it.")
-            yield
+            work()
         except RotationError as error:
             outcome.error = error
             outcome.changed = outcome.changed or error.changed
-            self._unanswered += error.unanswered
+            self._unanswered = self._unanswered + error.unanswered if error.unanswered else 0
         except Exception as error:  # a bug must not stop the other items, and its text may hold anything
             outcome.error = UnknownOutcome(f"Internal error: {type(error).__name__}. Please report it.")
         else:

@@ -55,12 +55,19 @@ _LOGIN_RULES: tuple[tuple[t.Literal["blocked", "rejected", "unknown"], str, tupl
         (394507, 394509),
         ("multi-factor authentication", "mfa is required", "mfa authentication"),
     ),
-    ("blocked", "role_not_granted", (390189,), ("requested in the connect request or the default role",)),
+    (
+        "blocked",
+        "role_not_granted",
+        (390189,),
+        ("requested in the connect request or the default role", "is not granted to this user"),
+    ),
     ("unknown", "network_policy", (390420, 390422), ("is not allowed to access snowflake", "network policy")),
     ("rejected", "wrong_secret", (390100,), ("incorrect username or password",)),
     ("rejected", "wrong_key", (390144, *range(394300, 394307)), ("jwt token is invalid",)),
     ("rejected", "wrong_token", (390303, 390318, 394400), ("oauth access token", "access token is invalid")),
 )
+# Some accounts answer these to every failed login, and only the text differs.
+_GENERIC = (390100, 390144)
 # A server's login answer has a number of this range; 25xxxx is the client's own.
 _SERVER_LOGIN_CODES = range(390000, 400000)
 
@@ -76,9 +83,11 @@ _REASON = re.compile(r"Reason: '([A-Z0-9_]{1,40})'")
 def login_answer(errno: int | None, text: str) -> LoginAnswer:
     """Classify a failed login. The text is looked at, and never kept."""
     lowered = text.lower()
-    for verdict, reason, codes, fragments in _LOGIN_RULES:
-        if errno in codes or any(fragment in lowered for fragment in fragments):
-            return LoginAnswer(verdict, reason, errno)
+    by_number = [rule for rule in _LOGIN_RULES if errno in rule[2] and errno not in _GENERIC]
+    by_text = [rule for rule in _LOGIN_RULES if any(fragment in lowered for fragment in rule[3])]
+    by_generic = [rule for rule in _LOGIN_RULES if errno in rule[2]]
+    for verdict, reason, _codes, _fragments in (*by_number, *by_text, *by_generic):
+        return LoginAnswer(verdict, reason, errno)
     if errno in _SERVER_LOGIN_CODES:
         return LoginAnswer("unknown", "other", errno)
     return LoginAnswer("silent", "no_answer", errno)

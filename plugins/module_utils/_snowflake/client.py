@@ -30,11 +30,17 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.con
 _PACKAGE = "snowflake-connector-python"
 _MINIMUM = "3.12"
 _APPLICATION = "keyturn_credentials"
+_CLOSE_TIMEOUT = 5
 _Result = t.TypeVar("_Result")
 
 
 class NoAnswer(Unreachable):
-    """A statement whose answer never came: it may or may not have taken effect."""
+    """A statement whose answer never came: it may or may not have taken effect.
+
+    under_way: we stopped waiting, and the connector may still send it again.
+    """
+
+    under_way = False
 
 
 def _isolate() -> None:
@@ -84,9 +90,7 @@ class Client:
         try:
             yield
         finally:
-            with contextlib.suppress(Exception):
-                self._bounded(self._admin.close)
-            self._forget(self._admin)
+            self._close(self._admin)
 
     def execute(self, sql: str, subject: str) -> list[dict[str, t.Any]]:
         """Rows as dictionaries with lower-case names.
@@ -96,7 +100,9 @@ class Client:
         try:
             return self._bounded(lambda: self._run(sql))
         except deadline.TimedOut:
-            raise NoAnswer(f"{subject}: no answer within {self._endpoint.timeout} s.", unanswered=1) from None
+            lost = NoAnswer(f"{subject}: no answer within {self._endpoint.timeout} s.", unanswered=1)
+            lost.under_way = True
+            raise lost from None
         except Exception as error:  # the connector's errors hold SQL, so only number and class leave this place
             errno = _number(error)
             refusal = statement_refusal(errno, str(error), subject)
@@ -107,9 +113,7 @@ class Client:
         """One login of a user with its own secret, without a role; the session is closed at once."""
         answer, connection = self._connect({"user": user, **credentials})
         if connection is not None:
-            with contextlib.suppress(Exception):
-                self._bounded(connection.close)
-            self._forget(connection)
+            self._close(connection)
         return answer
 
     def _run(self, sql: str) -> list[dict[str, t.Any]]:
@@ -148,8 +152,11 @@ class Client:
         return deadline.within(self._endpoint.timeout, call)
 
     @staticmethod
-    def _forget(connection: t.Any) -> None:
-        """3.x and 4.x close once more at exit, without a bound."""
+    def _close(connection: t.Any) -> None:
+        """Without waiting long for a service that may be gone."""
+        with contextlib.suppress(Exception):
+            deadline.within(_CLOSE_TIMEOUT, connection.close)
+        # 3.x and 4.x close once more at exit, without a bound.
         hook = getattr(connection, "_close_at_exit", None)
         if hook is not None:
             atexit.unregister(hook)

@@ -128,7 +128,7 @@ def _environment_secrets(authenticator: str | None, environ: t.Mapping[str, str]
         authenticator = _CLI_AUTHENTICATORS.get(environ.get("SNOWFLAKE_AUTHENTICATOR", "").lower())
         if authenticator is not None:
             chosen["login_authenticator"] = authenticator
-    wanted = _NEEDED.get(authenticator or "", _SECRETS)
+    wanted = _SECRETS if authenticator is None else _NEEDED.get(authenticator, ("login_token",))
     # A raw key and a path to it are the same key; the one nearer at hand is taken.
     if "login_private_key" in found:
         found.pop("login_private_key_path", None)
@@ -208,7 +208,7 @@ def _credentials(method: str, resolved: Params) -> dict[str, t.Any]:
 
 def _private_key(resolved: Params) -> PrivateKeyTypes:
     pem = resolved["login_private_key"]
-    if pem is None:
+    if not pem:
         path = resolved["login_private_key_path"]
         try:
             with open(path, encoding="utf-8") as file:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import secrets
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
@@ -102,30 +103,35 @@ def create_key_file(path: str, passphrase: str | None, bits: int) -> KeyMaterial
 def _write_new(path: str, content: bytes) -> None:
     folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with _nameless_file(folder, path) as fd:
+        with _unnamed_file(folder) as (fd, link):
             view = memoryview(content)
             while view:
                 view = view[os.write(fd, view) :]
             os.fsync(fd)
+            # Never replaces a file. Only linkat follows the link in /proc, and Python calls it only with a folder.
+            os.link(link, path, src_dir_fd=folder, follow_symlinks=True)
         os.fsync(folder)
     finally:
         os.close(folder)
 
 
 @contextlib.contextmanager
-def _nameless_file(folder: int, path: str) -> t.Iterator[int]:
-    """A file that gets its name when it is complete, so that a kill leaves nothing; else a plain one."""
+def _unnamed_file(folder: int) -> t.Iterator[tuple[int, str]]:
+    """A new 0600 file that gets its name when it is complete, and what to link to it.
+
+    A kill leaves nothing under that name, and nothing at all where the system has files without names.
+    """
+    temporary = f".keyturn-{secrets.token_hex(8)}"
     fd = None
     if hasattr(os, "O_TMPFILE"):
         with contextlib.suppress(OSError):
             fd = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o600, dir_fd=folder)
-    nameless = fd is not None
+    named = fd is None
     if fd is None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
     try:
-        yield fd
-        if nameless:
-            # Only linkat follows the link in /proc, and Python calls it only when it is given a folder.
-            os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=folder, follow_symlinks=True)
+        yield fd, temporary if named else f"/proc/self/fd/{fd}"
     finally:
         os.close(fd)
+        if named:
+            os.unlink(temporary, dir_fd=folder)

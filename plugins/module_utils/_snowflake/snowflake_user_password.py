@@ -16,6 +16,8 @@ import typing as t
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     InvalidInput,
+    NotFound,
+    NotPermitted,
     Refused,
     RotationError,
     UnknownOutcome,
@@ -142,7 +144,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             self._client.execute(statement, subject)
         except NoAnswer as lost:
             return self._settle_lost(item, state, written, lost)
-        except Refused as refusal:
+        except (Refused, NotFound, NotPermitted) as refusal:
             if step.password and refusal.evidence.get("refusal_reason") == "PRIOR_USE":
                 return self._settle_prior_use(item, state, written, refusal)
             raise _with_probe(refusal, state) from None
@@ -163,7 +165,13 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def prove(self, item: Wanted, state: State) -> State:
         if not state.password_set:
             return dataclasses.replace(state, login=state.probe, proof_done=True)
-        state = dataclasses.replace(state, password_last_set_time=self._set_time(item))
+        try:
+            state = dataclasses.replace(state, password_last_set_time=self._set_time(item))
+        except NoAnswer:
+            raise Unreachable(
+                f"The password of {item.name} was changed, and then Snowflake stopped answering, so it is not proved.",
+                unanswered=2,
+            ) from None
         if state.login is None and self._options.verify and not state.user.disabled and not state.user.locked:
             state = dataclasses.replace(
                 state, login=self._client.try_login(state.user.login_name, {"password": item.password})
@@ -216,60 +224,72 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return None if pointless else self._client.try_login(user.login_name, {"password": item.password})
 
     def _set_time(self, item: Wanted) -> str | None:
-        """PASSWORD_LAST_SET_TIME now; a failure to read it takes nothing away from what has been done."""
+        """PASSWORD_LAST_SET_TIME now, None where it may not be read. Raises NoAnswer."""
         try:
             return self._describe(item).password_last_set_time
+        except NoAnswer:
+            raise
         except RotationError:
             return None
 
     def _moved(self, item: Wanted, before: State) -> bool | None:
-        """Whether PASSWORD_LAST_SET_TIME is another one than before this run; None where it cannot be read."""
-        earlier, now = before.user.password_last_set_time, self._set_time(item)
+        """Whether PASSWORD_LAST_SET_TIME is another one than before this run; None where it cannot be told.
+
+        Raises NoAnswer where the service has stopped answering.
+        """
+        now = self._set_time(item)
+        earlier = before.user.password_last_set_time
         return None if earlier is None or now is None else now != earlier
 
     def _settle_lost(self, item: Wanted, before: State, written: State, lost: NoAnswer) -> State:
-        """The ALTER's answer never came: one login decides, unless it would be a second strike for nothing."""
-        password = written.password_set and not before.password_set
-        if not password or before.user.disabled or before.user.locked:
-            raise UnknownOutcome(f"{lost.msg} Whether it took effect is not known.", unanswered=1)
-        not_applied = Unreachable(f"{lost.msg} The password is not in force, so the change did not take effect.")
-        if before.probe is not None and self._moved(item, before) is False:
-            raise not_applied
+        """The ALTER's answer never came: one login decides, where it can and would not be a strike for nothing."""
+        unknown = f"{lost.msg} Whether it took effect is not known."
+        if before.password_set or not written.password_set:
+            raise UnknownOutcome(unknown, unanswered=1)
+        try:
+            moved = self._moved(item, before)
+        except NoAnswer:
+            raise UnknownOutcome(unknown, unanswered=2) from None
+        untold = before.user.disabled or before.user.locked
+        if untold and moved:
+            return written
+        if untold and moved is None:
+            raise UnknownOutcome(unknown)
+        if moved is False and (untold or before.probe is not None):
+            raise _not_in_force(lost)
         answer = self._client.try_login(before.user.login_name, {"password": item.password})
         if answer.right:
-            return dataclasses.replace(written, login=answer)
+            return _settled(before, written, moved, answer)
         if answer.verdict == "rejected":
-            raise not_applied
+            raise _not_in_force(lost)
         raise UnknownOutcome(
             f"{lost.msg} The login that should decide was answered with {answer.reason}; the user has either "
             "the old or the new password.",
-            unanswered=2,
+            unanswered=2 if answer.verdict == "silent" else 0,
         )
 
-    def _settle_prior_use(self, item: Wanted, before: State, written: State, refusal: Refused) -> State:
+    def _settle_prior_use(self, item: Wanted, before: State, written: State, refusal: RotationError) -> State:
         """Decide what PRIOR_USE means.
 
         It is also the answer when the user has this password already, and when the connector repeated an ALTER whose
         first answer was lost. PASSWORD_LAST_SET_TIME shows the latter; a login the former, unless it has been tried.
         """
-        if before.user.disabled or before.user.locked:
-            raise _with_probe(refusal, before)
-        moved = self._moved(item, before)
-        if before.probe is not None and not moved:
+        try:
+            moved = self._moved(item, before)
+        except NoAnswer as lost:
+            raise UnknownOutcome(f"{refusal.msg} {lost.msg}", unanswered=2) from None
+        untold = before.user.disabled or before.user.locked
+        if untold and moved:
+            return written
+        if (untold or before.probe is not None) and moved is not True:
             if moved is False:
                 raise _with_probe(refusal, before)
             raise UnknownOutcome(
                 f"{refusal.msg} PASSWORD_LAST_SET_TIME cannot be read, so it is not certain that nothing changed."
             )
-        answer = self._client.try_login(written.user.login_name, {"password": item.password})
+        answer = self._client.try_login(before.user.login_name, {"password": item.password})
         if answer.right:
-            # Without a time, "found as wanted" would be a guess. A refused ALTER has not set the flag either.
-            return dataclasses.replace(
-                written,
-                login=answer,
-                password_changed=moved is not False,
-                flag_set=bool(moved) and written.flag_set,
-            )
+            return _settled(before, written, moved, answer)
         if answer.verdict == "rejected" and not moved:
             raise Refused(refusal.msg, evidence={**refusal.evidence, "probe": answer.verdict})
         raise UnknownOutcome(f"{refusal.msg} The login that should decide was answered with {answer.reason}.")
@@ -282,7 +302,23 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return state.login.reason if state.login is not None else VERIFY_DISABLED
 
 
-def _with_probe(refusal: Refused, state: State) -> RotationError:
+def _settled(before: State, written: State, moved: bool | None, login: LoginAnswer) -> State:
+    """The password is in force.
+
+    Without a time to compare, "found as wanted" would be a guess; an ALTER without effect has not set the flag either.
+    """
+    flag_set = written.flag_set if moved else before.flag_set
+    return dataclasses.replace(written, login=login, password_changed=moved is not False, flag_set=flag_set)
+
+
+def _not_in_force(lost: NoAnswer) -> RotationError:
+    """The password is not the new one, and will not be, unless the statement is still on its way."""
+    if lost.under_way:
+        return UnknownOutcome(f"{lost.msg} The password is not in force now, and the change may still arrive.")
+    return Unreachable(f"{lost.msg} The password is not in force, so the change did not take effect.")
+
+
+def _with_probe(refusal: RotationError, state: State) -> RotationError:
     """The refusal, with what the login before it had said: only a value seen not to be live may be thrown away."""
     if state.probe is not None:
         refusal.evidence["probe"] = state.probe.verdict

@@ -75,7 +75,7 @@ def _slot(properties: t.Mapping[str, t.Any], number: int, name: str) -> Slot:
     fingerprint = _text(properties, f"{name}_FP")
     if fingerprint is None and _text(properties, name) is not None:
         # A key that cannot be named is a key all the same: the slot is not empty.
-        fingerprint = "unreadable"
+        fingerprint = f"unreadable in slot {number}"
     return Slot(number, fingerprint, _text(properties, f"{name}_LAST_SET_TIME"))
 
 
