@@ -205,7 +205,13 @@ def crashes(requests: t.Sequence[tuple[str, str]]) -> list[Crash]:
 
 
 class Runner(t.Protocol):
-    """One way to rotate. start: the process to kill. finish: its exit status, negative for a signal."""
+    """One way to rotate. start: the process to kill. finish: its exit status, negative for a signal.
+
+    output: what the last run said.
+    """
+
+    name: str
+    output: str
 
     def start(self) -> int: ...
 
@@ -237,7 +243,7 @@ class ThroughRole:
 
 
 class InChild:
-    """The modules' logic and the role's filters in a process that is forked for every run, so nothing is imported anew."""
+    """The modules' logic and the role's filters in a process that is forked for every run."""
 
     name = "child"
 
@@ -317,7 +323,7 @@ def rotate_once(job: Entry) -> list[str]:
     answers: dict[str, t.Any] = {}
     whiches: tuple[t.Literal["fresh", "recovered"], ...] = ("fresh", "recovered")
     for which in whiches:
-        users = rotation_users(staged, which, **columns)
+        users = rotation_users(staged, which, None, **columns)
         if users:
             answers[which] = _call(key_options.SPEC, snowflake_user_keypair.run, users=users, **job["login"])
     verdict = Verdict(staged, **answers)
@@ -441,7 +447,7 @@ def campaign(
         points: dict[int, list[Crash]] = {}
         for number, runner in enumerate(runners):
             # The first gives the user its first key; where a run can die is counted from a clean one.
-            assert [run_clean(scene, runner) for repeat in range(2)] == [0, 0], getattr(runner, "output", "")
+            assert [run_clean(scene, runner) for repeat in range(2)] == [0, 0], runner.output
             points[number] = crashes(journal(scene))
         reader = stack.enter_context(Reader(scene, USER))
         chosen = set(chance.sample(range(rotations), through_role))
@@ -450,10 +456,9 @@ def campaign(
             runner, crash = runners[which], chance.choice(points[which])
             before = scene.key(USER)
             _one(scene, runner, crash, reader, report)
-            name = getattr(runner, "name", "")
             report.rotations += 1
-            report.by_runner[name] += 1
-            report.points[f"{name} {crash}"] += 1
+            report.by_runner[runner.name] += 1
+            report.points[f"{runner.name} {crash}"] += 1
             if scene.key(USER) == before:
                 report.problems.append(f"rotation {number}: the record publishes the same key as before ({crash})")
             if (number + 1) % 20 == 0:
@@ -470,13 +475,13 @@ def _one(scene: KeyScene, runner: Runner, crash: Crash, reader: Reader, report: 
     status = run_killed(scene, runner, crash, reader.knock)
     report.states[state_of(scene, before)] += 1
     if status != -signal.SIGKILL or journal(scene)[-1] != (crash.server, crash.label):
-        report.problems.append(f"not killed {crash}: {status}, {getattr(runner, 'output', '')}")
+        report.problems.append(f"not killed {crash}: {status}, {runner.output}")
     pending = scene.pending(USER)
     reader.knock()
     status = run_clean(scene, runner, reader.knock)
     reader.knock()
     if status != 0 or not scene.settled(USER):
-        report.problems.append(f"the run after a death {crash}: {status}, {getattr(runner, 'output', '')}")
+        report.problems.append(f"the run after a death {crash}: {status}, {runner.output}")
     if pending is not None and scene.key(USER) != pending:
         report.problems.append(f"the staged key was not used again after a death {crash}")
     seen, refused = reader.logins, len(reader.refusals)

@@ -112,6 +112,8 @@ class VaultRotator(Rotator[str, State, Step]):
         self._run = uuid.uuid4().hex
         self._snapshot = Snapshot({})
         self._unread: set[str] = set()
+        # Saves in a row without an answer; each costs a whole timeout.
+        self._silent = 0
         self._named: dict[str, str] = {}
         self._before: dict[str, dict[str, t.Any]] = {}
 
@@ -154,6 +156,13 @@ class VaultRotator(Rotator[str, State, Step]):
         except RotationError as error:
             # Whether it was saved, the next read tells.
             failure = error
+            self._silent = self._silent + 1 if isinstance(error, Unreachable) else 0
+            if self._silent > 1:
+                raise UnknownOutcome(
+                    f"{name(state.record)}: {error.msg} Whether the update was saved is not known. Run again: a "
+                    "pending value is kept and used.",
+                    unanswered=2,
+                ) from None
         self._unread.add(state.record.uid)
         return dataclasses.replace(state, wrote=step, failure=failure, rounds=state.rounds + 1)
 

@@ -151,11 +151,10 @@ class Client:
     def _bounded(self, call: t.Callable[[], _Result]) -> _Result:
         return deadline.within(self._endpoint.timeout, call)
 
-    @staticmethod
-    def _close(connection: t.Any) -> None:
+    def _close(self, connection: t.Any) -> None:
         """Without waiting long for a service that may be gone."""
         with contextlib.suppress(Exception):
-            deadline.within(_CLOSE_TIMEOUT, connection.close)
+            deadline.within(min(_CLOSE_TIMEOUT, self._endpoint.timeout), connection.close)
         # 3.x and 4.x close once more at exit, without a bound.
         hook = getattr(connection, "_close_at_exit", None)
         if hook is not None:

@@ -128,11 +128,18 @@ def test_nothing_was_asked_yet() -> None:
     assert verdict.pending == ["Title of A (A)", "Title of B (B)"]
 
 
-WHOLE = [None, {}, {"skipped": True}, {"rotations": None}, {"rotations": []}, {"failed": True, "msg": "No module."}]
+WHOLE: list[dict[str, t.Any] | None] = [
+    None,
+    {},
+    {"skipped": True},
+    {"rotations": None},
+    {"rotations": []},
+    {"failed": True, "msg": "No module."},
+]
 
 
 @pytest.mark.parametrize("nothing", WHOLE)
-def test_a_task_without_entries_decides_nothing(nothing: t.Any) -> None:
+def test_a_task_without_entries_decides_nothing(nothing: dict[str, t.Any] | None) -> None:
     """It was skipped, or it failed as a whole, so that nobody knows what it did."""
     staged = answer(record("A"), record("B", "recovered"))
     verdict = Verdict(staged, fresh=nothing, recovered=nothing, again=nothing, committed=nothing, discarded=nothing)
@@ -290,7 +297,9 @@ def test_users_of_a_module() -> None:
         {"key_pair_name": "KEYTURN", "name": "a", "private_key": "secret of A", "current_public_key": "public"},
         {"key_pair_name": "KEYTURN", "name": "b", "private_key": "secret of B"},
     ]
-    assert rotation.rotation_users(staged, "recovered", **columns) == [{"name": "r", "private_key": "secret of R"}]
+    assert rotation.rotation_users(staged, "recovered", None, **columns) == [
+        {"name": "r", "private_key": "secret of R"}
+    ]
     assert rotation.rotation_users(staged, "idle", {}, name="login") == [{"name": "i"}]
     assert rotation.rotation_users({}, "fresh", name="login") == []
     assert users([], {"name": "login"}) == []

@@ -102,7 +102,7 @@ def test_forms_of_a_private_key(form: str) -> None:
     assert wanted is not None and wanted.private is not None
     assert wanted.fingerprint == print_of() and wanted.public == base64.b64encode(spki()).decode()
     # What the connector gets is a plain PKCS#8 key.
-    assert keys.fingerprint(serialization.load_der_private_key(wanted.private, None)) == print_of()  # type: ignore[arg-type]
+    assert keys.fingerprint(serialization.load_der_private_key(wanted.private, None)) == print_of()
 
 
 @pytest.mark.parametrize("kind", ["RSA 2048", "RSA 3072", "RSA 4096", "P-256", "P-384", "P-521"])
