@@ -264,7 +264,7 @@ def outcomes(snowflake: SnowflakeSandbox, key: rsa.RSAPrivateKey, *, slow: bool)
     used.append(wrong)
     add("auth_failed", None, login_password=wrong)
     if slow:
-        add("unreachable", lambda name, password: [Fault(f"ALTER USER {name} ", times=9, hang="before")])
+        add("unknown_outcome", lambda name, password: [Fault(f"ALTER USER {name} ", times=9, hang="before")])
         add("unreachable", lambda name, password: [Fault(f"login {name} ", times=9, drop="after")])
     return Outcomes(calls, codes, (*used, pem(key)))
 

@@ -482,6 +482,23 @@ def test_killed_at_a_request(crash: Crash, single: KeyScene, request: pytest.Fix
     request.node.user_properties.append(("kill matrix", f"{crash}: {reader.logins} logins, 0 refused"))
 
 
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_killed_while_it_retires(single: KeyScene, side: t.Literal["before", "after"]) -> None:
+    """The record's key has logged in and stays; the next run finds the other one there, or gone."""
+    assert single.run().returncode == 0 and single.run(force=True).returncode == 0
+    single.connection["retire_previous_after"] = "0h"
+    runner = ThroughRole(single)
+    with Reader(single, "A") as reader:
+        # After the administrator's login, DESCRIBE, and the login and logout of the user.
+        crash = Crash("snowflake", 4, side, "ALTER USER A UNSET RSA_PUBLIC_KEY")
+        assert run_killed(single, runner, crash, reader.knock) == -signal.SIGKILL, runner.output
+        assert journal(single)[-1] == (crash.server, crash.label)
+        assert run_clean(single, runner, reader.knock) == 0, runner.output
+        reader.knock()
+    assert reader.refusals == [] and single.settled("A")
+    assert slots(single) == [None, read_key(str(single.key("A")))[1]]
+
+
 def test_a_killed_run_leaves_no_key_in_files(single: KeyScene) -> None:
     """Also where Ansible is configured without pipelining: the role asks for it itself."""
     crash = next(crash for crash in POINTS if crash.label.startswith("ALTER"))

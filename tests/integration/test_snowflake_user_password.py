@@ -936,6 +936,9 @@ LOST: dict[str, tuple[t.Callable[[], Fault], bool | None]] = {
 }
 
 
+UNDER_WAY = ("request dropped", "request hangs", "503 for request")
+
+
 @pytest.mark.parametrize("dedup", [True, False], ids=["dedup", "no-dedup"])
 @pytest.mark.parametrize("mode", ["if_different", "always"])
 @pytest.mark.parametrize("times", ["times", "no-times"])
@@ -968,9 +971,9 @@ def test_a_lost_answer_is_decided(
     elif answer["error_code"] == "unreachable":
         assert not applied and not answer["changed"] and answer["retry_safe"]
     else:
-        # Without the time, and with the one login used up by the probe, it may stay open.
-        assert (answer["error_code"], times, answer["retry_safe"]) == ("unknown_outcome", "no-times", True)
-        assert mode == "if_different"
+        # Open: without a time where the probe has used up the login, and while the connector may still send it.
+        assert (answer["error_code"], answer["retry_safe"]) == ("unknown_outcome", True)
+        assert (times, mode) == ("no-times", "if_different") or case in UNDER_WAY
     # A second strike only where nothing else can tell: the one login that decides a lost answer.
     assert len(failed_logins(snowflake, "ETL")) <= (2 if (mode, times) == ("if_different", "no-times") else 1)
     assert len(logins(snowflake, "ETL")) <= 2

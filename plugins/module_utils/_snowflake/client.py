@@ -30,7 +30,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.con
 _PACKAGE = "snowflake-connector-python"
 _MINIMUM = "3.12"
 _APPLICATION = "keyturn_credentials"
-_CLOSE_TIMEOUT = 5
+_CLOSE_SHARE = 0.25
 _Result = t.TypeVar("_Result")
 
 
@@ -154,7 +154,7 @@ class Client:
     def _close(self, connection: t.Any) -> None:
         """Without waiting long for a service that may be gone."""
         with contextlib.suppress(Exception):
-            deadline.within(min(_CLOSE_TIMEOUT, self._endpoint.timeout), connection.close)
+            deadline.within(_CLOSE_SHARE * self._endpoint.timeout, connection.close)
         # 3.x and 4.x close once more at exit, without a bound.
         hook = getattr(connection, "_close_at_exit", None)
         if hook is not None:
