@@ -93,7 +93,9 @@ class Program:
 
 def _runs(pid: int) -> bool:
     """Whether the process is there and no zombie."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
     return bool(state) and not state.startswith("Z")
 
 
@@ -174,7 +176,9 @@ def test_the_sandbox_can_be_used_as_it_says(
 
     pasted = "\n".join(line for line in sandbox.output.splitlines() if line.startswith(("export ", "/")))
     shell = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
-    run = subprocess.run(["bash", "-ec", pasted], cwd=REPOSITORY, env=shell, capture_output=True, text=True)
+    run = subprocess.run(
+        ["bash", "-ec", pasted], cwd=REPOSITORY, env=shell, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "3 rotated, 0 recovered, 0 not due, 0 failed" in run.stdout
     secrets |= secrets_in(sandbox.directory, monkeypatch)

@@ -471,9 +471,6 @@ def test_another_run_that_wins(keeper: Keeper, enforced: bool) -> None:
     def win() -> None:
         keeper.vault.edit(keeper.uid, lambda content: stage_foreign(content, foreign))
 
-    # Enforced, the other run saves first; not enforced, it overwrites right after.
-    fault = Fault("update_secret", before=win) if enforced else Fault("update_secret", after=lambda: replace())
-
     def replace() -> None:
         def overwrite(content: Entry) -> None:
             own = ("rotation_pending", "rotation_state")
@@ -482,6 +479,8 @@ def test_another_run_that_wins(keeper: Keeper, enforced: bool) -> None:
 
         keeper.vault.edit(keeper.uid, overwrite)
 
+    # Enforced, the other run saves first; not enforced, it overwrites right after.
+    fault = Fault("update_secret", before=win) if enforced else Fault("update_secret", after=replace)
     keeper.vault.faults.add(fault)
     result = keeper.call()
     assert result["error_code"] == "busy" and result["retry_safe"] and "password" not in result

@@ -243,7 +243,7 @@ def test_killed_twice(
         assert ready.wait(_PATIENCE)
         kill_tree(started[0].pid)
 
-    target, _, label = second.partition(" ")
+    target, _blank, label = second.partition(" ")
     server = vault if target == "vault" else snowflake
     server.faults.add(Fault(label.replace("update_secret A", "update_secret"), after=kill, drop="after"))
     started.append(scene.start())

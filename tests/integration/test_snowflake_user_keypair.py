@@ -866,6 +866,8 @@ def test_the_diff_holds_fingerprints_and_no_keys(etl: SnowflakeSandbox, decide: 
 # -- lost answers
 
 LOST: list[tuple[str, str]] = [(how, side) for how in ("drop", "hang") for side in ("before", "after")]
+# A statement that we stopped waiting for is under way: it may still take effect after we have looked.
+OPEN = {"drop": "unreachable", "hang": "unknown_outcome"}
 
 
 def lose(snowflake: SnowflakeSandbox, label: str, how: str, side: str, *, times: int = 99) -> None:
@@ -890,7 +892,7 @@ def test_a_lost_answer_is_decided_by_looking(
     if side == "after":
         assert answer["changed"] and answer["verified"] and not answer["failed"], answer
     else:
-        assert answer["error_code"] == "unreachable" and answer["retry_safe"] and not answer["changed"]
+        assert answer["error_code"] == OPEN[how] and answer["retry_safe"] and not answer["changed"]
         assert not etl.accepts_key("ETL", public("new"))
     assert etl.accepts_key("ETL", public("in use"))
     etl.faults.clear()
@@ -903,7 +905,7 @@ def test_a_lost_answer_to_a_retirement(etl: SnowflakeSandbox, decide: Decide, ho
     fill(etl, "in use", "new")
     lose(etl, "UNSET", how, side)
     answer = decide(private_key=pem("new"), retire_previous_after="0h", login_timeout=2)
-    assert answer["verified"] and answer.get("error_code") == ("unreachable" if side == "before" else None)
+    assert answer["verified"] and answer.get("error_code") == (OPEN[how] if side == "before" else None)
     assert slots(etl) == [print_of("in use") if side == "before" else None, print_of("new")]
     assert answer["changed"] == (side == "after")
 

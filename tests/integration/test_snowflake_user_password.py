@@ -153,7 +153,7 @@ def ways_to_log_in(snowflake: SnowflakeSandbox, directory: Path) -> dict[str, di
     """Name: the options that log in, in every form that the documentation promises."""
     snowflake.user(ADMIN).rsa_public_key = public(rsa_key())
     snowflake.add_user("EC_ROTATOR", default_role="SECURITYADMIN", public_key=public(ec_key()))
-    pat, oauth, passphrase = (secrets.token_urlsafe(30) for _ in range(3))
+    pat, oauth, passphrase = (secrets.token_urlsafe(30) for _each in range(3))
     snowflake.add_pat(ADMIN, token=pat)
     snowflake.add_oauth_token(ADMIN, token=oauth)
     path = directory / "rotator.p8"

@@ -139,7 +139,7 @@ class Demo:
 
             self.scenery.snowflake.faults.add(Fault(match=killed_at, after=strike))
         try:
-            output, _ = process.communicate(timeout=_LONGEST_RUN)
+            output, _errors = process.communicate(timeout=_LONGEST_RUN)
         except subprocess.TimeoutExpired:
             raise Failed(f"ansible-playbook did not end within {_LONGEST_RUN} s") from None
         seconds = time.monotonic() - started

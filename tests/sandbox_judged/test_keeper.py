@@ -410,6 +410,7 @@ class Play:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=120,
+            check=False,
         )
         self.output, self.calls = done.stdout, self.vault.journal.labels()
         return json.loads(shown.read_text()) if done.returncode == 0 else None
@@ -570,7 +571,7 @@ class TestCollection:
         root = keeper_collection.install(collections)
         assert root == collections / "ansible_collections" / "keepersecurity" / "keeper_secrets_manager"
         command = [sys.executable, "-m", "ansible", "galaxy", "collection", "list"]
-        listed = subprocess.run(command, env=play.environment, capture_output=True, text=True).stdout
+        listed = subprocess.run(command, env=play.environment, capture_output=True, text=True, check=False).stdout
         assert f"keepersecurity.keeper_secrets_manager {keeper_collection.version()}" in listed
 
     def test_tarball_installs(self, play: Play) -> None:
@@ -579,6 +580,8 @@ class TestCollection:
         # Without a path of its own, ansible-galaxy finds the collection installed elsewhere and does nothing.
         environment = play.environment | {"ANSIBLE_COLLECTIONS_PATH": str(target)}
         command = [sys.executable, "-m", "ansible", "galaxy", "collection", "install", "--offline"]
-        done = subprocess.run([*command, str(tarball), "-p", str(target)], env=environment, capture_output=True)
+        done = subprocess.run(
+            [*command, str(tarball), "-p", str(target)], env=environment, capture_output=True, check=False
+        )
         assert done.returncode == 0, done.stdout
         assert (target / "ansible_collections/keepersecurity/keeper_secrets_manager/plugins/action").is_dir()

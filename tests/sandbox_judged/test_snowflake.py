@@ -152,7 +152,7 @@ def test_a_wrong_password_is_one_login_and_one_strike(sf: SnowflakeSandbox) -> N
 
 
 def test_five_failures_lock_for_fifteen_minutes(sf: SnowflakeSandbox) -> None:
-    for _ in range(5):
+    for _each in range(5):
         assert log_in(sf, "ETL_SVC", password="Wrong-1") == "390100"
     assert log_in(sf, "ETL_SVC", password=OLD) == "390102"
     assert not sf.accepts("ETL_SVC", OLD)
@@ -170,7 +170,7 @@ def test_a_success_between_failures_prevents_the_lock(sf: SnowflakeSandbox) -> N
 
 
 def test_a_lock_is_described_and_cleared(sf: SnowflakeSandbox, admin: t.Any) -> None:
-    for _ in range(5):
+    for _each in range(5):
         log_in(sf, "ETL_SVC", password="Wrong-1")
     described = describe(admin)
     assert described["MINS_TO_UNLOCK"] == "15"
@@ -202,7 +202,7 @@ def test_mfa_passcode(sf: SnowflakeSandbox) -> None:
     options = {"password": OLD, "authenticator": "username_password_mfa", "client_request_mfa_token": False}
     assert log_in(sf, "ETL_SVC", passcode="123456", **options) == "ok"
     assert log_in(sf, "ETL_SVC", passcode="654321", **options) == "394508"
-    assert [method for _, method, _ in sf.logins] == ["mfa", "mfa"]
+    assert [method for _user, method, _code in sf.logins] == ["mfa", "mfa"]
 
 
 def test_plain_codes_differ_in_text_only(sf: SnowflakeSandbox) -> None:
@@ -249,7 +249,7 @@ def test_programmatic_access_token(sf: SnowflakeSandbox) -> None:
     sf.add_pat("ETL_SVC", token="pat-token")
     assert log_in(sf, "ETL_SVC", authenticator="PROGRAMMATIC_ACCESS_TOKEN", token="pat-token") == "ok"
     assert log_in(sf, "ETL_SVC", authenticator="PROGRAMMATIC_ACCESS_TOKEN", token="other") == "394400"
-    assert {method for _, method, _ in sf.logins} == {"programmatic_access_token"}
+    assert {method for _user, method, _code in sf.logins} == {"programmatic_access_token"}
 
 
 def test_programmatic_access_token_as_password(sf: SnowflakeSandbox, admin: t.Any) -> None:
@@ -404,7 +404,7 @@ def test_forged_ec_login_tokens(sf: SnowflakeSandbox) -> None:
 
 def test_whether_a_lock_concerns_keys_is_a_switch(sf: SnowflakeSandbox) -> None:
     sf.user("ETL_SVC").rsa_public_key = rsa_key().bare
-    for _ in range(5):
+    for _each in range(5):
         log_in(sf, "ETL_SVC", password="Wrong-1")
     assert log_in(sf, "ETL_SVC", private_key=rsa_key().der) == "ok"
     sf.account.lock_blocks_keys = True
@@ -711,7 +711,7 @@ def test_rotation_without_grace(sf: SnowflakeSandbox, admin: t.Any) -> None:
 
 
 def test_limits_of_named_key_pairs(sf: SnowflakeSandbox, admin: t.Any) -> None:
-    made = [ec_key() for _ in range(11)]
+    made = [ec_key() for _each in range(11)]
     add = "ALTER USER etl_svc ADD KEY PAIR"
     for number, key in enumerate(made[:10]):
         rows(admin, f"{add} n{number} PUBLIC_KEY = '{key.bare}'")
@@ -902,7 +902,7 @@ def test_close_leaves_nothing() -> None:
     before = set(threading.enumerate())
     with SnowflakeSandbox() as sandbox:
         sandbox.faults.add(Fault("heartbeat", hang="before"))
-        clients = [socket.create_connection((sandbox.host, sandbox.port), timeout=10) for _ in range(3)]
+        clients = [socket.create_connection((sandbox.host, sandbox.port), timeout=10) for _each in range(3)]
         clients[0].sendall(b"POST /session/heartbeat HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert sandbox.journal.wait_for("heartbeat", 10)
         clients[1].sendall(b"GET /monitoring/queries HTTP/1.1\r\nHost: x\r\n\r\n")

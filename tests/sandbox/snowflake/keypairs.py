@@ -61,7 +61,7 @@ def _options(statement: Statement) -> dict[str, t.Any]:
 def _check_key(user: User, text: str, now: dt.datetime) -> None:
     keys.load(text)
     wanted = keys.fingerprint(text)
-    if any(keys.fingerprint(active) == wanted for active, _ in user.active_keys(now)):
+    if any(keys.fingerprint(active) == wanted for active, _source in user.active_keys(now)):
         raise errors.key_pair_refused("The public key is already in use by another active key pair of the user.")
 
 

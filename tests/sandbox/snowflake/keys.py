@@ -51,7 +51,9 @@ def load(text: str) -> PublicKey:
             shortage = f"Key length {key.key_size} is smaller than minimal requirement of {_MINIMUM_RSA_BITS}."
             raise errors.key_refused(shortage)
         return key
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, tuple(curve for curve, _ in _EC.values())):
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(
+        key.curve, tuple(curve for curve, _algorithm in _EC.values())
+    ):
         return key
     raise errors.key_refused("Invalid Public key")
 

@@ -198,7 +198,7 @@ def _by_key(account: Account, attempt: Attempt) -> tuple[User, KeyPair | None]:
     _check_times(account, token.claims)
     if account.lock_blocks_keys:
         _check_lock(account, user)
-    prefix, _, wanted = issuer.rpartition(".")
+    prefix, _dot, wanted = issuer.rpartition(".")
     if prefix != subject or not wanted.startswith("SHA256:"):
         raise _bad_token("jwt")
     for text, pair in user.active_keys(account.clock()):

@@ -125,7 +125,7 @@ class SnowflakeSandbox:
             wanted = keys.fingerprint(wanted)
         with self.account.lock:
             active = self.user(name).active_keys(self.account.clock())
-            return any(keys.fingerprint(text) == wanted for text, _ in active)
+            return any(keys.fingerprint(text) == wanted for text, _rest in active)
 
     def expire_sessions(self) -> None:
         """Every session token is too old from now on; the clients renew them."""

@@ -175,8 +175,8 @@ class Executor:
 
     def _run_select(self, statement: Statement) -> Table:
         cells = [self._evaluate(value) for value in statement.values.values()]
-        kinds = {name: kind for name, (_, kind) in zip(statement.values, cells, strict=True)}
-        return Table(list(statement.values), [[text for text, _ in cells]], kinds)
+        kinds = {name: kind for name, (_text, kind) in zip(statement.values, cells, strict=True)}
+        return Table(list(statement.values), [[text for text, _rest in cells]], kinds)
 
     def _evaluate(self, value: Value) -> tuple[str | None, str]:
         if value.kind == "call":

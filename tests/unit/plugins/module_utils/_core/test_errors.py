@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-# Importing it completes the tree.
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import client  # noqa: F401
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import client
 
 # "Running again is safe": without an operator's step the next run may succeed, and cannot lose anything.
 RETRY_SAFE = {
@@ -29,6 +28,10 @@ RETRY_SAFE = {
     "busy": True,
     "vault_error": True,
 }
+
+
+# Importing it completes the tree.
+assert issubclass(client.NoAnswer, errors.RotationError)
 
 
 def _tree(root: type[errors.RotationError]) -> list[type[errors.RotationError]]:
