@@ -39,9 +39,7 @@ def _sql_name(login: str) -> str:
 _CANONICAL: dict[str, t.Callable[[str], str]] = {"sql": _sql_name, "email": str.casefold}
 
 
-def rotation_verdict(
-    staged: Answer, names: str = "email", check_mode: bool = False, **answers: t.Any
-) -> dict[str, t.Any]:
+def rotation_verdict(staged: Answer, names: str = "email", **answers: t.Any) -> dict[str, t.Any]:
     """What to commit, discard and say. Holds no secrets."""
     verdict = Verdict(staged, **answers)
     return {
@@ -49,13 +47,20 @@ def rotation_verdict(
         "discard": verdict.discard,
         "failures": verdict.failures,
         "namesakes": namesakes(staged, _CANONICAL[names]),
-        "summary": verdict.summary(check_mode=check_mode),
+        "summary": verdict.summary(),
     }
 
 
 def rotation_unproved(staged: Answer, recovered: Answer, **columns: str) -> list[Entry]:
     """The C(users) whose secret must be set again, because no login could tell. Holds secrets."""
     return users(Verdict(staged, recovered=recovered).unproved, columns)
+
+
+def rotation_in_place(
+    staged: Answer, idle: Answer, common: t.Mapping[str, t.Any] | None = None, **columns: str
+) -> list[Entry]:
+    """The C(users) that are not due, and whose secret the service was found to hold. Holds secrets."""
+    return [{**(common or {}), **user} for user in users(Verdict(staged, idle=idle).in_place, columns)]
 
 
 class FilterModule:
@@ -66,4 +71,5 @@ class FilterModule:
             "rotation_users": rotation_users,
             "rotation_verdict": rotation_verdict,
             "rotation_unproved": rotation_unproved,
+            "rotation_in_place": rotation_in_place,
         }

@@ -26,8 +26,13 @@ def _succeeded(answer: Answer | None) -> list[str]:
     return [entry["record_uid"] for entry in _entries(answer) if not entry["failed"]]
 
 
+def _usable(entry: Entry) -> bool:
+    """Whether the vault gave its secret; it gives none in check mode, and no key that it cannot read."""
+    return bool(entry.get("password") or entry.get("private_key"))
+
+
 def chosen(staged: Answer, which: Which) -> list[Entry]:
-    """The staged records with a login.
+    """The staged records with a login and a secret that can be used.
 
     fresh: their secret was made in this run, so nobody has it yet. recovered: an earlier run may have set it.
     idle: they are not due.
@@ -36,7 +41,10 @@ def chosen(staged: Answer, which: Which) -> list[Entry]:
     return [
         entry
         for entry in _entries(staged)
-        if not entry["failed"] and entry.get("login") and (entry.get("due"), entry.get("recovered")) == wanted
+        if not entry["failed"]
+        and entry.get("login")
+        and _usable(entry)
+        and (entry.get("due"), entry.get("recovered")) == wanted
     ]
 
 
@@ -60,6 +68,8 @@ class Verdict:
     """What follows from the answers so far; an answer that is not there yet counts as none.
 
     fresh, recovered: the module's answers for those records. again: its answer for ``unproved``.
+    idle: its answer, in check mode, for records that are not due.
+    by_fingerprint: the service shows what it holds, so that a login which says nothing leaves no doubt.
     """
 
     def __init__(
@@ -70,13 +80,20 @@ class Verdict:
         again: Answer | None = None,
         committed: Answer | None = None,
         discarded: Answer | None = None,
+        idle: Answer | None = None,
         others: t.Sequence[Answer] = (),
+        *,
+        by_fingerprint: bool = False,
+        check_mode: bool = False,
     ) -> None:
+        self._by_fingerprint = by_fingerprint
+        self._check_mode = check_mode
         self._staged = staged
-        self._answers = [staged, fresh, recovered, again, committed, discarded, *others]
+        self._answers = [staged, fresh, recovered, again, committed, discarded, idle, *others]
         self._fresh = self._paired(chosen(staged, "fresh"), fresh)
         self._recovered = self._paired(chosen(staged, "recovered"), recovered)
         self._again = self._paired(self.unproved, again)
+        self._idle = self._paired(chosen(staged, "idle"), idle)
         self._committed = _succeeded(committed)
         self._discarded = _succeeded(discarded)
 
@@ -96,7 +113,7 @@ class Verdict:
         return [
             record
             for record, outcome in self._recovered.values()
-            if not outcome["failed"] and not outcome["changed"] and not outcome["verified"]
+            if not outcome["failed"] and not outcome["changed"] and not outcome["verified"] and not self._by_fingerprint
         ]
 
     @property
@@ -110,18 +127,21 @@ class Verdict:
     def discard(self) -> list[str]:
         """UIDs of the records whose secret is certainly not in force.
 
-        A definite refusal is enough for a secret made in this run. One that an earlier run may have set must, in
-        addition, have been seen not to log in.
+        A definite refusal of a user that was not touched is enough for a secret made in this run. One that an earlier
+        run may have set must, in addition, have been seen not to log in, and not be refused for having been set before.
         """
         refused = [
             uid
             for uid, (_record, outcome) in self._fresh.items()
-            if outcome["failed"] and outcome["error_code"] in _DEFINITE
+            if outcome["failed"] and outcome["error_code"] in _DEFINITE and not outcome["changed"]
         ]
         seen = [
             uid
             for uid, (_record, outcome) in {**self._recovered, **self._again}.items()
-            if outcome["failed"] and outcome["error_code"] in _DEFINITE and outcome.get("probe") == "rejected"
+            if outcome["failed"]
+            and outcome["error_code"] in _DEFINITE
+            and outcome.get("probe") == "rejected"
+            and outcome.get("refusal_reason") != "PRIOR_USE"
         ]
         return refused + seen
 
@@ -140,7 +160,28 @@ class Verdict:
             if not entry["failed"] and entry.get("due") and not entry.get("login")
         ]
         texts += [f"Keeper record {entry['title']} ({entry['record_uid']}) has no login." for entry in nameless]
+        damaged = [
+            entry
+            for entry in _entries(self._staged)
+            if not entry["failed"] and entry.get("due") and not _usable(entry) and not self._check_mode
+        ]
+        texts += [
+            f"The pending secret of Keeper record {entry['title']} ({entry['record_uid']}) cannot be read. If nobody "
+            "needs it, clear it with keeper_rotation and state=discarded."
+            for entry in damaged
+        ]
+        texts += [
+            f"The key of Keeper record {entry['title']} ({entry['record_uid']}) is not in place at the service, so the "
+            "one before it was not retired."
+            for entry, outcome in self._idle.values()
+            if not outcome["failed"] and outcome["changed"]
+        ]
         return list(dict.fromkeys(texts))
+
+    @property
+    def in_place(self) -> list[Entry]:
+        """Records that are not due whose secret the service was found to hold."""
+        return [entry for entry, outcome in self._idle.values() if not outcome["failed"] and not outcome["changed"]]
 
     @property
     def pending(self) -> list[str]:
@@ -152,11 +193,11 @@ class Verdict:
             if not entry["failed"] and entry.get("due") and entry["record_uid"] not in ended
         ]
 
-    def summary(self, *, check_mode: bool) -> list[str]:
+    def summary(self) -> list[str]:
         """The counts, then the failures, then what the next run takes up. No secrets."""
         staged = [entry for entry in _entries(self._staged) if not entry["failed"]]
         due = len([entry for entry in staged if entry.get("due")])
-        if check_mode:
+        if self._check_mode:
             return [f"check mode: {due} due, {len(staged) - due} not due, {len(self.failures)} failed", *self.failures]
         rotated = len(self._fresh.keys() & set(self._committed))
         recovered = len(self._recovered.keys() & set(self._committed))

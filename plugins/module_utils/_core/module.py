@@ -44,6 +44,9 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
             error_code="unknown_outcome",
             retry_safe=True,
         )
+    if returns_secrets:
+        # Ansible would mask every option's value inside the secrets that are returned, and so hand out other ones.
+        module.no_log_values.clear()
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

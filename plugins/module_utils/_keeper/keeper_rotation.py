@@ -241,7 +241,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if state.record.uid not in self._unread:
             return
         try:
-            self._snapshot = self._client.read(sorted(self._unread))
+            self._snapshot.records.update(self._client.read(sorted(self._unread)).records)
         except RotationError as error:
             raise UnknownOutcome(
                 f"{name(state.record)}: the update was sent, and reading it back failed. {error.msg} Run again: a "
@@ -284,7 +284,9 @@ class VaultRotator(Rotator[str, State, Step]):
             return {} if pending is None else {"password": pending, "old_password": live}
         if pending is None:
             return _key_facts(live) or {}
-        return {**(_key_facts(pending) or {}), "current_public_key": (_key_facts(live) or {}).get("public_key")}
+        new, current = _key_facts(pending) or {}, (_key_facts(live) or {}).get("public_key")
+        # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
+        return {**new, "current_public_key": None if current == new.get("public_key") else current}
 
 
 def _key_facts(pem: str | None) -> dict[str, str | None] | None:

@@ -62,6 +62,7 @@ _LOGIN_RULES: tuple[tuple[t.Literal["blocked", "rejected", "unknown"], str, tupl
         ("requested in the connect request or the default role", "is not granted to this user"),
     ),
     ("unknown", "network_policy", (390420, 390422), ("is not allowed to access snowflake", "network policy")),
+    ("unknown", "authentication_policy", (), ("authentication policy",)),
     ("rejected", "wrong_secret", (390100,), ("incorrect username or password",)),
     ("rejected", "wrong_key", (390144, *range(394300, 394307)), ("jwt token is invalid",)),
     ("rejected", "wrong_token", (390303, 390318, 394400), ("oauth access token", "access token is invalid")),
@@ -75,8 +76,9 @@ _NOT_FOUND = 2003
 _NOT_PERMITTED = 3001
 # Cancelled and timed out statements: whether they took effect is open.
 _OPEN_ENDED = (604, 605, 630)
-# The client's own numbers (connector 5.x has small ones, as 14 for a timeout), and those of an expired session.
-_NOT_THE_STATEMENTS = (range(1000), range(250000, 300000), range(390000, 400000))
+# The client's own numbers (connector 5.x has small ones, as 14 for a timeout), internal errors of the service (300002),
+# and those of an expired session.
+_NOT_THE_STATEMENTS = (range(1000), range(250000, 301000), range(390000, 391000))
 _REASON = re.compile(r"Reason: '([A-Z0-9_]{1,40})'")
 
 

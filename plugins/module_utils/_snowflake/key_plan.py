@@ -197,9 +197,12 @@ def slot_to_retire(options: Options, state: State, now: dt.datetime) -> Slot | N
     other = next(slot for slot in state.user.slots if slot.number != own.number)
     if other.fingerprint in (None, own.fingerprint, state.admin):
         return None
+    since, before = parse_time(own.set_time), parse_time(other.set_time)
+    # A key that was set later is no previous key: another run has just placed it.
+    if since is not None and before is not None and before > since:
+        return None
     if options.retire_after == dt.timedelta(0):
         return other
-    since = parse_time(own.set_time)
     return other if since is not None and now - since >= options.retire_after else None
 
 

@@ -123,16 +123,15 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         if isinstance(step, MakeKeyFile):
             new = key_material.create_key_file(t.cast(str, item.path), item.passphrase, self._options.key_size)
             return dataclasses.replace(state, new=new, file_made=True)
+        unclear: RotationError | None = None
         try:
             self._client.execute(self._statement(state, step), f"Changing keys of user {item.name}")
-            lost = None
-        except NoAnswer as error:
-            lost = error
-        except RotationError as error:
-            raise self._explained(item, error) from None
-        after = self._looked_again(item, state, lost)
+        except (NoAnswer, Refused) as error:
+            # A refusal, too: the connector may have repeated a statement whose first answer was lost.
+            unclear = error
+        after = self._looked_again(item, state, unclear)
         if not self._took_effect(after, step):
-            raise self._without_effect(item, lost)
+            raise self._without_effect(item, unclear)
         return _done(state, after, step)
 
     def prove(self, item: Wanted, state: State) -> State:
@@ -202,17 +201,17 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             return sql.add_key_pair(user, pair, _new(state).public)
         return sql.rotate_key_pair(user, pair, _new(state).public, self._options.expiry_hours)
 
-    def _looked_again(self, item: Wanted, state: State, lost: NoAnswer | None) -> State:
-        """The state with the user's keys as they are now; a lost answer is decided by what stands there."""
+    def _looked_again(self, item: Wanted, state: State, unclear: RotationError | None) -> State:
+        """The state with the user's keys as they are now; an unclear answer is decided by what stands there."""
         try:
             user = self._describe(item)
             pairs = self._pairs(item, user) if self._options.named else ()
         except RotationError as error:
-            begun = "was acknowledged" if lost is None else "got no answer"
+            begun = "was acknowledged" if unclear is None else "got no clear answer"
             raise UnknownOutcome(
                 f"The change of keys of user {item.name} {begun}, and looking at the result failed. {error.msg}",
                 unanswered=error.unanswered,
-                changed=lost is None,
+                changed=unclear is None,
             ) from None
         return dataclasses.replace(state, user=user, pairs=pairs)
 
@@ -226,9 +225,13 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         pair = pair_of(after)
         return pair is not None and pair.fingerprint == _new(after).fingerprint
 
-    def _without_effect(self, item: Wanted, lost: NoAnswer | None) -> RotationError:
-        if lost is not None:
-            return Unreachable(f"{lost.msg} The keys are as they were.")
+    def _without_effect(self, item: Wanted, unclear: RotationError | None) -> RotationError:
+        if isinstance(unclear, NoAnswer):
+            if unclear.under_way:
+                return UnknownOutcome(f"{unclear.msg} The keys are as they were, and the change may still arrive.")
+            return Unreachable(f"{unclear.msg} The keys are as they were.")
+        if unclear is not None:
+            return self._explained(item, unclear)
         return VerifyFailed(f"Snowflake acknowledged the change of keys of user {item.name}, and does not show it.")
 
     def _explained(self, item: Wanted, error: RotationError) -> RotationError:

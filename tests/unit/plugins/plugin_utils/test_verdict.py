@@ -78,9 +78,35 @@ def test_a_fresh_secret(kind: str) -> None:
     outcome = OUTCOMES[kind]
     verdict = Verdict(answer(record("A")), fresh=answer(outcome))
     assert verdict.commit == ([] if outcome["failed"] else ["A"])
-    assert verdict.discard == (["A"] if outcome.get("error_code") in DEFINITE else [])
+    assert verdict.discard == (["A"] if outcome.get("error_code") in DEFINITE and not outcome["changed"] else [])
     assert verdict.unproved == []
     assert verdict.pending == ["Title of A (A)"]
+
+
+def test_a_recovered_secret_that_was_set_before_is_kept() -> None:
+    """PRIOR_USE of a value that an earlier run made says that it was set once; it may be in force all the same."""
+    refused = {**failed("refused", probe="rejected"), "refusal_reason": "PRIOR_USE"}
+    assert Verdict(answer(record("A", "recovered")), recovered=answer(refused)).discard == []
+
+
+def test_keys_that_are_seen_need_no_login() -> None:
+    staged, outcome = answer(record("A", "recovered")), answer(worked(changed=False, verified=False))
+    assert Verdict(staged, recovered=outcome, by_fingerprint=True).commit == ["A"]
+
+
+def test_only_keys_that_are_in_place_are_proved_and_retired() -> None:
+    staged = answer(record("A", "idle", private_key="key"), record("B", "idle", private_key="key"))
+    idle = answer(worked(changed=False, verified=False), worked(changed=True, verified=False))
+    verdict = Verdict(staged, idle=idle)
+    assert [entry["record_uid"] for entry in verdict.in_place] == ["A"]
+    assert len(verdict.failures) == 1 and "(B)" in verdict.failures[0]
+
+
+def test_a_record_without_a_usable_key_stops_no_other() -> None:
+    staged = answer(record("A", private_key="key", password=None), record("B", private_key=None, password=None))
+    verdict = Verdict(staged, fresh=answer(worked()))
+    assert verdict.commit == ["A"]
+    assert len(verdict.failures) == 1 and "(B)" in verdict.failures[0]
 
 
 @pytest.mark.parametrize("kind", OUTCOMES)
@@ -145,7 +171,7 @@ def test_a_task_without_entries_decides_nothing(nothing: dict[str, t.Any] | None
     verdict = Verdict(staged, fresh=nothing, recovered=nothing, again=nothing, committed=nothing, discarded=nothing)
     assert (verdict.commit, verdict.discard) == ([], [])
     assert verdict.failures == (["No module."] if nothing and nothing.get("msg") else [])
-    assert Verdict(nothing or {}).summary(check_mode=False)[0].startswith("0 rotated, 0 recovered, 0 not due")
+    assert Verdict(nothing or {}).summary()[0].startswith("0 rotated, 0 recovered, 0 not due")
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4])
@@ -210,7 +236,7 @@ def test_the_counts() -> None:
         recovered=answer(worked(changed=False)),
         committed={"rotations": [*done, missed]},
     )
-    assert verdict.summary(check_mode=False) == [
+    assert verdict.summary() == [
         "1 rotated, 1 recovered, 1 not due, 1 failed",
         "Keeper is down. [vault_error]",
         "Still pending in Keeper, and taken up by the next run: Title of B (B).",
@@ -223,7 +249,7 @@ def test_what_was_discarded_is_not_pending() -> None:
         fresh=answer(failed("refused")),
         discarded={"rotations": [{"record_uid": "A", "failed": False}]},
     )
-    assert verdict.pending == [] and verdict.summary(check_mode=False) == [
+    assert verdict.pending == [] and verdict.summary() == [
         "0 rotated, 0 recovered, 0 not due, 1 failed",
         "It is refused. [refused]",
     ]
@@ -231,7 +257,7 @@ def test_what_was_discarded_is_not_pending() -> None:
 
 def test_the_counts_in_check_mode() -> None:
     staged = answer(record("A"), record("R", "recovered"), record("I", "idle"), record("X", "failed"))
-    assert Verdict(staged).summary(check_mode=True) == [
+    assert Verdict(staged, check_mode=True).summary() == [
         "check mode: 2 due, 1 not due, 1 failed",
         "X cannot be read. [vault_error]",
     ]
@@ -316,7 +342,13 @@ def test_the_users_that_are_set_again() -> None:
 
 def test_every_filter_has_its_name() -> None:
     found = {**rotation.FilterModule().filters(), **snowflake_login.FilterModule().filters()}
-    assert sorted(found) == ["rotation_unproved", "rotation_users", "rotation_verdict", "snowflake_login"]
+    assert sorted(found) == [
+        "rotation_in_place",
+        "rotation_unproved",
+        "rotation_users",
+        "rotation_verdict",
+        "snowflake_login",
+    ]
     assert found["rotation_verdict"](answer(record("A")), fresh=answer(worked()))["commit"] == ["A"]
 
 

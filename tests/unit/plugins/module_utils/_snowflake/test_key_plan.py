@@ -303,6 +303,14 @@ def test_every_retirement(login: str, other: str, swapped: bool) -> None:
         assert answer == ([Retire(seen.slots[0 if swapped else 1])] if due and allowed else []), (after, age)
 
 
+@pytest.mark.parametrize("after", [dt.timedelta(0), WEEK])
+def test_a_key_that_was_set_later_is_no_previous_key(after: dt.timedelta) -> None:
+    """Another run has just placed it, and will commit it."""
+    seen = user("new", "orphan", ("2020-01-01 00:00:00.000", "2020-01-01 00:00:00.001"))
+    state = State(user=seen, new=NEW, pair_name=None, login=ACCEPTED)
+    assert decide(dataclasses.replace(OPTIONS, retire_after=after), state) == []
+
+
 def test_retiring_never_comes_in_one_plan_with_setting() -> None:
     """The key is placed, then it logs in, and only then is there something to retire."""
     options = dataclasses.replace(OPTIONS, retire_after=dt.timedelta(0))
