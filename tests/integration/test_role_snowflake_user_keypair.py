@@ -134,7 +134,9 @@ def test_retired_after_the_grace_period_only(single: KeyScene) -> None:
     assert single.run().returncode == 0
     assert single.run().returncode == 0 and single.accepts("A", pem("in use"))
     assert single.snowflake.journal.labels("login A") and alters(single) == []
-    single.snowflake.user("A").rsa_public_key_2_last_set_time = single.snowflake.account.clock() - dt.timedelta(days=7)
+    user, now = single.snowflake.user("A"), single.snowflake.account.clock()
+    user.rsa_public_key_last_set_time = now - dt.timedelta(days=37)
+    user.rsa_public_key_2_last_set_time = now - dt.timedelta(days=7)
     assert single.run().returncode == 0 and not single.accepts("A", pem("in use")) and single.settled("A")
 
 
@@ -489,8 +491,8 @@ def test_killed_while_it_retires(single: KeyScene, side: t.Literal["before", "af
     single.connection["retire_previous_after"] = "0h"
     runner = ThroughRole(single)
     with Reader(single, "A") as reader:
-        # After the administrator's login, DESCRIBE, and the login and logout of the user.
-        crash = Crash("snowflake", 4, side, "ALTER USER A UNSET RSA_PUBLIC_KEY")
+        # After a look (login of the administrator, DESCRIBE, logout), and after login, DESCRIBE, and the user's login.
+        crash = Crash("snowflake", 7, side, "ALTER USER A UNSET RSA_PUBLIC_KEY")
         assert run_killed(single, runner, crash, reader.knock) == -signal.SIGKILL, runner.output
         assert journal(single)[-1] == (crash.server, crash.label)
         assert run_clean(single, runner, reader.knock) == 0, runner.output
