@@ -255,18 +255,19 @@ def test_nothing_pending_is_unchanged(keeper: Keeper, state: str) -> None:
 @pytest.mark.parametrize(
     ("rotated_at", "max_age", "force", "due"),
     [
-        (ago(hours=1), "30d", False, False),
-        (ago(days=31), "30d", False, True),
-        (ago(seconds=90), "1m", False, True),
-        (ago(hours=1), "30d", True, True),
-        (ago(hours=1), None, False, True),
+        ({"hours": 1}, "30d", False, False),
+        ({"days": 31}, "30d", False, True),
+        ({"seconds": 90}, "1m", False, True),
+        ({"hours": 1}, "30d", True, True),
+        ({"hours": 1}, None, False, True),
         ("yesterday", "30d", False, True),
         ("2026-01-31", "30d", False, True),
         ("", "30d", False, True),
     ],
 )
-def test_due(keeper: Keeper, rotated_at: str, max_age: str | None, force: bool, due: bool) -> None:
-    field = {"type": "text", "label": "rotated_at", "value": [rotated_at]}
+def test_due(keeper: Keeper, rotated_at: str | dict[str, int], max_age: str | None, force: bool, due: bool) -> None:
+    value = rotated_at if isinstance(rotated_at, str) else ago(**rotated_at)
+    field = {"type": "text", "label": "rotated_at", "value": [value]}
     keeper.vault.edit(keeper.uid, lambda content: content["custom"].append(field))
     aged = {} if max_age is None else {"max_age": max_age}
     result = keeper.call("staged", "--check", force=force, **aged)
