@@ -297,7 +297,9 @@ def campaign(session: nox.Session) -> None:
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", "slow")))
-    session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200")
+    # Outside pytest, whose configuration says where the collections are.
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200", env={"PYTHONPATH": both})
 
 
 # Last, so that a run of several sessions ends with these tests.
