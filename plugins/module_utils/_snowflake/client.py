@@ -32,6 +32,8 @@ _MINIMUM = "3.12"
 _APPLICATION = "keyturn_credentials"
 _CLOSE_SHARE = 0.25
 _Result = t.TypeVar("_Result")
+# Connections with a call under way, kept until the process ends.
+_ABANDONED: list[t.Any] = []
 
 
 class NoAnswer(Unreachable):
@@ -90,7 +92,8 @@ class Client:
         try:
             yield
         finally:
-            self._close(self._admin)
+            if self._admin not in _ABANDONED:
+                self._close(self._admin)
 
     def execute(self, sql: str, subject: str) -> list[dict[str, t.Any]]:
         """Rows as dictionaries with lower-case names.
@@ -100,6 +103,8 @@ class Client:
         try:
             return self._bounded(lambda: self._run(sql))
         except deadline.TimedOut:
+            # To close or free a connection under a call that is still on its way crashes connector 5.x.
+            _ABANDONED.append(self._admin)
             lost = NoAnswer(f"{subject}: no answer within {self._endpoint.timeout} s.", unanswered=1)
             lost.under_way = True
             raise lost from None
