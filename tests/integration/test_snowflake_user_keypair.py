@@ -260,7 +260,7 @@ def outcomes(snowflake: SnowflakeSandbox, directory: Path) -> tuple[list[Call], 
     refused = add("refused", "in use", current_private_key=pem("in use"))
     text = f"ALTER USER SET RSA_PUBLIC_KEY='{public('new')}' {pem('new')}"
     snowflake.faults.add(Fault(f"ALTER USER {refused} ", response=snowflake.statement_failure(3002, text)))
-    lost = add("unreachable", "in use", current_private_key=pem("in use"))
+    lost = add("unknown_outcome", "in use", current_private_key=pem("in use"))
     snowflake.faults.add(Fault(f"ALTER USER {lost} ", times=99, drop="before"))
     users = [{"name": "U0", "private_key": pem("new")}, {"name": "nobody", "private_key": pem("other")}]
     calls.append(Call({**login, "users": users}))
