@@ -1,0 +1,330 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The one HTTP policy: no redirects, nothing from the environment, TLS verified, every wait and every answer bounded.
+
+Reads are repeated freely, writes only when they were certainly not processed (RFC 9110, section 9.2.2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import ipaddress
+import json
+import os
+import random
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    RateLimited,
+    Unreachable,
+)
+
+USER_AGENT = "KeyturnCredentials/1.0 keyturn"
+# A longer Retry-After is not waited for, and all waits for one request together are no longer than the second.
+LONGEST_RETRY_AFTER = 60.0
+_LONGEST_WAITING = 120.0
+# A silent service costs at most this many timeouts in a row, and no connection takes longer than the second (seconds).
+_SILENT_TIMEOUTS = 1.6
+_CONNECT_TIMEOUT = 10.0
+_CHUNK = 65536
+
+# read: repeated after anything that may pass. same: a write of one and the same value, repeated likewise.
+# write: only if certainly not processed. never: not at all.
+Repeat = t.Literal["read", "same", "write", "never"]
+
+WIRE_SPEC = ArgumentSpec(
+    options={
+        "validate_certs": {"type": "bool", "default": True, "no_log": False},
+        "ca_path": {"type": "path", "no_log": False},
+        # It may hold the proxy's own password.
+        "proxy": {"type": "str", "no_log": True},
+        "timeout": {"type": "float", "default": 30.0, "no_log": False},
+        "max_retries": {"type": "int", "default": 3, "no_log": False},
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wire:
+    """How requests travel; the fields are the options of WIRE_SPEC and of client certificates. timeout: seconds."""
+
+    validate_certs: bool = True
+    ca_path: str | None = None
+    proxy: str | None = dataclasses.field(default=None, repr=False)
+    timeout: float = 30.0
+    max_retries: int = 3
+    client_cert: str | None = None
+    client_key: str | None = None
+
+    @classmethod
+    def from_params(cls, params: t.Mapping[str, t.Any]) -> Wire:
+        """From validated module parameters. Raises InvalidInput for numbers out of range and files that are absent."""
+        wire = cls(**{field.name: params[field.name] for field in dataclasses.fields(cls) if field.name in params})
+        if wire.timeout <= 0 or wire.max_retries < 0:
+            raise InvalidInput("timeout must be more than 0, and max_retries not less than 0.")
+        if wire.client_key and not wire.client_cert:
+            raise InvalidInput("client_key is given without client_cert.")
+        for name in ("ca_path", "client_cert", "client_key"):
+            path = getattr(wire, name)
+            if path and not os.access(path, os.R_OK):
+                raise InvalidInput(f"{name}: {path} cannot be read.")
+        return wire
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One request. headers and body are what goes over the wire; none of it is ever shown."""
+
+    method: str
+    url: str = dataclasses.field(repr=False)
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    body: bytes | None = dataclasses.field(default=None, repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One answer; header names are in lower case.
+
+    oversized: the body was longer than the limit, and none of it was kept.
+    doubt: an earlier try of the same request may have been processed.
+    """
+
+    status: int
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    body: bytes = dataclasses.field(default=b"", repr=False)
+    oversized: bool = False
+    doubt: bool = False
+
+    def json(self) -> t.Any:
+        """The body as JSON. Raises ValueError for anything else, an oversized body too."""
+        if self.oversized:
+            raise ValueError("oversized")
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+class NoAnswer(Exception):
+    """The last try got no answer.
+
+    unsent: no try can have been processed. certificate: the server's certificate did not verify.
+    """
+
+    def __init__(self, reason: str, *, unsent: bool, certificate: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.unsent = unsent
+        self.certificate = certificate
+
+
+def checked_url(text: str, *, option: str, allow_http: bool = False) -> str:
+    """The base address without a slash at its end.
+
+    Raises InvalidInput unless it is https (or http to loopback, or to anywhere with allow_http) with nothing but a
+    host, a port and a path.
+    """
+    try:
+        parts = urllib.parse.urlsplit(text.strip())
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise InvalidInput(f"{option} is no address.") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise InvalidInput(f"{option} must be an address that begins with https://.")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise InvalidInput(f"{option} must have no user info, query or fragment.")
+    if any(character.isspace() or not character.isprintable() for character in text.strip()):
+        raise InvalidInput(f"{option} contains blanks or control characters.")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise InvalidInput(f"{option} is http:// to a host that is not loopback, where anybody could read the secrets.")
+    return text.strip().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port, to tell whether an address stays where it was (RFC 6454)."""
+    parts = urllib.parse.urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme.lower(), (parts.hostname or "").lower(), port
+
+
+class Http:
+    """A kept-alive connection under the policy.
+
+    wire: the user's settings. largest: bytes of a body that are read at most. pace: called before each try.
+    """
+
+    def __init__(self, wire: Wire, *, largest: int = 1 << 20, pace: t.Callable[[], None] = lambda: None) -> None:
+        self._requests = require("requests", package="requests")
+        self._wire = wire
+        self._largest = largest
+        self._pace = pace
+        self._silence = 0.0
+        self._session = self._new_session()
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._session.close()
+
+    def _new_session(self) -> t.Any:
+        session = self._requests.Session()
+        session.trust_env = False
+        session.verify = (self._wire.ca_path or True) if self._wire.validate_certs else False
+        if self._wire.client_cert:
+            session.cert = (self._wire.client_cert, self._wire.client_key or self._wire.client_cert)
+        if self._wire.proxy:
+            session.proxies = {"http": self._wire.proxy, "https": self._wire.proxy}
+        # Python's own default adds nothing of use and tells the service our versions.
+        session.headers = self._requests.structures.CaseInsensitiveDict({"User-Agent": USER_AGENT, "Accept": "*/*"})
+        return session
+
+    def send(self, request: Request, repeat: Repeat) -> Answer:
+        """The answer to the last try, whatever its status. Raises NoAnswer if that had none."""
+        doubt, waited = False, 0.0
+        for number in range(self._wire.max_retries + 1):
+            self._pace()
+            answer: Answer | None = None
+            lost: NoAnswer | None = None
+            try:
+                answer = self._try(request)
+                passing = _may_pass(answer.status, repeat)
+                doubt_now = answer.status >= 500
+            except NoAnswer as error:
+                lost = error
+                passing = not error.certificate and (error.unsent or repeat in ("read", "same"))
+                doubt_now = not error.unsent
+            wait = self._wait(number, answer)
+            last = number == self._wire.max_retries or wait > LONGEST_RETRY_AFTER or waited + wait > _LONGEST_WAITING
+            if repeat == "never" or not passing or last or self._given_up():
+                if answer is not None:
+                    return dataclasses.replace(answer, doubt=doubt)
+                assert lost is not None
+                raise NoAnswer(lost.reason, unsent=lost.unsent and not doubt, certificate=lost.certificate) from None
+            doubt = doubt or doubt_now
+            time.sleep(wait)
+            waited += wait
+        raise AssertionError("not reached")
+
+    def _given_up(self) -> bool:
+        return self._left() < 1
+
+    def _left(self) -> float:
+        """Seconds of silence that are still borne; each answer starts the count anew."""
+        return _SILENT_TIMEOUTS * self._wire.timeout - self._silence
+
+    def _wait(self, number: int, answer: Answer | None) -> float:
+        """Seconds before the next try: what the service asks for, else 1, 2, 4 … with some jitter."""
+        asked = retry_after(answer) if answer is not None else None
+        return asked if asked is not None else 2.0**number * random.uniform(1.0, 1.2)  # noqa: S311 (no secret)
+
+    def _try(self, request: Request) -> Answer:
+        """One try. Raises NoAnswer."""
+        # A service that has been silent for long gets what is left, but always a chance.
+        bound = max(1.0, min(self._wire.timeout, self._left()))
+        began = time.monotonic()
+        try:
+            answer = deadline.within(bound + 0.5, lambda: self._exchange(request, bound))
+        except deadline.TimedOut:
+            self._silence += time.monotonic() - began
+            # The thread that is left behind keeps the old session.
+            self._session = self._new_session()
+            raise NoAnswer("no answer in time", unsent=False) from None
+        except Exception as error:
+            self._silence += time.monotonic() - began
+            raise self._no_answer(error) from None
+        self._silence = 0.0
+        return answer
+
+    def _exchange(self, request: Request, bound: float) -> Answer:
+        response = self._session.request(
+            request.method,
+            request.url,
+            headers={name: value.encode() for name, value in request.headers.items()},
+            data=request.body,
+            allow_redirects=False,
+            stream=True,
+            timeout=(min(bound, _CONNECT_TIMEOUT), bound),
+        )
+        with contextlib.closing(response):
+            body, oversized = self._read(response)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, headers, body, oversized)
+
+    def _read(self, response: t.Any) -> tuple[bytes, bool]:
+        body = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > self._largest:
+                return b"", True
+        return bytes(body), False
+
+    def _no_answer(self, error: Exception) -> NoAnswer:
+        """What the exception means; its text may hold the address, so it is looked at and not kept."""
+        exceptions = self._requests.exceptions
+        if isinstance(error, exceptions.SSLError):
+            if "certificate verify failed" in str(error).lower():
+                return NoAnswer("its TLS certificate does not verify", unsent=True, certificate=True)
+            # A handshake that fails looks like a connection that breaks later; with TLS 1.3 it may even be both.
+            return NoAnswer("TLS failed", unsent=False)
+        if isinstance(error, exceptions.ProxyError):
+            return NoAnswer("the proxy does not connect", unsent=True)
+        if isinstance(error, exceptions.ConnectTimeout):
+            return NoAnswer("no connection in time", unsent=True)
+        if isinstance(error, exceptions.ConnectionError):
+            cause = getattr(error.args[0] if error.args else None, "reason", None)
+            if type(cause).__name__ in ("NewConnectionError", "NameResolutionError"):
+                unknown = type(cause).__name__ == "NameResolutionError"
+                return NoAnswer("its host name is not known" if unknown else "no connection", unsent=True)
+            return NoAnswer("the connection broke", unsent=False)
+        if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.InvalidProxyURL)):
+            return NoAnswer("the request cannot be put into HTTP", unsent=True)
+        return NoAnswer(f"no usable answer ({type(error).__name__})", unsent=False)
+
+
+def _may_pass(status: int, repeat: Repeat) -> bool:
+    if status == 429:
+        return True
+    return (repeat == "read" and status in (502, 503, 504)) or (repeat == "same" and status >= 500)
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds that the answer asks to wait, None if it does not; a number or a date (RFC 9110, section 10.2.3)."""
+    text = answer.headers.get("retry-after")
+    if not text:
+        return None
+    parse = require("urllib3.util.retry", package="urllib3").Retry().parse_retry_after
+    try:
+        return float(parse(text))
+    except Exception:  # urllib3's InvalidHeader, and what odd dates raise
+        return None
+
+
+def rate_limited(subject: str, answer: Answer) -> RateLimited:
+    """The error for an answer 429 that was the last one."""
+    asked = retry_after(answer)
+    advice = f" It asks to wait {asked:.0f} s." if asked is not None else ""
+    return RateLimited(f"{subject}: the service limits the rate (429).{advice} Run again later.")
+
+
+def unreachable(subject: str, lost: NoAnswer) -> Unreachable:
+    """The error for a read that got no answer, or a write that certainly did not arrive."""
+    return Unreachable(f"{subject}: no answer, {lost.reason}.", unanswered=1)

@@ -1,0 +1,273 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The HTTP policy, against a server on loopback that misbehaves as told."""
+
+from __future__ import annotations
+
+import dataclasses
+import email.utils
+import socket
+import time
+import typing as t
+
+import pytest
+import requests
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from tests.sandbox.server import Fault, LoopbackServer, Request, Response
+
+WIRE = http.Wire(timeout=5, max_retries=2)
+
+
+class Echo:
+    """Answers 200 and remembers what came."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def label(self, request: Request) -> str:
+        return f"{request.method} {request.path}"
+
+    def respond(self, request: Request) -> Response:
+        self.requests.append(request)
+        return Response(200, b'{"ok": true}')
+
+
+@pytest.fixture
+def server() -> t.Iterator[LoopbackServer]:
+    with LoopbackServer(Echo()) as running:
+        yield running
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been waited."""
+    waited: list[float] = []
+    monkeypatch.setattr(http.time, "sleep", waited.append)
+    return waited
+
+
+def url(server: LoopbackServer, path: str = "/x") -> str:
+    return f"http://{server.host}:{server.port}{path}"
+
+
+def send(server: LoopbackServer, repeat: http.Repeat, method: str = "GET", wire: http.Wire = WIRE) -> http.Answer:
+    with http.Http(wire) as client:
+        return client.send(http.Request(method, url(server)), repeat)
+
+
+def arrived(server: LoopbackServer) -> int:
+    return len(server.journal.labels())
+
+
+@pytest.mark.parametrize(
+    ("repeat", "status", "tries"),
+    [
+        *[(repeat, 429, 3) for repeat in ("read", "same", "write")],
+        ("never", 429, 1),
+        *[("read", status, 3) for status in (502, 503, 504)],
+        ("read", 500, 1),
+        *[("same", status, 3) for status in (500, 502, 503)],
+        *[("write", status, 1) for status in (500, 502, 503)],
+        *[(repeat, 404, 1) for repeat in ("read", "same", "write", "never")],
+    ],
+)
+def test_what_is_repeated(
+    server: LoopbackServer, waits: list[float], repeat: http.Repeat, status: int, tries: int
+) -> None:
+    server.faults.add(Fault("", times=9, response=Response(status)))
+    answer = send(server, repeat)
+    assert (answer.status, arrived(server), len(waits)) == (status, tries, tries - 1)
+    assert answer.doubt == (tries > 1 and status >= 500)
+
+
+@pytest.mark.parametrize(("repeat", "tries"), [("read", 3), ("same", 3), ("write", 1), ("never", 1)])
+def test_a_lost_answer(server: LoopbackServer, waits: list[float], repeat: http.Repeat, tries: int) -> None:
+    server.faults.add(Fault("", times=9, drop="after"))
+    with pytest.raises(http.NoAnswer) as raised:
+        send(server, repeat)
+    assert (raised.value.unsent, arrived(server)) == (False, tries)
+
+
+def test_a_refused_connection_is_certainly_unsent_and_is_tried_again(waits: list[float]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        with http.Http(WIRE) as client, pytest.raises(http.NoAnswer) as raised:
+            client.send(http.Request("PUT", address), "write")
+    assert raised.value.unsent
+    assert len(waits) == 2
+
+
+def test_a_refused_connection_after_a_lost_answer_leaves_the_doubt(
+    server: LoopbackServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.faults.add(Fault("", drop="after"))
+    with http.Http(dataclasses.replace(WIRE, max_retries=1)) as client:
+        monkeypatch.setattr(http.time, "sleep", lambda _seconds: server.close())
+        with pytest.raises(http.NoAnswer) as raised:
+            client.send(http.Request("PUT", url(server)), "same")
+    assert not raised.value.unsent
+
+
+def test_doubt_survives_a_later_answer(server: LoopbackServer, waits: list[float]) -> None:
+    server.faults.add(Fault("", drop="after"))
+    server.faults.add(Fault("", response=Response(403)))
+    answer = send(server, "same", "PUT")
+    assert (answer.status, answer.doubt) == (403, True)
+
+
+def test_retry_after_in_seconds_and_as_a_date(server: LoopbackServer, waits: list[float]) -> None:
+    date = email.utils.formatdate(time.time() + 20, usegmt=True)
+    server.faults.add(Fault("", response=Response(429, headers={"Retry-After": "7"})))
+    server.faults.add(Fault("", response=Response(429, headers={"Retry-After": date})))
+    assert send(server, "write", "PUT").status == 200
+    assert waits[0] == 7
+    assert 15 < waits[1] <= 20
+
+
+@pytest.mark.parametrize("value", ["soon", "-3", "", "1e3", "Thu, 99 Foo"])
+def test_a_senseless_retry_after_counts_as_none(server: LoopbackServer, waits: list[float], value: str) -> None:
+    server.faults.add(Fault("", response=Response(429, headers={"Retry-After": value})))
+    assert send(server, "read").status == 200
+    assert 1 <= waits[0] <= 1.2
+
+
+def test_a_retry_after_beyond_the_bound_is_not_waited_for(server: LoopbackServer, waits: list[float]) -> None:
+    server.faults.add(Fault("", response=Response(429, headers={"Retry-After": "61"})))
+    answer = send(server, "read")
+    assert (answer.status, waits, arrived(server)) == (429, [], 1)
+    assert "61 s" in http.rate_limited("Listing", answer).msg
+
+
+def test_all_waits_together_are_bounded(server: LoopbackServer, waits: list[float]) -> None:
+    server.faults.add(Fault("", times=99, response=Response(429, headers={"Retry-After": "50"})))
+    assert send(server, "read", wire=dataclasses.replace(WIRE, max_retries=50)).status == 429
+    assert waits == [50, 50]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_and_is_not_followed(server: LoopbackServer, waits: list[float], status: int) -> None:
+    with LoopbackServer(Echo()) as other:
+        server.faults.add(Fault("", response=Response(status, headers={"Location": url(other)})))
+        assert send(server, "same", "PUT").status == status
+        assert arrived(other) == 0
+
+
+def test_a_silent_service_is_given_up_in_time(server: LoopbackServer, waits: list[float]) -> None:
+    server.faults.add(Fault("", times=9, hang="before"))
+    began = time.monotonic()
+    with pytest.raises(http.NoAnswer) as raised:
+        send(server, "read", wire=http.Wire(timeout=2, max_retries=9))
+    assert not raised.value.unsent
+    assert time.monotonic() - began < 2 * 1.6 + 5
+    assert arrived(server) == 2
+
+
+def test_an_answer_that_drips_is_given_up(server: LoopbackServer, waits: list[float]) -> None:
+    """Each byte comes in time, the whole does not."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+        def drip() -> None:
+            connection, _peer = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not done.wait(0.2):
+                    connection.sendall(b"X-More: 1\r\n")
+
+        done = http.deadline.threading.Event()
+        thread = http.deadline.threading.Thread(target=drip, daemon=True)
+        thread.start()
+        with http.Http(http.Wire(timeout=1, max_retries=0)) as client, pytest.raises(http.NoAnswer, match="in time"):
+            client.send(http.Request("GET", address), "read")
+        done.set()
+        thread.join(5)
+
+
+def test_a_body_beyond_the_limit_is_not_kept(server: LoopbackServer) -> None:
+    server.faults.add(Fault("", response=Response(200, b"x" * 70_000)))
+    with http.Http(WIRE, largest=60_000) as client:
+        answer = client.send(http.Request("GET", url(server)), "read")
+    assert (answer.body, answer.oversized) == (b"", True)
+    with pytest.raises(ValueError, match="oversized"):
+        answer.json()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"a": ', b"[" * 100_000, b"\xff\xfe"])
+def test_rubbish_is_no_json(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (whatever subclass)
+        http.Answer(200, body=body).json()
+
+
+def test_nothing_comes_from_the_environment(
+    server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert requests.utils.get_netrc_auth(url(server)) is not None  # the trap is set
+    assert send(server, "read").status == 200
+    assert "Authorization" not in t.cast(Echo, server.service).requests[0].headers
+
+
+def test_one_connection_serves_all(server: LoopbackServer) -> None:
+    with http.Http(WIRE) as client:
+        for _number in range(5):
+            client.send(http.Request("GET", url(server)), "read")
+        assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "http://example.com",
+        "ftp://example.com",
+        "example.com",
+        "https://",
+        "https://user@example.com",
+        "https://example.com?x=1",
+        "https://example.com#x",
+        "https://exa mple.com",
+        "https://example.com:port",
+        "https://[::1",
+        "http://127.0.0.1.example.com",
+    ],
+)
+def test_addresses_that_are_refused(bad: str) -> None:
+    with pytest.raises(InvalidInput, match="api_url"):
+        http.checked_url(bad, option="api_url")
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://example.com/api/v1/", "https://example.com/api/v1"),
+        (" http://127.0.0.1:8080 ", "http://127.0.0.1:8080"),
+        ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+        ("http://localhost", "http://localhost"),
+    ],
+)
+def test_addresses_that_are_taken(text: str, url: str) -> None:
+    assert http.checked_url(text, option="api_url") == url
+
+
+def test_plain_http_where_the_user_says_so() -> None:
+    assert http.checked_url("http://example.com", option="url", allow_http=True) == "http://example.com"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"timeout": 0}, {"max_retries": -1}, {"ca_path": "/absent.pem"}, {"client_key": "/dev/null"}],
+    ids=str,
+)
+def test_settings_that_cannot_be_used(params: dict[str, t.Any]) -> None:
+    with pytest.raises(InvalidInput):
+        http.Wire.from_params(params)
