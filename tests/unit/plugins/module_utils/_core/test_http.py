@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import email.utils
 import socket
+import threading
 import time
 import typing as t
 
@@ -46,7 +47,7 @@ def server() -> t.Iterator[LoopbackServer]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited."""
     waited: list[float] = []
-    monkeypatch.setattr(http.time, "sleep", waited.append)
+    monkeypatch.setattr(time, "sleep", waited.append)
     return waited
 
 
@@ -107,7 +108,7 @@ def test_a_refused_connection_after_a_lost_answer_leaves_the_doubt(
 ) -> None:
     server.faults.add(Fault("", drop="after"))
     with http.Http(dataclasses.replace(WIRE, max_retries=1)) as client:
-        monkeypatch.setattr(http.time, "sleep", lambda _seconds: server.close())
+        monkeypatch.setattr(time, "sleep", lambda _seconds: server.close())
         with pytest.raises(http.NoAnswer) as raised:
             client.send(http.Request("PUT", url(server)), "same")
     assert not raised.value.unsent
@@ -180,8 +181,8 @@ def test_an_answer_that_drips_is_given_up(server: LoopbackServer, waits: list[fl
                 while not done.wait(0.2):
                     connection.sendall(b"X-More: 1\r\n")
 
-        done = http.deadline.threading.Event()
-        thread = http.deadline.threading.Thread(target=drip, daemon=True)
+        done = threading.Event()
+        thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         with http.Http(http.Wire(timeout=1, max_retries=0)) as client, pytest.raises(http.NoAnswer, match="in time"):
             client.send(http.Request("GET", address), "read")
