@@ -145,8 +145,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         except NoAnswer as lost:
             return self._settle_lost(item, state, written, lost)
         except (Refused, NotFound, NotPermitted) as refusal:
-            if step.password and refusal.evidence.get("refusal_reason") == "PRIOR_USE":
-                return self._settle_prior_use(item, state, written, refusal)
+            if step.password and isinstance(refusal, Refused):
+                return self._settle_refused(item, state, written, refusal)
             raise _with_probe(refusal, state) from None
         return written
 
@@ -238,8 +238,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         Raises NoAnswer where the service has stopped answering.
         """
         now = self._set_time(item)
-        earlier = before.user.password_last_set_time
-        return None if earlier is None or now is None else now != earlier
+        # None before it: the user may never have had a password. None after it says nothing.
+        return None if now is None else now != before.user.password_last_set_time
 
     def _settle_lost(self, item: Wanted, before: State, written: State, lost: NoAnswer) -> State:
         """The ALTER's answer never came: one login decides, where it can and would not be a strike for nothing."""
@@ -268,11 +268,11 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             unanswered=2 if answer.verdict == "silent" else 0,
         )
 
-    def _settle_prior_use(self, item: Wanted, before: State, written: State, refusal: RotationError) -> State:
-        """Decide what PRIOR_USE means.
+    def _settle_refused(self, item: Wanted, before: State, written: State, refusal: Refused) -> State:
+        """Decide what a refusal means: the connector may have repeated an ALTER whose first answer was lost.
 
-        It is also the answer when the user has this password already, and when the connector repeated an ALTER whose
-        first answer was lost. PASSWORD_LAST_SET_TIME shows the latter; a login the former, unless it has been tried.
+        PASSWORD_LAST_SET_TIME shows that. PRIOR_USE is also the answer when the user has this password already; a login
+        shows that, unless it has been tried.
         """
         try:
             moved = self._moved(item, before)
@@ -281,9 +281,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         untold = before.user.disabled or before.user.locked
         if untold and moved:
             return written
-        if (untold or before.probe is not None) and moved is not True:
-            if moved is False:
-                raise _with_probe(refusal, before)
+        can_tell = not untold and before.probe is None
+        if moved is False and not (can_tell and refusal.evidence.get("refusal_reason") == "PRIOR_USE"):
+            raise _with_probe(refusal, before)
+        if moved is None and not can_tell:
             raise UnknownOutcome(
                 f"{refusal.msg} PASSWORD_LAST_SET_TIME cannot be read, so it is not certain that nothing changed."
             )
