@@ -138,7 +138,8 @@ EXAMPLES = r"""
     name: "{{ staged.login }}"
     password: "{{ staged.password }}"
   no_log: true
-  when: staged.due
+  # In check mode a due record has no new password yet.
+  when: staged.password is defined
 
 - name: Make it the record's password
   keyturn.credentials.keeper_rotation:

@@ -153,7 +153,8 @@ class Verdict:
             failed = [entry for entry in _entries(answer) if entry["failed"]]
             texts += [f"{entry['msg']} [{entry['error_code']}]" for entry in failed]
             if answer and not _entries(answer) and answer.get("msg"):
-                texts.append(str(answer["msg"]))
+                code = f" [{answer['error_code']}]" if answer.get("error_code") else ""
+                texts.append(f"{answer['msg']}{code}")
         nameless = [
             entry
             for entry in _entries(self._staged)

@@ -265,8 +265,9 @@ def test_the_counts_in_check_mode() -> None:
 
 def test_failures_of_other_tasks_are_said_once() -> None:
     gone = answer(failed("unreachable"), failed("unreachable"))
-    verdict = Verdict(answer(record("A", "idle")), others=[gone, {}, {"msg": "It broke."}])
-    assert verdict.failures == ["It is unreachable. [unreachable]", "It broke."]
+    whole = {"msg": "No vault.", "error_code": "invalid_input"}
+    verdict = Verdict(answer(record("A", "idle")), others=[gone, {}, {"msg": "It broke."}, whole])
+    assert verdict.failures == ["It is unreachable. [unreachable]", "It broke.", "No vault. [invalid_input]"]
 
 
 def test_no_secret_is_said() -> None:
