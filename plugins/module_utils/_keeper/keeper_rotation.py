@@ -175,7 +175,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
         if fields.pending(record.data) is not None and fields.marker(record.data) != fields.marker(state.record.data):
-            raise Busy(f"{name(record)}: another run staged its own value at the same time. That one goes on.")
+            raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
@@ -192,6 +192,8 @@ class VaultRotator(Rotator[str, State, Step]):
         outcome.before = self._before[item]
         outcome.after = _metadata(state.record.data)
         if state.settled and self._options.target == "staged":
+            mark = fields.marker(state.record.data)
+            outcome.facts["rotation_id"] = mark.rotation_id if mark is not None else None
             outcome.facts.update(self._secrets(state))
 
     def expected(self, item: str, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
@@ -280,10 +282,10 @@ class VaultRotator(Rotator[str, State, Step]):
         """
         pending = fields.pending(state.record.data)
         live = fields.live_secret(state.record.data, self._options.place)
-        if not self._is_key_pair:
-            return {} if pending is None else {"password": pending, "old_password": live}
         if pending is None:
-            return _key_facts(live) or {}
+            return (_key_facts(live) or {}) if self._is_key_pair else {}
+        if not self._is_key_pair:
+            return {"password": pending, "old_password": live}
         new, current = _key_facts(pending) or {}, (_key_facts(live) or {}).get("public_key")
         # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
         return {**new, "current_public_key": None if current == new.get("public_key") else current}

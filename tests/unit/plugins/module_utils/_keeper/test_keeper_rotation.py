@@ -183,10 +183,24 @@ def test_the_pending_value_and_its_state_are_one_update(vault: FakeVault, task: 
 
 def test_a_second_staging_finds_the_same_value_and_writes_nothing(vault: FakeVault, task: Task) -> None:
     (first,) = task("staged", rotation_id="job")
-    for rotation_id in ("job", None):
-        (second,) = task("staged", rotation_id=rotation_id, max_age=dt.timedelta(days=999))
-        assert (second["password"], second["changed"], second["recovered"]) == (first["password"], False, True)
+    (second,) = task("staged", rotation_id="job", max_age=dt.timedelta(days=999))
+    assert (second["password"], second["changed"], second["recovered"]) == (first["password"], False, True)
+    assert first["rotation_id"] == second["rotation_id"] == "job"
     assert vault.saves == 1
+
+
+@pytest.mark.parametrize("target", ["committed", "discarded"])
+def test_of_two_runs_without_a_name_the_later_one_ends_the_rotation(
+    vault: FakeVault, task: Task, target: Target
+) -> None:
+    """The first may be refused and discard, while the second has just given the same value to the service."""
+    (first,) = task("staged")
+    (second,) = task("staged", max_age=dt.timedelta(days=999))
+    assert (second["password"], second["changed"], second["recovered"]) == (first["password"], True, True)
+    (late,) = task(target, rotation_id=first["rotation_id"])
+    assert (late["error_code"], late["retry_safe"]) == ("busy", True)
+    assert fields.pending(vault.data) == first["password"]
+    assert task(target, rotation_id=second["rotation_id"])[0]["changed"]
 
 
 def test_discarding_leaves_the_live_secret(vault: FakeVault, task: Task) -> None:
