@@ -413,6 +413,7 @@ def test_a_refused_run_does_not_discard_what_another_one_has_set(
     first = scene.run()
     go_on.set()
     last = other.finish(second[0])
+    assert scene.live_is_known("A"), state(scene)
     assert first.returncode == 2 and "[busy]" in first.stdout, first.output
     assert last.returncode == 0, last.output
     assert scene.settled("A"), state(scene)

@@ -25,7 +25,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.ans
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.connection import Login
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import Options
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import Options, Wanted
 from tests.sandbox.snowflake.lexer import tokenize
 
 OLD, WANTED, EARLIER = "old-password", "wanted-password", "earlier-password"
@@ -38,7 +38,8 @@ class Account:
     """One user.
 
     fault: what becomes of the first ALTER with a password: "before" and "after" lose the answer on either side of the
-    commit, "repeated" is the connector's own repetition after that, which the policy answers with "again". right: what a login with the right password gets.
+    commit, "repeated" is the connector's own repetition after that, which the policy refuses for the reason "again".
+    right: what a login with the right password gets.
     """
 
     live: str = OLD
@@ -117,7 +118,7 @@ def _policy(reason: str) -> RotationError:
 def _run(account: Account, options: Options, *, check_mode: bool = False) -> dict[str, t.Any]:
     login = Login(user="ADMIN", role=None, credentials={})
     rotator = snowflake_user_password.PasswordRotator(t.cast(Client, account), login, options)
-    item = snowflake_user_password.Wanted("u", WANTED)
+    item = Wanted("u", WANTED)
     entry = rotate(rotator, [item], check_mode=check_mode)[0].entry()
     # The engine would hide what the account above objects to.
     assert "Internal error" not in entry.get("msg", "")
@@ -304,6 +305,6 @@ def test_a_login_that_is_refused_after_a_clean_change_rolls_nothing_back() -> No
 def test_a_password_that_snowflake_cannot_take_is_refused_without_quoting_it(password: str) -> None:
     rotator = snowflake_user_password.PasswordRotator(t.cast(Client, Account()), Login("A", None, {}), _options())
     with pytest.raises(InvalidInput) as raised:
-        rotator.check(snowflake_user_password.Wanted("u", password))
+        rotator.check(Wanted("u", password))
     assert not password or password not in raised.value.msg
-    assert password not in repr(snowflake_user_password.Wanted("u", password)) or not password
+    assert password not in repr(Wanted("u", password)) or not password
