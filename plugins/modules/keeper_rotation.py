@@ -260,7 +260,8 @@ retry_safe:
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import run_module
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.keeper_rotation import SPEC, run
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.keeper_rotation import run
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_options import SPEC
 
 
 def main() -> t.NoReturn:

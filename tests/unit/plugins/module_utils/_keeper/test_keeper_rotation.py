@@ -23,7 +23,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Unreachable,
     VaultError,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import PasswordPolicy
@@ -507,7 +507,7 @@ def test_a_pending_value_never_changes_and_is_never_lost(runs: list[dict[str, t.
 
 
 def _params(**given: t.Any) -> dict[str, t.Any]:
-    defaults = {name: option.get("default") for name, option in keeper_rotation.SPEC.options.items()}
+    defaults = {name: option.get("default") for name, option in rotation_options.SPEC.options.items()}
     return {**defaults, "record": UID, "state": "staged", **given}
 
 
@@ -519,6 +519,7 @@ def _params(**given: t.Any) -> dict[str, t.Any]:
         {"key_size": 1024},
         {"rotation_id": ""},
         {"rotation_id": " "},
+        {"max_age": ""},
         {"max_age": "a month"},
         {"lease": "soon"},
         {"fields": {"rotation_pending": "x"}},
