@@ -137,7 +137,9 @@ class VaultRotator(Rotator[str, State, Step]):
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
             raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
-        return dataclasses.replace(state, record=record, wrote=None, failure=None)
+        # What was to be taken over may have been committed meanwhile.
+        left = state.recovered and fields.pending(record.data) is not None
+        return dataclasses.replace(state, record=record, recovered=left, wrote=None, failure=None)
 
     def proven(self, state: State) -> bool:
         return state.settled

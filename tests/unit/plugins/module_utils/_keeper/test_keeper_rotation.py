@@ -357,6 +357,20 @@ def test_what_somebody_else_has_committed_meanwhile_is_unchanged() -> None:
     assert fields.live_secret(vault.data, PASSWORD) == staged["password"]
 
 
+@pytest.mark.parametrize(("max_age", "due"), [(dt.timedelta(days=1), False), (None, True)])
+def test_what_was_committed_while_it_was_taken_over_is_not_recovered(max_age: dt.timedelta | None, due: bool) -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    (first,) = task("staged")
+    now = dt.datetime.now(dt.UTC)
+    vault.edits = [lambda data: fields.committed(data, PASSWORD, first["password"], None, now, {})]
+    (entry,) = task("staged", max_age=max_age)
+    assert (entry["failed"], entry["due"], entry["recovered"]) == (False, due, False)
+    assert fields.live_secret(vault.data, PASSWORD) == first["password"]
+    assert entry.get("password") == fields.pending(vault.data) != first["password"]
+
+
 def test_anothers_value_in_the_normal_field_is_not_taken_for_ours() -> None:
     vault = FakeVault()
     vault.add()
