@@ -265,8 +265,9 @@ def test_the_counts_in_check_mode() -> None:
 
 def test_failures_of_other_tasks_are_said_once() -> None:
     gone = answer(failed("unreachable"), failed("unreachable"))
-    verdict = Verdict(answer(record("A", "idle")), others=[gone, {}, {"msg": "It broke."}])
-    assert verdict.failures == ["It is unreachable. [unreachable]", "It broke."]
+    whole = {"msg": "No vault.", "error_code": "invalid_input"}
+    verdict = Verdict(answer(record("A", "idle")), others=[gone, {}, {"msg": "It broke."}, whole])
+    assert verdict.failures == ["It is unreachable. [unreachable]", "It broke.", "No vault. [invalid_input]"]
 
 
 def test_no_secret_is_said() -> None:
@@ -274,7 +275,14 @@ def test_no_secret_is_said() -> None:
     for outcome in OUTCOMES.values():
         said = rotation.rotation_verdict(staged, fresh=answer(outcome), recovered=answer(outcome))
         assert "secret of" not in json.dumps(said)
-        assert set(said) == {"commit", "discard", "failures", "namesakes", "summary"}
+        assert set(said) == {"commit", "discard", "failures", "namesakes", "rotation_id", "summary"}
+
+
+def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
+    staged = answer(record("X", "failed"), record("I", "idle", rotation_id=None), record("A", rotation_id="run"))
+    assert Verdict(staged).rotation_id == "run"
+    assert Verdict(answer(record("I", "idle", rotation_id=None))).rotation_id is None
+    assert Verdict({}).rotation_id is None
 
 
 # -- namesakes
