@@ -86,7 +86,7 @@ def test_two_runs(scene: Scene) -> None:
     assert len(scene.vault.journal.labels()) == 1 + 4 + 2 * 2
     found = scene.secrets()
     assert leaks(run.output, *found) == []
-    assert leaks_below(scene.ansible.home, *found) + leaks_below(scene.temporary, *found) == []
+    assert leaks_below(scene.ansible.home, *found) + leaks_below(scene.ansible.temporary, *found) == []
 
     passwords = {name: scene.password(name) for name in scene.uids}
     run = scene.run()
@@ -105,7 +105,7 @@ def test_check_mode_writes_nothing(scene: Scene) -> None:
 
 
 def test_recovered_values_are_set_again(scene: Scene) -> None:
-    """One of a run that died before the change, one of a run that died after it, and a fresh one: Meraki cannot tell."""
+    """One of a run that died before the change, one of a run that died after it, and a fresh one."""
     a, b = scene.uids
     scene.add("c@example.com")
     before, after = scene.stage(a), scene.stage(b)
