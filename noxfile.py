@@ -49,6 +49,9 @@ LINTERS = (
     "types-requests",
     "yamllint==1.38.0",
 )
+PRISM = "@stoplight/prism-cli@5.14.2"
+# Cisco's OpenAPI document, or a part of it with the paths of Meraki's users and action batches.
+DOCUMENT = ROOT.parent / "shared" / "data" / "meraki_merakiAuthUsers_openapi.json"
 # What the sandbox gets after Ctrl-C to stop its servers and remove its files.
 PATIENT: dict[str, t.Any] = {"interrupt_timeout": 15, "terminate_timeout": 5}
 # The sanity tests whose answer depends on ansible-core; the others run with the newest one only.
@@ -297,6 +300,34 @@ def test_connector4(session: nox.Session) -> None:
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python~=4.8.1")
     link_collections(session)
     session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or ("-n", "2")))
+
+
+@nox.session(name="judge-meraki")
+def judge_meraki(session: nox.Session) -> None:
+    """Cisco's own clients and, with npm and Cisco's document, Prism: do they find fault with our requests and sandbox?
+
+    Word: the OpenAPI document, which is not ours to publish; it may hold more than is needed.
+    """
+    install(session, DEFAULT_CORE, *TESTS, "meraki==4.7.0")
+    link_collections(session)
+    cisco = CACHE / "cisco"
+    session.run("python", "-m", "tests.sandbox.cisco_collection", str(cisco))
+    session.run("python", "-m", "pytest", "tests/sandbox_judged/test_meraki.py", env={"CISCO_COLLECTIONS": str(cisco)})
+    document = pathlib.Path(session.posargs[0] if session.posargs else DOCUMENT).resolve()
+    if not document.exists():
+        session.log(f"SKIPPED: Prism, because there is no {document}")
+        return
+    if shutil.which("npm") is None:
+        session.log("SKIPPED: Prism, because there is no npm")
+        return
+    folder = CACHE / "prism"
+    folder.mkdir(exist_ok=True)
+    npm = ("npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), PRISM)
+    session.run(*npm, external=True)
+    prism = folder / "node_modules" / ".bin" / "prism"
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    command = ("python", "-m", "tests.sandbox.meraki.prism", str(document), str(prism))
+    session.run(*command, env={"PYTHONPATH": both})
 
 
 @nox.session

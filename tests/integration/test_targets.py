@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.conftest import fresh_password
 from tests.integration.support import REPOSITORY, Ansible, Run, unsafe
+from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 TARGETS = REPOSITORY / "tests" / "integration" / "targets"
@@ -32,6 +33,19 @@ def test_snowflake_user_password(snowflake: SnowflakeSandbox, ansible: Ansible, 
     assert run.returncode == 0, run.output
     assert run.stdout.count("All assertions passed") == 2
     assert snowflake.accepts("ETL", passwords[1])
+    assert not any(password in run.output for password in passwords)
+
+
+def test_meraki_vpn_user_password(meraki: MerakiSandbox, ansible: Ansible) -> None:
+    login = meraki.settings(meraki.add_key(fresh_password()))
+    meraki.add_user(meraki.network.id, "ann@example.com", fresh_password())
+    meraki.add_user(meraki.network.id, "admin@example.com", fresh_password(), is_admin=True)
+    passwords = [fresh_password(), fresh_password()]
+    scenery = {"login": login, "user": "ann@example.com", "administrator": "admin@example.com", "passwords": passwords}
+    run = run_target(ansible, "meraki_vpn_user_password", {"meraki_sandbox": scenery})
+    assert run.returncode == 0, run.output
+    assert run.stdout.count("All assertions passed") == 2
+    assert meraki.accepts("ann@example.com", passwords[1])
     assert not any(password in run.output for password in passwords)
 
 

@@ -27,12 +27,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.sandbox import keeper_collection
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.keeper.vault import write_private
+from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAYBOOK = "keyturn.credentials.snowflake_user_password"
 KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
 KEY_USER = "PIPELINE"
+MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
+VPN_USERS = ("ann@example.com", "bob@example.com")
 USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
 ADMIN = "ROTATOR"
 ROLE = "USER_ROTATOR"
@@ -95,7 +98,7 @@ def exit_on_signals() -> None:
 
 
 class Scenery:
-    """Both sandboxes with their records, and in ``directory`` the files that lead there.
+    """The sandboxes with their records, and in ``directory`` the files that lead there.
 
     special: also records of users that cannot be rotated. collections: where both collections are installed, else
     this checkout is used.
@@ -107,10 +110,12 @@ class Scenery:
         self.first_passwords: dict[str, str] = {}
         with contextlib.ExitStack() as stack:
             self.snowflake = stack.enter_context(SnowflakeSandbox(account=_ACCOUNT))
+            self.meraki = stack.enter_context(MerakiSandbox())
             self.vault = stack.enter_context(KeeperSandbox())
             self._add_admin()
             self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
             self.key_entry = self._add_key_user()
+            self.vpn_entries = self._add_vpn_users()
             if special:
                 self.entries += [
                     self._add("LOADER_KEY", "refused: a service user has no password", type="SERVICE"),
@@ -155,6 +160,21 @@ class Scenery:
         uid = self.vault.add_record(title=title, type="pamUser", fields={"login": KEY_USER}, custom=[secret])
         return Entry(uid, title, KEY_USER)
 
+    def _add_vpn_users(self) -> list[Entry]:
+        """Client VPN users of a Meraki network, and the record with the API key."""
+        key = self.meraki.add_key(secrets.token_hex(20))
+        network = {"type": "text", "label": "network_id", "value": [self.meraki.network.id]}
+        self.vault.add_record(title="Cisco Authentication Record", fields={"password": key}, custom=[network])
+        entries = []
+        for email in VPN_USERS:
+            password = fresh_password()
+            self.meraki.add_user(self.meraki.network.id, email, password)
+            title = f"Meraki {email}"
+            uid = self.vault.add_record(title=title, type="pamUser", fields={"login": email, "password": password})
+            self.first_passwords[uid] = password
+            entries.append(Entry(uid, title, email))
+        return entries
+
     def _variables(self) -> dict[str, t.Any]:
         """The playbook's variables: no secret is among them."""
         connection = {name: value for name, value in self.snowflake.settings().items() if name != "account"}
@@ -164,6 +184,8 @@ class Scenery:
             "snowflake_user_password_connection": connection,
             "snowflake_user_keypair_records": [self.key_entry.title],
             "snowflake_user_keypair_connection": connection,
+            "meraki_vpn_user_password_records": [entry.title for entry in self.vpn_entries],
+            "meraki_vpn_user_password_connection": {"api_url": self.meraki.url},
         }
 
     def _write(self, name: str, content: object) -> Path:
@@ -214,6 +236,14 @@ class Scenery:
             "records": [entry.uid for entry in self.entries if not entry.special],
         }
 
+    def vpn_question(self) -> dict[str, t.Any]:
+        """The same for the records of VPN users."""
+        return {
+            "keeper_config_file": str(self.keeper_config_file),
+            "vpn": self.meraki.vpn_url,
+            "records": [entry.uid for entry in self.vpn_entries],
+        }
+
     def settings(self) -> dict[str, t.Any]:
         """All that another program needs to use the sandbox. Secrets are only in the files that it names."""
         return {
@@ -225,13 +255,14 @@ class Scenery:
             "passwords_file": str(self.passwords_file),
             "ca_file": str(self.vault.ca_path),
             "judge": self.question(),
+            "vpn_judge": self.vpn_question(),
             "records": [dataclasses.asdict(entry) for entry in self.entries],
         }
 
     @property
     def errors(self) -> list[Exception]:
         """Bugs of the sandbox itself."""
-        return [*self.snowflake.errors, *self.vault.errors]
+        return [*self.snowflake.errors, *self.meraki.errors, *self.vault.errors]
 
     def __enter__(self) -> t.Self:
         return self
