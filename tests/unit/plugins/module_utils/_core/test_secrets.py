@@ -177,7 +177,6 @@ def test_newer_ansible_is_told_through_its_own_register(monkeypatch: pytest.Monk
 
 
 def test_a_foreign_text_holds_no_spelling_of_a_short_secret() -> None:
-    assert secrets.scrub('a\\"b YSJi a%22b YWJj a"b', ['a"b'], short=True) == " ".join(
-        [secrets.MASK, secrets.MASK, secrets.MASK, "YWJj", secrets.MASK]
-    )
+    text = 'a\\"b YSJi a%22b YWJj a"b'
+    assert secrets.scrub(text, ['a"b'], short=True).replace(secrets.MASK, "*") == "* * * YWJj *"
     assert secrets.scrub("x", [""], short=True) == "x"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = {"a": "A", "n": 5, "yes": True, "none": None, "tags": ["x", "y"], "trap": "${a} $${a}", "old": ""}
 
 
