@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.support import Ansible
 from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
@@ -38,6 +39,14 @@ def snowflake() -> t.Iterator[SnowflakeSandbox]:
 @pytest.fixture
 def vault() -> t.Iterator[KeeperSandbox]:
     with KeeperSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def meraki() -> t.Iterator[MerakiSandbox]:
+    """A dashboard with one network and no users."""
+    with MerakiSandbox() as sandbox:
         yield sandbox
         assert sandbox.errors == []
 
