@@ -91,4 +91,6 @@ def start(*, limited: bool = False) -> t.Iterator[Server]:
             secrets={"admin_password": password},
             add_user=register,
             accepts=accepts,
+            names=(f"@na.me=x/y_z-:{_DOMAIN}",),
+            name=lambda name: f"@{name}:{_DOMAIN}",
         )
