@@ -19,8 +19,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick imp
 
 Params = t.Mapping[str, t.Any]
 
-_USER_NAMES = frozenset({"username", "password", "old_password"})
-_TAKEN = _USER_NAMES | {"token"}
+USER_NAMES = frozenset({"username", "password", "old_password"})
+TAKEN_NAMES = USER_NAMES | {"token"}
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ORIGIN = re.compile(r"https?://[^/]*", re.IGNORECASE)
@@ -151,7 +151,7 @@ def options_from(params: Params) -> Options:
 
 def _check_names(variables: Params, secrets: Params) -> None:
     for option, given in (("vars", variables), ("secrets", secrets)):
-        taken = sorted(_TAKEN & given.keys())
+        taken = sorted(TAKEN_NAMES & given.keys())
         if taken:
             raise InvalidInput(f"{option} must not hold {', '.join(taken)}: that name is taken.")
     both = sorted(variables.keys() & secrets.keys())
@@ -165,8 +165,8 @@ def _check_names(variables: Params, secrets: Params) -> None:
 def _check_placeholders(options: Options, secrets: frozenset[str], *, secrets_in_url: bool) -> None:
     """Every placeholder has a name that is known where it stands, and no secret stands in an address."""
     picked = set(options.lookup.picked) if options.lookup else set()
-    base = set(options.values) | _USER_NAMES
-    clash = sorted(picked & (base | _TAKEN))
+    base = set(options.values) | USER_NAMES
+    clash = sorted(picked & (base | TAKEN_NAMES))
     if clash:
         raise InvalidInput(f"lookup.set must not hold {', '.join(clash)}: that name is taken.")
     login = options.auth.login
