@@ -22,7 +22,8 @@ import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _ATTEMPTS = 3
-_PATIENCE = 90
+# Seconds; a crowded machine is slow, and a server that has ended is noticed at once.
+_PATIENCE = 240
 
 
 @dataclasses.dataclass

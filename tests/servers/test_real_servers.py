@@ -21,7 +21,7 @@ from tests.integration.support import Ansible, Call
 from tests.servers.catalogue import SERVERS
 from tests.servers.server import Server
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 MODULE = "rest_password_rotate"
 # What a password may stumble over on its way; § is where each run puts something of its own.
