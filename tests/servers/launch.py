@@ -66,7 +66,7 @@ def _wait(guard: subprocess.Popen[bytes], launch: Launch, log: Path) -> None:
 def _guarded(prepare: Prepare, ports: list[int]) -> t.Iterator[Path]:
     # Not below pytest's directories, which other users may not enter.
     directory = Path(tempfile.mkdtemp(prefix="keyturn-server-"))
-    log = Path(f"{directory}.log")
+    log = directory / "output"
     try:
         launch = prepare(directory, ports)
         if launch.user:
@@ -92,7 +92,6 @@ def _guarded(prepare: Prepare, ports: list[int]) -> t.Iterator[Path]:
             guard.wait(60)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        log.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
