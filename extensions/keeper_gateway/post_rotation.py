@@ -577,6 +577,7 @@ def _supervisor(
     for number in (*_STOPPING, signal.SIGCHLD):
         signal.signal(number, lambda _number, _frame: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    answer = ""
     try:
         become_subreaper()
         child = subprocess.Popen(
@@ -593,18 +594,17 @@ def _supervisor(
             ready = select.select([control, woken], [], [])[0]
             if control in ready or set(os.read(woken, 4096)) & set(_STOPPING):
                 break
+        answer = "" if child.returncode is None else str(child.returncode)
     except (OSError, Failure):
-        os.write(status, CANNOT_START.encode())
-    else:
-        code = child.poll()
-        end_descendants()
-        os.write(status, b"stopped" if code is None else str(code).encode())
+        answer = CANNOT_START
     finally:
         end_descendants()
-    os.close(status)
-    # Until the receipt has been read, or the reader is dead.
-    select.select([control], [], [])
-    shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # nobody may be there to read
+            os.write(status, answer.encode())
+        os.close(status)
+        # Until the receipt has been read, or its reader is dead.
+        select.select([control], [], [])
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_playbook(
@@ -886,4 +886,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Not sys.exit: with PYTHONINSPECT in the environment, Python would go on with a prompt.
+    os._exit(main())
