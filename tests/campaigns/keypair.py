@@ -75,6 +75,8 @@ def read_key(pem: str) -> tuple[rsa.RSAPrivateKey, str]:
 class KeyScene(Scene):
     """Service users of one account with their records, and the role's variables to rotate their keys."""
 
+    role = ROLE
+
     def add(self, name: str, **record: t.Any) -> str:
         self.snowflake.add_user(name, type="SERVICE")
         self.uids[name] = self.add_key_record(name, **record)
@@ -85,21 +87,8 @@ class KeyScene(Scene):
             title=title or f"Record of {login}", type="pamUser", fields={"login": login}, custom=custom
         )
 
-    def variables(self, **more: t.Any) -> Entry:
-        given = {"records": list(self.uids.values()), "connection": self.connection} | more
-        named = {name if name.startswith("keeper_") else f"{ROLE}_{name}": value for name, value in given.items()}
-        named = {"keeper_config_file": str(self.config)} | named
-        return {name: value for name, value in named.items() if value is not None}
-
-    def start(self, *arguments: str, environment: dict[str, str] | None = None, **more: t.Any) -> subprocess.Popen[str]:
-        self.forget()
-        return self.ansible.start(PLAYBOOK, self.variables(**more), *arguments, **(environment or {}))
-
-    def stage(self, name: str) -> str:
-        options = {"record": self.uids[name], "state": "staged", "keeper_config_file": str(self.config)}
-        run = self.ansible.module("keeper_rotation", {**options, "credential": "key_pair"})
-        assert run.results["result"]["changed"], run.output
-        return t.cast(str, self.pending(name))
+    def stage(self, name: str, **options: t.Any) -> str:
+        return super().stage(name, credential="key_pair", **options)
 
     def key(self, name: str, field: str = KEY_FIELD) -> str | None:
         """The published key: what a reader of the record finds."""
