@@ -36,7 +36,7 @@ def _sql_name(login: str) -> str:
         return login
 
 
-_CANONICAL: dict[str, t.Callable[[str], str]] = {"sql": _sql_name, "email": str.casefold}
+_CANONICAL: dict[str, t.Callable[[str], str]] = {"sql": _sql_name, "email": str.casefold, "exact": str}
 
 
 def rotation_verdict(staged: Answer, names: str = "email", **answers: t.Any) -> dict[str, t.Any]:
