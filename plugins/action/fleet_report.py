@@ -41,7 +41,9 @@ class ActionModule(ActionBase):
             try:
                 result["files"] = _write(pathlib.Path(params["directory"]), report)
             except OSError as error:
-                result.update(failed=True, msg=f"The report cannot be written to {params['directory']}: {error.strerror}.")
+                result.update(
+                    failed=True, msg=f"The report cannot be written to {params['directory']}: {error.strerror}."
+                )
         return result
 
 

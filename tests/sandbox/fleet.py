@@ -50,13 +50,14 @@ class Fleet:
     def __init__(self, vault: KeeperSandbox, *, accounts: int, users: int, marked: bool = False) -> None:
         self.vault = vault
         self._marked = marked
+        self._poll = min(0.5, 0.01 * accounts)
         with contextlib.ExitStack() as stack:
             self.accounts = [self._add(stack, f"account_{number:03}", users) for number in range(accounts)]
             # Only what is complete is closed later, by ``with``.
             self._stack = stack.pop_all()
 
     def _add(self, stack: contextlib.ExitStack, name: str, users: int) -> Account:
-        snowflake = stack.enter_context(SnowflakeSandbox(account=name.replace("_", "")))
+        snowflake = stack.enter_context(SnowflakeSandbox(account=name.replace("_", ""), poll=self._poll))
         password = fresh_password()
         snowflake.add_role(ROLE)
         snowflake.add_user(ADMIN, password=password, default_role=ROLE, type="LEGACY_SERVICE")
@@ -89,9 +90,15 @@ class Fleet:
         leftover = [self.vault.field(uid, label) for label in ("rotation_pending", "rotation_state")]
         return leftover == [None, None] and account.snowflake.accepts(user, str(self.vault.field(uid, "password")))
 
-    def write_inventory(self, path: Path, hosts: dict[str, t.Any] | None = None) -> Path:
-        """An inventory file, as JSON, which YAML includes. hosts: other variables of some hosts than the usual ones."""
-        usual = {account.name: {"keyturn_rotations": [account.rotation()]} for account in self.accounts}
+    def write_inventory(
+        self, path: Path, hosts: dict[str, t.Any] | None = None, *, of: t.Sequence[Account] | None = None
+    ) -> Path:
+        """An inventory file, as JSON, which YAML includes.
+
+        of: its accounts, else all. hosts: the variables of some hosts, instead of the usual ones.
+        """
+        accounts = self.accounts if of is None else of
+        usual = {account.name: {"keyturn_rotations": [account.rotation()]} for account in accounts}
         return write_private(path, json.dumps({"all": {"hosts": {**usual, **(hosts or {})}}}))
 
     def secrets(self) -> set[str]:
