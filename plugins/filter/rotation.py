@@ -47,6 +47,7 @@ def rotation_verdict(staged: Answer, names: str = "email", **answers: t.Any) -> 
         "discard": verdict.discard,
         "failures": verdict.failures,
         "namesakes": namesakes(staged, _CANONICAL[names]),
+        "outcomes": verdict.outcomes,
         "summary": verdict.summary(),
     }
 
