@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
 
 
 def gateway_options(event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The options of the event's module; for the key pair role, its connection. Holds secrets."""
-    return _gateway.options(event)
+    try:
+        return _gateway.options(event)
+    except RotationError as error:
+        raise AnsibleFilterError(error.msg) from None
 
 
 def gateway_failure(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
