@@ -18,7 +18,7 @@ import threading
 import typing as t
 from pathlib import Path
 
-from tests.sandbox.processes import descendants, kill_tree
+from tests.sandbox.processes import kill_tree
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPT = REPOSITORY / "extensions" / "keeper_gateway" / "post_rotation.py"
@@ -81,6 +81,12 @@ class Result:
     stderr: str
 
     @property
+    def ending(self) -> str:
+        """For the table."""
+        found = re.search(r"code=(\w+)", self.stderr)
+        return f"{self.returncode:3} | {found[1] if found else '-':<18}"
+
+    @property
     def code(self) -> str:
         """The error code of the line on stderr."""
         found = re.fullmatch(r"ROTATE FAIL code=(\w+) module=[\w-]+ uid=[\w-]+ run=\w+: [^\n]+\n", self.stderr)
@@ -97,6 +103,7 @@ class Gateway:
         self.temporary.mkdir(exist_ok=True)
         self.arguments = arguments
         self.python = python
+        self.results: list[Result] = []
 
     def environment(self) -> dict[str, str]:
         """A host that has Ansible, and settings of its own that must not reach our run."""
@@ -147,7 +154,9 @@ class Gateway:
             stdout, stderr = process.communicate()
         finally:
             guard.cancel()
-        return Result(process.returncode, stdout.decode(), stderr.decode())
+        result = Result(process.returncode, stdout.decode(), stderr.decode())
+        self.results.append(result)
+        return result
 
     def run(self, line: bytes, *arguments: str, **options: t.Any) -> Result:
         return self.finish(self.start(line, *arguments, **options))
@@ -175,7 +184,3 @@ class Gateway:
         )
         path.chmod(0o700)
         return f"--ansible-playbook={path}"
-
-
-def processes_below(pid: int) -> list[int]:
-    return descendants(pid)

@@ -10,11 +10,11 @@ A small program stands in for ansible-playbook, so that every moment can be met;
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import typing as t
 from pathlib import Path
@@ -23,7 +23,7 @@ import pytest
 
 from tests.gateway import SCRIPT, Gateway, Payload, Result, fresh_secret
 from tests.integration.test_leaks import leaks
-from tests.sandbox.processes import descendants, kill_tree
+from tests.sandbox.processes import descendants
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the script is for Linux")
 
@@ -43,13 +43,6 @@ def payload() -> Payload:
     return Payload(admin, "SVC", old=fresh_secret())
 
 
-@pytest.fixture
-def gateway(tmp_path: Path) -> t.Iterator[Gateway]:
-    made = Gateway(tmp_path)
-    yield made
-    assert made.leftovers() == []
-
-
 def check_failure(result: Result, returncode: int, code: str, payload: Payload) -> None:
     assert (result.returncode, result.code) == (returncode, code), result.stderr
     assert result.stdout == ""
@@ -58,29 +51,35 @@ def check_failure(result: Result, returncode: int, code: str, payload: Payload) 
 
 # -- what is handed over
 
-
-def test_variables_arrive_exactly_and_only_through_the_pipe(gateway: Gateway, payload: Payload) -> None:
-    body = """
+FACTS = """
 given = read()
 folder = os.path.dirname(given['receipt'])
-leak = [name for name, value in os.environ.items() if given['new_password'] in value] + sys.argv.count(given['new_password']) * ['argv']
-facts = dict(new=given['new_password'], old=given['old_password'], admin=given['admin_record'], env=dict(os.environ), leak=leak,
-             mode=oct(os.stat(folder).st_mode)[-3:], kept=sorted(os.listdir(folder)), cwd=os.getcwd(), stdin=os.readlink('/proc/self/fd/0'))
-json.dump(facts, open(%r, 'w'))
+facts = {
+    'given': given,
+    'environment': dict(os.environ),
+    'arguments': sys.argv,
+    'mode': oct(os.stat(folder).st_mode)[-3:],
+    'files': sorted(os.listdir(folder)),
+    'cwd': os.getcwd(),
+    'stdin': os.readlink('/proc/self/fd/0'),
+}
+json.dump(facts, open(FILE, 'w'))
 receipt()
-""" % str(gateway.directory / "facts")
+"""
+
+
+def test_variables_arrive_exactly_and_only_through_the_pipe(gateway: Gateway, payload: Payload) -> None:
+    body = FACTS.replace("FILE", repr(str(gateway.directory / "facts")))
     result = gateway.run(payload.line(), gateway.fake_ansible(body))
     assert (result.returncode, result.stderr) == (0, "")
-    import json
-
     facts = json.loads((gateway.directory / "facts").read_text())
     assert payload.admin is not None
-    assert (facts["new"], facts["old"]) == (payload.new, payload.old)
-    assert facts["admin"]["password"] == [payload.admin["password"]]
-    assert facts["leak"] == []
-    environment = facts["env"]
+    given, environment = facts["given"], facts["environment"]
+    assert (given["new_password"], given["old_password"]) == (payload.new, payload.old)
+    assert given["admin_record"]["password"] == [payload.admin["password"]]
+    assert leaks("\n".join([*environment.values(), *facts["arguments"]]), *payload.secrets()) == []
     assert (facts["mode"], facts["cwd"], facts["stdin"]) == ("700", "/", "/dev/null")
-    assert facts["kept"] == ["ansible.cfg", "hosts", "tmp", "variables.json"]
+    assert facts["files"] == ["ansible.cfg", "hosts", "tmp", "variables.json"]
     assert not environment.keys() & {"ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES", "ANSIBLE_LOG_PATH"}
     assert environment["ANSIBLE_PIPELINING"] == "True" and environment["LC_ALL"] == "C.UTF-8"
     private = str(gateway.temporary / "keyturn-gateway-")

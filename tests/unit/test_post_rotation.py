@@ -203,7 +203,7 @@ def test_every_error_code_has_its_exit_code() -> None:
         5: {"vault_error"},
         6: {"missing_dependency", "environment", "no_receipt"},
     }
-    assert post_rotation.EXIT_CODES == {code: number for number, group in wanted.items() for code in group}
+    assert {code: number for number, group in wanted.items() for code in group} == post_rotation.EXIT_CODES
     assert codes <= post_rotation.EXIT_CODES.keys()
 
 
