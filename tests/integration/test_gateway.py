@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -37,15 +38,15 @@ slow = pytest.mark.slow
 _PATIENCE = 60
 
 
-def succeed(result: Result, words: str, *secrets: str) -> None:
+def succeed(result: Result, words: str, *hidden: str) -> None:
     assert (result.returncode, result.stderr) == (0, ""), result.stderr
     assert f": {words};" in result.stdout and result.stdout.count("\n") == 1, result.stdout
-    assert leaks(result.stdout, *secrets) == []
+    assert leaks(result.stdout, *hidden) == []
 
 
-def fail(result: Result, returncode: int, code: str, *secrets: str) -> None:
+def fail(result: Result, returncode: int, code: str, *hidden: str) -> None:
     assert (result.returncode, result.code) == (returncode, code), result.stderr
-    assert result.stdout == "" and leaks(result.stderr, *secrets) == []
+    assert result.stdout == "" and leaks(result.stderr, *hidden) == []
 
 
 # -- Snowflake, passwords
@@ -74,15 +75,15 @@ def payload(snowflake: SnowflakeSandbox) -> Payload:
 
 def test_snowflake_password(gateway: Gateway, payload: Payload, snowflake: SnowflakeSandbox) -> None:
     old = snowflake.user("SVC").password
-    line, secrets = payload.line(), payload.secrets()
-    succeed(gateway.run(line, "--check"), "would change, not verified (check_mode)", *secrets)
+    line, hidden = payload.line(), payload.secrets()
+    succeed(gateway.run(line, "--check"), "would change, not verified (check_mode)", *hidden)
     assert snowflake.accepts("SVC", str(old))
     # As the gateway types it.
     typed = f"history -c && echo {line.decode().strip()} | {{script}}"
-    succeed(gateway.run(b"", around=typed), "changed, verified", *secrets)
+    succeed(gateway.run(b"", around=typed), "changed, verified", *hidden)
     assert snowflake.accepts("SVC", payload.new)
     snowflake.journal.clear()
-    succeed(gateway.run(line), "unchanged, verified", *secrets)
+    succeed(gateway.run(line), "unchanged, verified", *hidden)
     assert snowflake.journal.labels("ALTER") == []
 
 
@@ -195,7 +196,7 @@ def meraki_event(meraki: MerakiSandbox, **fields: t.Any) -> Payload:
     record = {
         "uid": "mErAkI0000000000000000",
         "title": "cisco authentication record",
-        "password": meraki.add_key(fresh_secret()),
+        "password": meraki.add_key(secrets.token_hex(20)),
         "network_id": meraki.network.id,
         "api_url": meraki.url,
     }
@@ -224,7 +225,7 @@ MERAKI_FAILURES: dict[str, tuple[int, str, Fields, Fault | None]] = {
         3,
         "rate_limited",
         {},
-        Fault("PUT", times=9, response=Response(429, b"", {"Retry-After": "99"})),
+        Fault("PUT", response=Response(429, b"", {"Retry-After": "99"})),
     ),
     "answer lost": (3, "unknown_outcome", {"max_retries": "0"}, Fault("PUT", times=9, drop="after")),
 }
@@ -251,7 +252,7 @@ def test_meraki_unknown_user(gateway: Gateway, meraki: MerakiSandbox) -> None:
 
 RECIPE = """
 auth: {type: bearer, token: "${api_token}"}
-lookup: {path: /users, query: {name: "${username}"}, items: users, match: {name: "${username}"}, set: {id: id, tags: tags}}
+lookup: {path: /users, items: users, match: {name: "${username}"}, set: {id: id, tags: tags}, next: {url: next}}
 change: {method: PUT, path: "/users/${id}", body: {password: "${password}", tags: "${tags}"}, status: [204]}
 verify: {path: /whoami, auth: {type: basic, username: "${username}", password: "${password}"}}
 """
@@ -289,11 +290,9 @@ def test_rest_with_a_login(gateway: Gateway, rest: RestSandbox) -> None:
 def test_rest_as_in_keepers_guide(gateway: Gateway, rest: RestSandbox) -> None:
     rest.faults.add(Fault("POST /rotate", times=2, response=json_answer(201, {})))
     event = rest_event(gateway, rest, title="Record with Access Token", recipe="", url=f"{rest.url}/rotate")
-    seen: list[bytes] = []
-    respond = rest.service.respond
     succeed(gateway.run(event.line()), "changed, not verified (no_verify)", *event.secrets())
     succeed(gateway.run(event.line()), "changed, not verified (no_verify)", *event.secrets())
-    assert rest.journal.labels("POST /rotate") and not seen and respond
+    assert len(rest.journal.labels("POST /rotate")) == 2
 
 
 REST_FAILURES: dict[str, tuple[int, str, Fields, Fault | None]] = {
@@ -347,7 +346,7 @@ ROTATE = {
 }
 WRITE = {
     "ansible.builtin.copy": {
-        "content": "{{ keyturn_gateway | keyturn.credentials.gateway_receipt([answer], ansible_check_mode) | to_json }}",
+        "content": "{{ keyturn_gateway | keyturn.credentials.gateway_receipt([answer]) | to_json }}",
         "dest": "{{ keyturn_gateway.receipt }}",
         "mode": "0600",
     },
@@ -390,7 +389,7 @@ def test_ones_own_playbook(gateway: Gateway, payload: Payload, snowflake: Snowfl
 # -- odd surroundings
 
 SURROUNDINGS = {
-    "all at once": "mkdir -p 'a b' gone && cd gone && cat | (rmdir ../gone && exec env -i LC_ALL=C TMPDIR=\"$PWD/../a b\" "
+    "all at once": "mkdir 'a b' gone && cd gone && cat | (rmdir ../gone && exec env -i LC_ALL=C TMPDIR=\"$PWD/../a b\" "
     "ANSIBLE_COLLECTIONS_PATH=$ANSIBLE_COLLECTIONS_PATH {script} >&-)",
     "env -i": "cat | env -i ANSIBLE_COLLECTIONS_PATH=$ANSIBLE_COLLECTIONS_PATH {script}",
     "HOME unset": "unset HOME; cat | {script}",
