@@ -8,11 +8,11 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign lint build ci clean
+.PHONY: help demo sandbox test test-gateway campaign lint build ci clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 .venv/bin/nox: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -29,6 +29,9 @@ sandbox: .venv/bin/nox ## the local servers, until Ctrl-C
 
 test: .venv/bin/nox ## all tests, with every supported ansible-core for which a Python is here
 	$(NOX) $(if $(ARGS),test,molecule test-connector4 test) $(WORDS)
+
+test-gateway: .venv/bin/nox ## every case of the Keeper Gateway's script, and its cost
+	$(NOX) test-gateway $(WORDS)
 
 campaign: .venv/bin/nox ## the long test campaigns
 	$(NOX) campaign $(WORDS)

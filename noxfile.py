@@ -196,7 +196,7 @@ def lint(session: nox.Session) -> None:
     check("ruff", "format", "--check", ".")
     check("yamllint", "--strict", ".")
     check("reuse", "lint", "--quiet")
-    packages = ["tests"]
+    packages = ["tests", "benchmarks"]
     if any(ROOT.glob("plugins/**/*.py")):
         packages.append("ansible_collections.keyturn.credentials.plugins")
     if any(ROOT.glob("extensions/**/*.py")):
@@ -289,6 +289,17 @@ def test_connector4(session: nox.Session) -> None:
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python~=4.8.1")
     link_collections(session)
     session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or ("-n", "2")))
+
+
+@nox.session(name="test-gateway")
+def test_gateway(session: nox.Session) -> None:
+    """Every case of the Keeper Gateway's script with its exit code, the long ones too; and what the script costs."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    tests = ("tests/unit/test_post_rotation.py", *map(str, ROOT.glob("tests/integration/test_gateway*.py")))
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", *tests)))
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "benchmarks.gateway_overhead", env={"PYTHONPATH": both})
 
 
 @nox.session

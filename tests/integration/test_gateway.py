@@ -331,7 +331,8 @@ def test_bad_lines(name: str, gateway: Gateway) -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_bad_payloads(name: str, gateway: Gateway) -> None:
     parts, word = PARTS[name]
-    event = Payload(**{"admin": admin(), "user": "SVC"} | parts)
+    whole: Fields = {"admin": admin(), "user": "SVC"} | parts
+    event = Payload(**whole)
     result = gateway.run(event.line())
     fail(result, 1, "invalid_input", *event.secrets())
     assert word in result.stderr

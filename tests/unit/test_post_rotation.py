@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import typing as t
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def admin(title: str | None = SNOWFLAKE, **fields: t.Any) -> Fields:
 
 
 def event(argument: str | None = None, **parts: t.Any) -> post_rotation.Event:
-    return read_event(Payload(**{"admin": admin(), "user": "SVC"} | parts).line(), argument)
+    whole: Fields = {"admin": admin(), "user": "SVC"} | parts
+    return read_event(Payload(**whole).line(), argument)
 
 
 # -- forms of a payload
@@ -177,7 +179,8 @@ def test_bad_lines_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_bad_payloads_are_refused_by_the_fields_name_and_no_value(name: str) -> None:
     parts, word = PARTS[name]
-    payload = Payload(**{"admin": admin(), "user": "SVC"} | parts)
+    whole: Fields = {"admin": admin(), "user": "SVC"} | parts
+    payload = Payload(**whole)
     text = refused(payload.line())
     assert word in text
     assert not [secret for secret in payload.secrets() if secret in text]
@@ -251,8 +254,6 @@ def test_a_receipt_that_is_none(kind: str, tmp_path: Path) -> None:
         (tmp_path / "other").write_text("{}")
         path.symlink_to("other")
     elif kind == "pipe":
-        import os
-
         os.mkfifo(path)
     elif kind == "huge":
         path.write_text("[" + "1," * 100_000 + "1]")
