@@ -130,9 +130,7 @@ def receipt(event: Mapping, answers: t.Sequence[Mapping], *, check_mode: bool) -
     head = {"run_id": event["run_id"], "module": event["module"], "check_mode": check_mode}
     entries = [entry for answer in answers for entry in answer.get("rotations") or []]
     reasons = [entry for entry in entries if _failed(entry)] + _problems(event)
-    if not check_mode and any(
-        entry.get("verify_skipped_reason") == CHECK_MODE or entry.get("outcome") == _DUE for entry in entries
-    ):
+    if not check_mode and any(map(_only_checked, entries)):
         reasons.append({"error_code": "unknown_outcome", "msg": "The module ran in check mode, so nothing was done."})
     reasons += [answer for answer in answers if answer.get("error_code")]
     if len(entries) == 1 and not reasons:
