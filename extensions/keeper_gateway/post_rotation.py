@@ -658,10 +658,7 @@ def attend(supervised: Supervised, fifo: str, content: bytes, deadline: float) -
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Failure(
-                    "unknown_outcome",
-                    f"The deadline passed and ansible-playbook was killed. {UNKNOWN}",
-                )
+                raise Failure("unknown_outcome", f"The deadline passed and ansible-playbook was killed. {UNKNOWN}")
             if rest and feeder < 0:
                 # Fails as long as nobody reads.
                 with contextlib.suppress(OSError):
@@ -716,17 +713,12 @@ def judge(code: int, words: str, receipt: t.Any, expected: dict[str, t.Any]) -> 
         raise Failure("no_receipt", f"ansible-playbook ended with {code} and without a receipt. {last_words(words)}")
     error = receipt.get("error_code")
     if receipt.get("done") is not True or error:
-        raise Failure(
-            error if error in EXIT_CODES else "no_receipt",
-            str(
-                receipt.get("msg") or f"The playbook did not finish the rotation (ansible-playbook ended with {code})."
-            ),
-        )
+        text = receipt.get("msg") or f"The playbook did not finish the rotation; ansible-playbook ended with {code}."
+        raise Failure(error if error in EXIT_CODES else "no_receipt", str(text))
     if code != 0:
         raise Failure(
             "unknown_outcome",
-            f"The rotation itself was done, but the playbook ended with {code}. {last_words(words)} Running again is "
-            "safe.",
+            f"The password is in force, but the playbook ended with {code} after that. {last_words(words)}",
         )
     return receipt
 
@@ -879,6 +871,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         code = "environment"
         text = f"Internal error: {type(error).__name__}. {UNKNOWN}"
+    stop_no_more()
     module, uid = (event.module, safe(event.user_uid)) if event else ("-", "-")
     line = one_line(text, secrets_of(event))
     say(2, f"ROTATE FAIL code={code} module={module} uid={uid} run={run_id}: {line}")
