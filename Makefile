@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test judge-meraki test-rest-servers campaign lint build ci clean
+.PHONY: help demo sandbox test judge-meraki test-rest-servers test-gateway campaign lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -36,6 +36,9 @@ judge-meraki: .venv/bin/nox ## Cisco's clients, and Prism with Cisco's document 
 
 test-rest-servers: .venv/bin/nox ## recipes of REST services, on real servers
 	$(NOX) test-rest-servers $(WORDS)
+
+test-gateway: .venv/bin/nox ## every case of the Keeper Gateway's script, and its cost
+	$(NOX) test-gateway $(WORDS)
 
 campaign: .venv/bin/nox ## the long test campaigns
 	$(NOX) campaign $(WORDS)

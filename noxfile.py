@@ -208,7 +208,7 @@ def lint(session: nox.Session) -> None:
     check("ruff", "format", "--check", ".")
     check("yamllint", "--strict", ".")
     check("reuse", "lint", "--quiet")
-    packages = ["tests"]
+    packages = ["tests", "benchmarks"]
     if any(ROOT.glob("plugins/**/*.py")):
         packages.append("ansible_collections.keyturn.credentials.plugins")
     if any(ROOT.glob("extensions/**/*.py")):
@@ -329,6 +329,17 @@ def judge_meraki(session: nox.Session) -> None:
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     command = ("python", "-m", "tests.sandbox.meraki.prism", str(document), str(prism))
     session.run(*command, env={"PYTHONPATH": both})
+
+
+@nox.session(name="test-gateway")
+def test_gateway(session: nox.Session) -> None:
+    """Every case of the Keeper Gateway's script with its exit code, the long ones too; and what the script costs."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    tests = ("tests/unit/test_post_rotation.py", *map(str, ROOT.glob("tests/integration/test_gateway*.py")))
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", *tests)))
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "benchmarks.gateway_overhead", env={"PYTHONPATH": both})
 
 
 @nox.session

@@ -48,6 +48,7 @@ def rotation_verdict(staged: Answer, names: str = "email", **answers: t.Any) -> 
         "failures": verdict.failures,
         "namesakes": namesakes(staged, _CANONICAL[names]),
         "rotation_id": verdict.rotation_id,
+        "outcomes": verdict.outcomes,
         "summary": verdict.summary(),
     }
 
