@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import typing as t
 from pathlib import Path
@@ -50,15 +51,18 @@ class Call:
 
 
 class Ansible:
-    """Runs playbooks in a private home below ``directory``.
+    """Runs playbooks in ``directory``, with a private home.
 
     environment: added to every run, for example the sandbox's REQUESTS_CA_BUNDLE.
     """
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.directory = directory
-        self.home = directory / "home"
-        self.home.mkdir(mode=0o700, exist_ok=True)
+        # Not below the directory: ansible-core 2.21 binds a socket in there, whose path may have about 100 characters.
+        self._private = tempfile.TemporaryDirectory(prefix="kt-", ignore_cleanup_errors=True)
+        self.home, self.temporary = Path(self._private.name, "home"), Path(self._private.name, "tmp")
+        self.home.mkdir()
+        self.temporary.mkdir()
         self.environment = environment
         self._count = 0
 
@@ -84,6 +88,7 @@ class Ansible:
             "ANSIBLE_PIPELINING": "True",
             "LC_ALL": "C.UTF-8",
             "NO_PROXY": "127.0.0.1,localhost",
+            "TMPDIR": str(self.temporary),
             "PATH": str(Path(sys.executable).parent) + os.pathsep + inherited.get("PATH", ""),
             **self.environment,
             **extra,
