@@ -16,6 +16,10 @@ import threading
 import typing as t
 from pathlib import Path
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import Run as Logic
 from tests.sandbox.processes import kill_tree
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -208,3 +212,17 @@ def unsafe(value: t.Any) -> t.Any:
     if isinstance(value, list):
         return [unsafe(item) for item in value]
     return value
+
+
+def call_logic(spec: ArgumentSpec, logic: Logic, *, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    """A module's logic after Ansible's own argument validation, in this process."""
+    arguments = spec.module_arguments()
+    result = ArgumentSpecValidator(
+        arguments["argument_spec"],
+        mutually_exclusive=arguments["mutually_exclusive"],
+        required_one_of=arguments["required_one_of"],
+        required_together=arguments["required_together"],
+        required_by=arguments["required_by"],
+    ).validate(options)
+    assert result.error_messages == [], result.error_messages
+    return logic(result.validated_parameters, check_mode)
