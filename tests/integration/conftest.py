@@ -15,6 +15,7 @@ import pytest
 from tests.integration.support import Ansible
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 ACCOUNT = "xy12345"
@@ -46,6 +47,14 @@ def vault() -> t.Iterator[KeeperSandbox]:
 def meraki() -> t.Iterator[MerakiSandbox]:
     """A dashboard with one network and no users."""
     with MerakiSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def rest() -> t.Iterator[RestSandbox]:
+    """A service with an API and no users."""
+    with RestSandbox() as sandbox:
         yield sandbox
         assert sandbox.errors == []
 
