@@ -9,11 +9,13 @@ name: keeper
 short_description: Accounts whose credentials rotate, from Keeper records
 version_added: 1.0.0
 description:
-  - Makes the inventory of the playbook C(keyturn.credentials.rotate) from the records that carry the custom text field
-    C(rotation_module). All records are read with one call to Keeper. No secret becomes a variable or goes into the cache.
-  - A record names its administrator's record in C(rotation_admin_record), by UID or title, and may have a
-    C(rotation_max_age). Every administrator's record becomes a host, named by its custom text field C(rotation_account)
-    or else by its title.
+  - Makes the inventory of the playbook C(keyturn.credentials.rotate) from the records that name their administrator's
+    record, by UID or title, in the custom text field C(rotation_admin_record). All records are read with one call to
+    Keeper. No secret becomes a variable or goes into the cache.
+  - The custom text field C(rotation_module) of a record, or else of its administrator's record, is the kind of its
+    secret, for example C(snowflake_user_password). A record may have a C(rotation_max_age).
+  - Every administrator's record becomes a host, named by its custom text field C(rotation_account) or else by its
+    title. Its custom text field C(recipe) is the recipe of a REST API.
   - Hosts are in the groups of their kinds, for example C(snowflake_user_password), in C(keyturn_due) if at least one
     record is due and else in C(keyturn_not_due), in C(keyturn_pending) if a rotation is unfinished, and in
     C(keyturn_problems) if something is wrong with a record.
@@ -131,4 +133,4 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
         if found["unreadable"]:
             self.display.warning(f"{found['unreadable']} records or folders of Keeper could not be decrypted.")
         if not found["marked"]:
-            self.display.warning(f"No record that Keeper shows has a custom field {_vault_inventory.KIND_FIELD}.")
+            self.display.warning(f"No record that Keeper shows has a custom field {_vault_inventory.ADMIN_FIELD}.")

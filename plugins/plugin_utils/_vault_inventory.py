@@ -6,8 +6,9 @@
 
 """From records with a rotation marker to hosts with ``keyturn_rotations``. Pure; no secret goes past ``extract``.
 
-What ``extract`` gives may be cached: {marked: [{uid, title, login, kind, max_age, rotated_at, pending, admin | problem}],
-admins: {uid: {title, account}}, unreadable: n}. Whether a record is due is found out anew each time.
+What ``extract`` gives may be cached: {marked: [{uid, title, login, kind, max_age, rotated_at, pending, admin,
+problem}], admins: {uid: {title, kind, account, recipe}}, unreadable: n}. Whether a record is due is found out anew each
+time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ KIND_FIELD = "rotation_module"
 ADMIN_FIELD = "rotation_admin_record"
 AGE_FIELD = "rotation_max_age"
 ACCOUNT_FIELD = "rotation_account"
+# As the recipes of the role rest_password_rotate call it.
+RECIPE_FIELD = "recipe"
 # The host of records that belong to no account.
 NOWHERE = "without_admin_record"
 
@@ -52,18 +55,23 @@ class Account:
 def extract(snapshot: Snapshot) -> Extract:
     """What the inventory needs of the records, without any secret."""
     named = _Named(snapshot)
-    marked = [
-        _marked(record, kind, named)
+    candidates = [
+        (record, _text(record, ADMIN_FIELD))
         for record in snapshot.records.values()
-        for kind in [_text(record, KIND_FIELD)]
-        if kind
+        if _text(record, ADMIN_FIELD) or _text(record, KIND_FIELD)
     ]
-    admins = {
-        admin: {"title": snapshot.records[admin].title, "account": _text(snapshot.records[admin], ACCOUNT_FIELD)}
-        for admin in {entry["admin"] for entry in marked}
-        if admin is not None
+    admins = {uid for _record, reference in candidates if reference for uid in [named.find(reference)[0]] if uid}
+    marked = [
+        _marked(record, reference, named)
+        for record, reference in candidates
+        # On an administrator's record, the field says what all records that name it are.
+        if reference or record.uid not in admins
+    ]
+    return {
+        "marked": marked,
+        "admins": {uid: _admin(snapshot.records[uid]) for uid in sorted(admins)},
+        "unreadable": snapshot.unreadable,
     }
-    return {"marked": marked, "admins": admins, "unreadable": snapshot.unreadable}
 
 
 class _Named:
@@ -83,14 +91,22 @@ class _Named:
         return self._found[reference]
 
 
-def _marked(record: Record, kind: str, named: _Named) -> Marked:
-    reference = _text(record, ADMIN_FIELD)
+def _admin(record: Record) -> dict[str, str]:
+    return {
+        "title": record.title,
+        "kind": _text(record, KIND_FIELD),
+        "account": _text(record, ACCOUNT_FIELD),
+        "recipe": _text(record, RECIPE_FIELD),
+    }
+
+
+def _marked(record: Record, reference: str, named: _Named) -> Marked:
     admin, problem = named.find(reference) if reference else (None, f"It has no custom field {ADMIN_FIELD}.")
     return {
         "uid": record.uid,
         "title": record.title,
         "login": fields.login(record.data),
-        "kind": kind,
+        "kind": _text(record, KIND_FIELD),
         "max_age": _text(record, AGE_FIELD),
         "rotated_at": fields.text(record.data, label=fields.ROTATED_AT),
         "pending": fields.pending(record.data) is not None,
@@ -105,22 +121,31 @@ def _text(record: Record, label: str) -> str:
 
 def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str, Account]:
     """The hosts by name. default_max_age: for records without a field of their own."""
-    names = _host_names(found["admins"])
-    duplicates = _duplicates(found["marked"])
+    admins = found["admins"]
+    names = _host_names(admins)
+    marked = [
+        {
+            **entry,
+            "kind": entry["kind"] or admins.get(entry["admin"], {}).get("kind", ""),
+            "max_age": entry["max_age"] or default_max_age,
+        }
+        for entry in found["marked"]
+    ]
+    duplicates = _duplicates(marked)
     hosts: dict[str, Account] = collections.defaultdict(Account)
-    groups: dict[tuple[str, str, str, str, str], list[Marked]] = collections.defaultdict(list)
-    for entry in found["marked"]:
+    groups: dict[tuple[str, ...], list[Marked]] = collections.defaultdict(list)
+    for entry in marked:
         host = names[entry["admin"]] if entry["admin"] else NOWHERE
         problem = entry["problem"] or duplicates.get(entry["uid"]) or _own_problem(entry)
-        max_age = entry["max_age"] or default_max_age
-        groups[host, entry["kind"], entry["admin"] or "", max_age, problem or ""].append(entry)
+        groups[host, entry["kind"], entry["admin"] or "", entry["max_age"], problem or ""].append(entry)
     for (host, kind, admin, max_age, problem), entries in sorted(groups.items()):
-        rotation = {"kind": kind, "admin_record": admin, "max_age": max_age, "problem": problem}
+        recipe = admins[admin]["recipe"] if admin and kind == "rest_password_rotate" else ""
+        rotation = {"kind": kind, "admin_record": admin, "max_age": max_age, "recipe": recipe, "problem": problem}
         account = hosts[host]
         account.rotations.append(
             {key: value for key, value in rotation.items() if value} | {"records": [entry["uid"] for entry in entries]}
         )
-        account.due += len([entry for entry in entries if _is_due(entry, max_age, now)])
+        account.due += len([entry for entry in entries if _is_due(entry, now)])
         account.pending += len([entry for entry in entries if entry["pending"]])
         if problem:
             account.problems.append(f"{', '.join(_name(entry) for entry in entries)}: {problem}")
@@ -133,9 +158,9 @@ def _name(entry: Marked) -> str:
 
 def _own_problem(entry: Marked) -> str | None:
     if entry["kind"] not in KINDS:
-        return f"The {KIND_FIELD} {entry['kind']} is unknown. Known are {', '.join(KINDS)}."
+        return f"Its {KIND_FIELD} {entry['kind'] or '(none)'} is unknown. Known are {', '.join(KINDS)}."
     if not entry["login"]:
-        return "The record has no login."
+        return "It has no login."
     return None
 
 
@@ -144,22 +169,22 @@ def _duplicates(marked: t.Sequence[Marked]) -> dict[str, str]:
     users: dict[tuple[str, str, str], list[Marked]] = collections.defaultdict(list)
     for entry in marked:
         if entry["admin"] and entry["login"] and entry["kind"] in KINDS:
-            canonical = CANONICAL["sql" if entry["kind"].startswith("snowflake") else "email"]
+            canonical = CANONICAL[KINDS[entry["kind"]]]
             users[entry["admin"], entry["kind"], canonical(entry["login"])].append(entry)
     return {
         entry["uid"]: f"Several records have the login {entries[0]['login']}: "
-        f"{', '.join(sorted(each['uid'] for each in entries))}. Keep the marker in one of them."
+        f"{', '.join(sorted(each['uid'] for each in entries))}. Keep the fields in one of them."
         for entries in users.values()
         if len(entries) > 1
         for entry in entries
     }
 
 
-def _is_due(entry: Marked, max_age: str, now: dt.datetime) -> bool:
+def _is_due(entry: Marked, now: dt.datetime) -> bool:
     """As keeper_rotation decides; what cannot be read counts as due, so that a run looks at it."""
     last = parse_rfc3339(entry["rotated_at"])
     try:
-        age = parse_duration(max_age, option=AGE_FIELD)
+        age = parse_duration(entry["max_age"], option=AGE_FIELD)
     except InvalidInput:
         return True
     return entry["pending"] or last is None or now - last >= age
