@@ -237,8 +237,8 @@ class Verdict:
         """One entry for each staged record, for reports. No secrets.
 
         C(record) is the name that was given; C(record_uid, title, login, rotated_at), as far as the vault told;
-        C(outcome) is rotated, recovered, not_due, due (in check mode) or failed; C(pending) whether a secret still waits
-        in the record; C(verified) after a rotation; C(error_code, msg, retry_safe) of a failure.
+        C(outcome) is rotated, recovered, not_due, due (in check mode) or failed; C(pending) whether a secret still
+        waits in the record; C(verified) after a rotation; C(error_code, msg, retry_safe) of a failure.
         """
         return [self._outcome(entry) for entry in _entries(self._staged)]
 
