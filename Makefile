@@ -8,11 +8,11 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign lint build ci clean
+.PHONY: help demo sandbox test campaign judge-awx lint build ci clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 .venv/bin/nox: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,6 +32,9 @@ test: .venv/bin/nox ## all tests, with every supported ansible-core for which a 
 
 campaign: .venv/bin/nox ## the long test campaigns
 	$(NOX) campaign $(WORDS)
+
+judge-awx: .venv/bin/nox ## the files for AWX, judged by AWX's own code
+	$(NOX) judge-awx $(WORDS)
 
 lint: .venv/bin/nox ## all static checks, and the collection's tarball built and installed
 	$(NOX) lint sanity build

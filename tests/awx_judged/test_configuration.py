@@ -138,9 +138,7 @@ def judge_the_rest(awx: Awx, types: dict[str, Variables]) -> None:
     assert source["update_on_launch"] is False, "otherwise every slice starts an update"
     host = awx.named("hosts", "localhost")
     assert json.loads(host["variables"])["ansible_python_interpreter"] == "{{ ansible_playbook_python }}"
-    assert {
-        item["name"]: item["unified_job_template"] for item in awx.controller.items["schedules"].values()
-    } == {
+    assert {item["name"]: item["unified_job_template"] for item in awx.controller.items["schedules"].values()} == {
         "keyturn nightly sync": awx.number("inventory_sources", "keyturn Keeper"),
         "keyturn nightly rotation": awx.number("job_templates", "keyturn fleet"),
     }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Jobs as AWX runs them, with our project, credential types and surveys: they rotate, and nothing of a secret is kept."""
+"""Jobs as AWX runs them, with our project, credential types and surveys: they rotate, and no secret is kept."""
 
 from __future__ import annotations
 
@@ -153,9 +153,7 @@ def project_with(directory: Path, *tasks: Variables) -> Path:
 
 def from_file(variable: str) -> str:
     """The expression that our guide gives for a secret in an injected file."""
-    return (
-        "{{ lookup('ansible.builtin.file', lookup('ansible.builtin.env', '" + variable + "'), rstrip=false) }}"
-    )
+    return "{{ lookup('ansible.builtin.file', lookup('ansible.builtin.env', '" + variable + "'), rstrip=false) }}"
 
 
 @pytest.mark.connector

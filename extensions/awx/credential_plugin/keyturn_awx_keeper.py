@@ -137,7 +137,8 @@ def _explained(error: Exception) -> KeeperLookupError:
     """Our words for the SDK's or requests' error, of whose text nothing is kept."""
     if isinstance(error, requests.exceptions.SSLError):
         return KeeperLookupError("Keeper's TLS certificate does not verify. A company proxy needs REQUESTS_CA_BUNDLE.")
-    if isinstance(error, requests.exceptions.RequestException):
+    # The SDK itself raises an HTTPError for an answer that it does not understand.
+    if isinstance(error, requests.exceptions.RequestException) and not isinstance(error, requests.exceptions.HTTPError):
         return KeeperLookupError(f"No answer from Keeper ({type(error).__name__}).")
     text = str(error)
     for phrase, meaning in (

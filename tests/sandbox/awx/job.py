@@ -80,7 +80,7 @@ class Outcome:
 
 
 def sliced(hosts: t.Iterable[str], number: int, count: int) -> list[str]:
-    """The hosts of a slice, as Inventory.get_sliced_hosts in awx/main/models/inventory.py takes them: by name, in turn."""
+    """The hosts of a slice, by name and in turn, as get_sliced_hosts in awx/main/models/inventory.py takes them."""
     ordered = sorted(hosts)
     return ordered[number - 1 :: count] if count > 1 and number > 0 else ordered
 
@@ -113,7 +113,7 @@ def _arguments(job: Job, worker: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _mounted_at(worker: Path) -> t.Iterator[None]:
-    """AWX mounts the private data directory into a container, at /runner; without one, it is where the worker has it."""
+    """AWX mounts the private data directory into a container, at /runner; here, it is where the worker has it."""
     usual = container.CONTAINER_ROOT
     container.CONTAINER_ROOT = str(worker)
     try:
@@ -168,7 +168,8 @@ def run(job: Job, directory: Path) -> Outcome:
     if job.inventory_source is None:
         _write(private / "env" / "cmdline", ansible_runner.utils.args2cmdline(*arguments))
         _write(private / "inventory" / "hosts", _inventory_script(job), 0o700)
-        params |= {"playbook": job.playbook, "inventory": "inventory/hosts"}
+        # AWX names the inventory, too, but in a container the runner takes the whole folder.
+        params |= {"playbook": job.playbook}
     else:
         _write(private / "args", " ".join(["ansible-inventory", *arguments]))
     with tempfile.TemporaryFile() as sent:
@@ -179,8 +180,15 @@ def run(job: Job, directory: Path) -> Outcome:
 
 
 def _work(sent: bytes, worker: Path) -> bytes:
-    command = [str(Path(sys.executable).parent / "ansible-runner"), "worker", f"--private-data-dir={worker}", "--delete"]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "KSM_", "SNOWFLAKE_"))}
+    command = [
+        str(Path(sys.executable).parent / "ansible-runner"),
+        "worker",
+        f"--private-data-dir={worker}",
+        "--delete",
+    ]
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "KSM_", "SNOWFLAKE_"))
+    }
     environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', '')}"
     done = subprocess.run(
         command, input=sent, stdout=subprocess.PIPE, env=environ, cwd="/", check=False, timeout=_LONGEST_RUN

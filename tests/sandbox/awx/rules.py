@@ -45,7 +45,9 @@ INPUTS_SCHEMA: dict[str, t.Any] = {
                 },
                 # These say something about texts only.
                 "if": {"properties": {"type": {"const": "boolean"}}, "required": ["type"]},
-                "then": {"not": {"anyOf": [{"required": [key]} for key in ("choices", "multiline", "format", "secret")]}},
+                "then": {
+                    "not": {"anyOf": [{"required": [key]} for key in ("choices", "multiline", "format", "secret")]}
+                },
             },
         },
     },
@@ -178,7 +180,9 @@ def check_rrule(text: str) -> None:
         raise Rejected(f"rrule: {error}") from None
 
 
-_PLAYBOOK = re.compile(r"^\s*?-?\s*?(?:hosts|(ansible\.builtin\.)?include|(ansible\.builtin\.)?import_playbook):\s*?.*?$")
+_PLAYBOOK = re.compile(
+    r"^\s*?-?\s*?(?:hosts|(ansible\.builtin\.)?include|(ansible\.builtin\.)?import_playbook):\s*?.*?$"
+)
 
 
 def offered_playbooks(project: Path) -> list[str]:

@@ -191,7 +191,9 @@ class Controller:
 
     def _keep_secrets(self, number: int, item: Item) -> Item:
         """Keeps the inputs; returns them as AWX shows them."""
-        fields = {field["id"]: field for field in self.items["credential_types"][item["credential_type"]]["inputs"]["fields"]}
+        fields = {
+            field["id"]: field for field in self.items["credential_types"][item["credential_type"]]["inputs"]["fields"]
+        }
         if item["inputs"].keys() - fields.keys():
             raise rules.Rejected(f"no such inputs: {sorted(item['inputs'].keys() - fields.keys())}")
         kept = self.secrets.get(number, {})

@@ -36,7 +36,9 @@ class Scene:
         twice = [{"type": "text", "label": "twice", "value": [text]} for text in "ab"]
         empty = {"type": "text", "label": "empty", "value": []}
         return self.vault.add_record(
-            title=title, fields={"login": "builder", "password": self.password, **fields}, custom=[pair, several, *twice, empty]
+            title=title,
+            fields={"login": "builder", "password": self.password, **fields},
+            custom=[pair, several, *twice, empty],
         )
 
     def lookup(self, notation: str) -> str:
@@ -151,7 +153,9 @@ def test_redirects_are_not_followed(scene: Scene) -> None:
 
 
 def test_rubbish_is_not_quoted(scene: Scene) -> None:
-    scene.vault.faults.add(Fault("get_secret", times=9, response=Response(500, b"<p>sorry, " + scene.password.encode())))
+    scene.vault.faults.add(
+        Fault("get_secret", times=9, response=Response(500, b"<p>sorry, " + scene.password.encode()))
+    )
     assert "sorry" not in scene.refused(f"keeper://{scene.uid}/field/password")
 
 
