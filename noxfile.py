@@ -54,7 +54,8 @@ PATIENT: dict[str, t.Any] = {"interrupt_timeout": 15, "terminate_timeout": 5}
 # The sanity tests whose answer depends on ansible-core; the others run with the newest one only.
 CORE_SANITY = ("ansible-doc", "compile", "import", "runtime-metadata", "validate-modules")
 
-nox.options.default_venv_backend = "virtualenv"
+# uv makes a new environment in seconds.
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
@@ -90,6 +91,13 @@ os.environ["PATH"] = os.pathsep.join(
     [str(found.parent) for version, found in INTERPRETERS.items() if shutil.which(f"python{version}") != str(found)]
     + [os.environ["PATH"]]
 )
+
+# uv does not read pip's configuration.
+PIP_INDEX = subprocess.run(
+    [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, check=False, text=True
+)
+if PIP_INDEX.returncode == 0:
+    os.environ.setdefault("UV_DEFAULT_INDEX", PIP_INDEX.stdout.strip())
 
 
 def python_for(core: str) -> str:
@@ -221,7 +229,7 @@ def lint(session: nox.Session) -> None:
         session.error(f"failed: {', '.join(failed)}")
 
 
-@nox.session
+@nox.session(venv_backend="virtualenv")  # uv brings no pip, whose settings ansible-test needs
 @MATRIX
 def sanity(session: nox.Session, core: str) -> None:
     """ansible-test sanity: everything with the newest ansible-core here, what depends on it with the others."""

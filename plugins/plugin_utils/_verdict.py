@@ -12,7 +12,7 @@ import typing as t
 
 Answer = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
-Which = t.Literal["fresh", "recovered", "idle"]
+Which = t.Literal["fresh", "recovered", "due", "idle"]
 
 _NOT_REACHED = "The run ended before it. A secret that was staged is pending in Keeper, and the next run takes it up."
 # Refusals after which the service certainly has not got the secret.
@@ -36,16 +36,17 @@ def chosen(staged: Answer, which: Which) -> list[Entry]:
     """The staged records with a login and a secret that can be used.
 
     fresh: their secret was made in this run, so nobody has it yet. recovered: an earlier run may have set it.
-    idle: they are not due.
+    due: both of them. idle: they are not due.
     """
-    wanted = {"fresh": (True, False), "recovered": (True, True), "idle": (False, False)}[which]
+    fresh, recovered = (True, False), (True, True)
+    wanted = {"fresh": [fresh], "recovered": [recovered], "due": [fresh, recovered], "idle": [(False, False)]}[which]
     return [
         entry
         for entry in _entries(staged)
         if not entry["failed"]
         and entry.get("login")
         and _usable(entry)
-        and (entry.get("due"), entry.get("recovered")) == wanted
+        and (entry.get("due"), entry.get("recovered")) in wanted
     ]
 
 
@@ -65,10 +66,24 @@ def namesakes(staged: Answer, canonical: t.Callable[[str], str]) -> list[str]:
     return sorted({login for login in logins if logins.count(login) > 1})
 
 
+Pairs = dict[str, tuple[Entry, Entry]]
+
+
+def _of(pairs: Pairs, *, recovered: bool) -> Pairs:
+    return {uid: pair for uid, pair in pairs.items() if pair[0]["recovered"] is recovered}
+
+
+def _certainly_not_done(outcome: Entry) -> bool:
+    """A definite refusal; a service that answers an unexpected 2xx or 3xx may have done what it was asked."""
+    refused = outcome["failed"] and outcome["error_code"] in _DEFINITE and not outcome["changed"]
+    return refused and not 200 <= outcome.get("status", 0) < 400
+
+
 class Verdict:
     """What follows from the answers so far; an answer that is not there yet counts as none.
 
-    fresh, recovered: the module's answers for those records. again: its answer for ``unproved``.
+    fresh, recovered: the module's answers for those records; due: its one answer for both. again: its answer for
+    ``unproved``.
     idle: its answer, in check mode, for records that are not due.
     by_fingerprint: the service shows what it holds, so that a login which says nothing leaves no doubt.
     """
@@ -82,6 +97,7 @@ class Verdict:
         committed: Answer | None = None,
         discarded: Answer | None = None,
         idle: Answer | None = None,
+        due: Answer | None = None,
         others: t.Sequence[Answer] = (),
         *,
         by_fingerprint: bool = False,
@@ -90,9 +106,10 @@ class Verdict:
         self._by_fingerprint = by_fingerprint
         self._check_mode = check_mode
         self._staged = staged
-        self._answers = [staged, fresh, recovered, again, committed, discarded, idle, *others]
-        self._fresh = self._paired(chosen(staged, "fresh"), fresh)
-        self._recovered = self._paired(chosen(staged, "recovered"), recovered)
+        self._answers = [staged, fresh, recovered, due, again, committed, discarded, idle, *others]
+        both = self._paired(chosen(staged, "due"), due)
+        self._fresh = self._paired(chosen(staged, "fresh"), fresh) or _of(both, recovered=False)
+        self._recovered = self._paired(chosen(staged, "recovered"), recovered) or _of(both, recovered=True)
         self._again = self._paired(self.unproved, again)
         self._idle = self._paired(chosen(staged, "idle"), idle)
         self._endings = {
@@ -105,7 +122,7 @@ class Verdict:
         self._discarded = _succeeded(discarded)
 
     @staticmethod
-    def _paired(records: t.Sequence[Entry], answer: Answer | None) -> dict[str, tuple[Entry, Entry]]:
+    def _paired(records: t.Sequence[Entry], answer: Answer | None) -> Pairs:
         """{uid: (record, what became of its user)}; nothing at all unless there is one outcome for every record."""
         outcomes = _entries(answer)
         if len(outcomes) != len(records):
@@ -137,11 +154,7 @@ class Verdict:
         A definite refusal of a user that was not touched is enough for a secret made in this run. One that an earlier
         run may have set must, in addition, have been seen not to log in, and not be refused for having been set before.
         """
-        refused = [
-            uid
-            for uid, (_record, outcome) in self._fresh.items()
-            if outcome["failed"] and outcome["error_code"] in _DEFINITE and not outcome["changed"]
-        ]
+        refused = [uid for uid, (_record, outcome) in self._fresh.items() if _certainly_not_done(outcome)]
         seen = [
             uid
             for uid, (_record, outcome) in {**self._recovered, **self._again}.items()

@@ -31,16 +31,15 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ansible_collections.keyturn.credentials.plugins.filter.rotation import rotation_users
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import key_options, snowflake_user_keypair
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict import Verdict
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
+from tests.integration.support import call_logic
 from tests.integration.test_role_snowflake_user_password import Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
@@ -75,6 +74,8 @@ def read_key(pem: str) -> tuple[rsa.RSAPrivateKey, str]:
 class KeyScene(Scene):
     """Service users of one account with their records, and the role's variables to rotate their keys."""
 
+    role = ROLE
+
     def add(self, name: str, **record: t.Any) -> str:
         self.snowflake.add_user(name, type="SERVICE")
         self.uids[name] = self.add_key_record(name, **record)
@@ -85,21 +86,8 @@ class KeyScene(Scene):
             title=title or f"Record of {login}", type="pamUser", fields={"login": login}, custom=custom
         )
 
-    def variables(self, **more: t.Any) -> Entry:
-        given = {"records": list(self.uids.values()), "connection": self.connection} | more
-        named = {name if name.startswith("keeper_") else f"{ROLE}_{name}": value for name, value in given.items()}
-        named = {"keeper_config_file": str(self.config)} | named
-        return {name: value for name, value in named.items() if value is not None}
-
-    def start(self, *arguments: str, environment: dict[str, str] | None = None, **more: t.Any) -> subprocess.Popen[str]:
-        self.forget()
-        return self.ansible.start(PLAYBOOK, self.variables(**more), *arguments, **(environment or {}))
-
-    def stage(self, name: str) -> str:
-        options = {"record": self.uids[name], "state": "staged", "keeper_config_file": str(self.config)}
-        run = self.ansible.module("keeper_rotation", {**options, "credential": "key_pair"})
-        assert run.results["result"]["changed"], run.output
-        return t.cast(str, self.pending(name))
+    def stage(self, name: str, **options: t.Any) -> str:
+        return super().stage(name, credential="key_pair", **options)
 
     def key(self, name: str, field: str = KEY_FIELD) -> str | None:
         """The published key: what a reader of the record finds."""
@@ -317,7 +305,9 @@ def serve() -> None:
 
 def rotate_once(job: Entry) -> list[str]:
     """What the role does, task by task; returns the failures."""
-    keep = functools.partial(_call, keeper_rotation.SPEC, keeper_rotation.run, credential="key_pair", **job["vault"])
+    keep = functools.partial(
+        call_logic, keeper_rotation.SPEC, keeper_rotation.run, credential="key_pair", **job["vault"]
+    )
     staged = keep(state="staged", force=True)
     columns = {"name": "login", "private_key": "private_key", "current_public_key": "current_public_key"}
     answers: dict[str, t.Any] = {}
@@ -325,25 +315,11 @@ def rotate_once(job: Entry) -> list[str]:
     for which in whiches:
         users = rotation_users(staged, which, None, **columns)
         if users:
-            answers[which] = _call(key_options.SPEC, snowflake_user_keypair.run, users=users, **job["login"])
+            answers[which] = call_logic(key_options.SPEC, snowflake_user_keypair.run, users=users, **job["login"])
     verdict = Verdict(staged, **answers)
     if verdict.commit:
-        answers["committed"] = keep(state="committed", **{"records": verdict.commit})
+        answers["committed"] = keep(state="committed", records=verdict.commit)
     return Verdict(staged, **answers).failures
-
-
-def _call(spec: ArgumentSpec, run: t.Callable[[dict[str, t.Any], bool], Entry], **options: t.Any) -> Entry:
-    """A module's logic after Ansible's own argument validation."""
-    arguments = spec.module_arguments()
-    result = ArgumentSpecValidator(
-        arguments["argument_spec"],
-        mutually_exclusive=arguments["mutually_exclusive"],
-        required_one_of=arguments["required_one_of"],
-        required_together=arguments["required_together"],
-        required_by=arguments["required_by"],
-    ).validate(options)
-    assert result.error_messages == [], result.error_messages
-    return run(result.validated_parameters, False)
 
 
 def run_clean(scene: KeyScene, runner: Runner, seen: t.Callable[[], object] | None = None) -> int:

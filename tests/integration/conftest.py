@@ -14,6 +14,8 @@ import pytest
 
 from tests.integration.support import Ansible
 from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 ACCOUNT = "xy12345"
@@ -42,6 +44,22 @@ def vault() -> t.Iterator[KeeperSandbox]:
 
 
 @pytest.fixture
+def meraki() -> t.Iterator[MerakiSandbox]:
+    """A dashboard with one network and no users."""
+    with MerakiSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def rest() -> t.Iterator[RestSandbox]:
+    """A service with an API and no users."""
+    with RestSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
 def ansible(tmp_path: Path) -> Ansible:
     """Ansible without a vault."""
     return Ansible(tmp_path, {})
@@ -53,13 +71,24 @@ def login(snowflake: SnowflakeSandbox) -> dict[str, t.Any]:
     return {**snowflake.settings(), "login_user": ADMIN, "login_password": snowflake.user(ADMIN).password}
 
 
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> t.Callable[[str], None]:
+    """Adds a line to what a kill matrix shows: with ``-s`` or ``-rP``, and as a property of the test's report."""
+
+    def add(line: str) -> None:
+        request.node.user_properties.append(("kill matrix", line))
+        print(line)
+
+    return add
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The kill matrix: what every killed run left, and how many were finished by the next run."""
+    """The kill matrices: what every killed run left, and how many were finished by the next run."""
     reports = [
         report
         for outcome in ("passed", "failed")
         for report in terminalreporter.getreports(outcome)
-        if "test_kill_matrix.py::test_killed" in report.nodeid and report.when == "call"
+        if "/test_kill_matrix" in report.nodeid and "::test_killed" in report.nodeid and report.when == "call"
     ]
     if not reports:
         return

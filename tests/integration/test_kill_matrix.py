@@ -10,9 +10,7 @@ has acted and has not answered. Killed between two requests is the same as kille
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import dataclasses
 import os
 import re
 import signal
@@ -24,22 +22,30 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import fresh_password
-from tests.integration.support import Ansible, Run
+from tests.integration.kill import (
+    PATIENCE,
+    Held,
+    Meeting,
+    Point,
+    another,
+    check_converges,
+    finish_together,
+    journal,
+    kill_at,
+    kill_run,
+    points,
+    run_together,
+    vault_phase,
+)
 from tests.integration.test_role_snowflake_user_password import PLAYBOOK, Scene
 from tests.sandbox.keeper import KeeperSandbox
-from tests.sandbox.processes import kill_tree
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
-
-Side = t.Literal["before", "after"]
-
-# For events in other threads and processes; far beyond what they take, so that a failure ends the test, and not a hang.
-_PATIENCE = 60
 
 
 def requests_of(names: str) -> list[str]:
     """The requests of a clean run for users with these one-letter names, in order, and who gets them."""
-    phase = ["vault get_secret", *[f"vault update_secret {name}" for name in names], "vault get_secret"]
+    phase = vault_phase(names)
     changes = [
         f"snowflake {step}" for name in names for step in (f"DESCRIBE USER {name}", f"ALTER USER {name} SET PASSWORD")
     ]
@@ -50,132 +56,11 @@ def requests_of(names: str) -> list[str]:
     return ["vault get_secret", *phase, *service, *phase]
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """Where a run is killed: the request, and on which side of what the server does."""
-
-    names: str
-    number: int
-    side: Side
-
-    @property
-    def request(self) -> str:
-        return requests_of(self.names)[self.number]
-
-    @property
-    def server(self) -> str:
-        return self.request.split()[0]
-
-    @property
-    def skip(self) -> int:
-        """How many requests the same server gets before."""
-        return [request.split()[0] for request in requests_of(self.names)[: self.number]].count(self.server)
-
-    def __str__(self) -> str:
-        return f"{self.number:02}-{self.side}-{self.request.replace(' ', '-')}"
-
-
-def points(names: str) -> list[Point]:
-    sides: tuple[Side, ...] = ("before", "after")
-    return [Point(names, number, side) for number in range(len(requests_of(names))) for side in sides]
-
-
 ONE, THREE = "A", "ABC"
-
-
-@pytest.fixture
-def table(request: pytest.FixtureRequest) -> t.Callable[[str], None]:
-    """Adds a line to what the test shows: with ``-s`` or ``-rP``, and as a property of its report."""
-
-    def add(line: str) -> None:
-        request.node.user_properties.append(("kill matrix", line))
-        print(line)
-
-    return add
 
 
 def scene_of(names: str, directory: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> Scene:
     return Scene(directory, snowflake, vault, *names)
-
-
-def another(scene: Scene, name: str) -> Ansible:
-    """Ansible in a folder of its own, for a second run at the same time."""
-    folder = scene.directory / name
-    folder.mkdir()
-    return Ansible(folder, scene.ansible.environment)
-
-
-def label_of(scene: Scene, label: str) -> str:
-    """A label of the journal as the tables write it: records by their users' names."""
-    if label.startswith("get_secret"):
-        return "get_secret"
-    for name, uid in scene.uids.items():
-        label = label.replace(uid, name)
-    return label
-
-
-def journal(scene: Scene) -> list[str]:
-    """All requests of a run, to both servers, in order of arrival."""
-    entries = [(entry.at, f"vault {label_of(scene, entry.label)}") for entry in scene.vault.journal.entries()]
-    entries += [(entry.at, f"snowflake {entry.label}") for entry in scene.snowflake.journal.entries()]
-    return [label for _at, label in sorted(entries)]
-
-
-def state(scene: Scene) -> str:
-    """What a killed run left, for the table: for every user which values are there, and which one is live."""
-    words = []
-    for name in scene.uids:
-        old = scene.password(name) == scene.old[name]
-        record = "old" if old else "new"
-        live = "old" if scene.snowflake.accepts(name, scene.old[name]) else "new"
-        waiting = "+pending" if scene.pending(name) else ""
-        words.append(f"{name}: record {record}{waiting}, live {live}")
-    return "; ".join(words)
-
-
-def kill_at(scene: Scene, point: Point) -> Run:
-    """A run that dies at this point."""
-    started: list[subprocess.Popen[str]] = []
-    ready = threading.Event()
-
-    def kill() -> None:
-        assert ready.wait(_PATIENCE)
-        kill_tree(started[0].pid)
-
-    server = scene.vault if point.server == "vault" else scene.snowflake
-    when: dict[str, t.Any] = {point.side: kill}
-    server.faults.add(Fault("", skip=point.skip, drop=point.side, **when))
-    started.append(scene.start())
-    ready.set()
-    run = scene.ansible.finish(started[0])
-    assert run.returncode == -signal.SIGKILL, run.output
-    assert journal(scene)[-1] == point.request, journal(scene)
-    return run
-
-
-def check_converges(scene: Scene, point: Point, show: t.Callable[[str], None]) -> None:
-    """The matrix's claim for one point: killed there, the next run, without anybody's help, ends it."""
-    kill_at(scene, point)
-    names = list(scene.uids)
-    for name in names:
-        assert scene.live_is_known(name), f"after the kill: {state(scene)}"
-    assert all(scene.failed_logins(name) == 0 for name in names)
-    after_kill = state(scene)
-    staged = {name: scene.pending(name) for name in names}
-    committed = {name: scene.password(name) for name in names}
-
-    run = scene.run()
-    assert run.returncode == 0, run.output
-    for name in names:
-        assert scene.settled(name), state(scene)
-        assert scene.failed_logins(name) <= 1
-        # Reused, not generated anew; a record that was committed already is left alone.
-        if staged[name] is not None:
-            assert scene.password(name) == staged[name]
-        elif committed[name] != scene.old[name]:
-            assert scene.password(name) == committed[name]
-        assert not scene.snowflake.accepts(name, scene.old[name])
-    show(f"{point!s:<46} | {after_kill} | converged")
 
 
 @pytest.mark.parametrize("names", [ONE, THREE])
@@ -187,7 +72,7 @@ def test_the_matrix_is_complete(names: str, tmp_path: Path, snowflake: Snowflake
     assert journal(scene) == requests_of(names)
 
 
-@pytest.mark.parametrize("point", points(ONE), ids=str)
+@pytest.mark.parametrize("point", points(requests_of(ONE)), ids=str)
 def test_killed_run_of_one_record(
     point: Point,
     tmp_path: Path,
@@ -199,7 +84,7 @@ def test_killed_run_of_one_record(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", points(ONE), ids=str)
+@pytest.mark.parametrize("point", points(requests_of(ONE)), ids=str)
 def test_killed_run_of_one_record_without_revisions(
     point: Point,
     tmp_path: Path,
@@ -212,7 +97,7 @@ def test_killed_run_of_one_record_without_revisions(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", points(THREE), ids=str)
+@pytest.mark.parametrize("point", points(requests_of(THREE)), ids=str)
 @pytest.mark.parametrize("enforced", [True, False], ids=["revisions", "no-revisions"])
 def test_killed_run_of_three_records(
     enforced: bool,
@@ -233,22 +118,11 @@ def test_killed_twice(
 ) -> None:
     """The run that repairs is killed, too: the third one ends it, with the value of the first."""
     scene = scene_of(ONE, tmp_path, snowflake, vault)
-    first = requests_of(ONE).index("snowflake ALTER USER A SET PASSWORD")
-    kill_at(scene, Point(ONE, first, "before"))
+    requests = requests_of(ONE)
+    kill_at(scene, Point(tuple(requests), requests.index("snowflake ALTER USER A SET PASSWORD"), "before"))
     pending = scene.pending("A")
-    started: list[subprocess.Popen[str]] = []
-    ready = threading.Event()
-
-    def kill() -> None:
-        assert ready.wait(_PATIENCE)
-        kill_tree(started[0].pid)
-
     target, _blank, label = second.partition(" ")
-    server = vault if target == "vault" else snowflake
-    server.faults.add(Fault(label.replace("update_secret A", "update_secret"), after=kill, drop="after"))
-    started.append(scene.start())
-    ready.set()
-    assert scene.ansible.finish(started[0]).returncode == -signal.SIGKILL
+    kill_run(scene, scene.servers[target], label.replace("update_secret A", "update_secret"), "after")
     assert scene.live_is_known("A")
     run = scene.run()
     assert run.returncode == 0 and scene.settled("A") and scene.password("A") == pending
@@ -257,29 +131,6 @@ def test_killed_twice(
 
 
 # -- a change that arrives late
-
-
-class Held:
-    """Requests with this label wait at the server's door until they are released."""
-
-    def __init__(self, scene: Scene, label: str, *, arrived: t.Callable[[], object] | None = None) -> None:
-        self.arrived = threading.Event()
-        self._released = threading.Event()
-        self._passed = threading.Event()
-        self._before = arrived
-
-        def wait() -> None:
-            if self._before is not None:
-                self._before()
-            self.arrived.set()
-            assert self._released.wait(_PATIENCE)
-
-        scene.snowflake.faults.add(Fault(label, before=wait, after=self._passed.set))
-
-    def release(self) -> None:
-        """Let it through, and wait until the service has acted."""
-        self._released.set()
-        assert self._passed.wait(_PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -297,14 +148,14 @@ def test_an_orphan_changes_the_password_late(
     ready = threading.Event()
 
     def kill_controller() -> None:
-        assert ready.wait(_PATIENCE)
+        assert ready.wait(PATIENCE)
         os.kill(started[0].pid, signal.SIGKILL)
 
-    orphan = Held(scene, "ALTER USER A", arrived=kill_controller)
+    orphan = Held(snowflake, "ALTER USER A", arrived=kill_controller)
     started.append(scene.start())
     ready.set()
-    assert orphan.arrived.wait(_PATIENCE)
-    assert started[0].wait(_PATIENCE) == -signal.SIGKILL
+    assert orphan.arrived.wait(PATIENCE)
+    assert started[0].wait(PATIENCE) == -signal.SIGKILL
     assert scene.snowflake.accepts("A", scene.old["A"]) and scene.pending("A") is not None
     pending = scene.pending("A")
 
@@ -316,7 +167,7 @@ def test_an_orphan_changes_the_password_late(
     run = other.run(PLAYBOOK, scene.variables())
     orphan.release()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        started[0].communicate(timeout=_PATIENCE)
+        started[0].communicate(timeout=PATIENCE)
     assert run.returncode == 0, run.output
     assert scene.settled("A") and scene.password("A") == pending
     # One probe of the next run; the orphan itself is not refused a login.
@@ -327,43 +178,6 @@ def test_an_orphan_changes_the_password_late(
 
 
 # -- runs that meet
-
-
-class Meeting:
-    """Runs that wait for one another at a request, so that they do what follows at the same time."""
-
-    def __init__(self, scene: Scene, runs: int, label: str) -> None:
-        self._barrier = threading.Barrier(runs)
-        server = scene.vault if "secret" in label else scene.snowflake
-        server.faults.add(Fault(label, times=runs, before=self._meet))
-
-    def _meet(self) -> None:
-        with contextlib.suppress(threading.BrokenBarrierError):
-            # Runs that never come, because they lost earlier, are not waited for for long.
-            self._barrier.wait(10)
-
-
-def run_together(scene: Scene, runs: int, **variables: t.Any) -> list[Run]:
-    scene.forget()
-    every = [another(scene, f"run-{number}") for number in range(runs)]
-    processes = [ansible.start(PLAYBOOK, scene.variables(**variables)) for ansible in every]
-    return [ansible.finish(process) for ansible, process in zip(every, processes, strict=True)]
-
-
-def finish_together(scene: Scene, runs: list[Run]) -> str:
-    """Whatever happened, the live password is in the record, and one more run leaves nothing to do."""
-    assert scene.live_is_known("A"), state(scene)
-    for run in runs:
-        assert run.returncode in (0, 2), run.output
-    codes = collections.Counter(run.returncode for run in runs)
-    settled = scene.settled("A")
-    if not settled:
-        assert scene.pending("A") is not None
-        last = scene.run()
-        assert last.returncode == 0, last.output
-        assert scene.failed_logins("A") <= 1
-    assert scene.settled("A")
-    return f"{codes[0]} ended well, {codes[2]} stepped back, {'settled' if settled else 'settled by one more run'}"
 
 
 @pytest.mark.parametrize("label", ["get_secret", "update_secret", "ALTER USER A"])
@@ -381,10 +195,13 @@ def test_runs_at_the_same_time(
     if label == "ALTER USER A":
         scene.stage("A")
     record = re.escape(scene.uids["A"])
-    Meeting(scene, runs, f"{label} {record}" if "secret" in label else label)
+    if "secret" in label:
+        Meeting(vault, runs, f"{label} {record}")
+    else:
+        Meeting(snowflake, runs, label)
     done = run_together(scene, runs)
     assert any(run.returncode == 0 for run in done), [run.stdout for run in done]
-    table(f"{runs} runs that meet at {label:<14} | {finish_together(scene, done)}")
+    table(f"{runs} runs that meet at {label:<14} | {finish_together(scene, 'A', done)}")
 
 
 @pytest.mark.xfail(
@@ -400,9 +217,9 @@ def test_a_late_run_does_not_bring_back_an_older_password(
     """
     scene = scene_of(ONE, tmp_path, snowflake, vault)
     scene.stage("A")
-    late = Held(scene, "login ROTATOR password")
+    late = Held(snowflake, "login ROTATOR password")
     process = scene.start()
-    assert late.arrived.wait(_PATIENCE)
+    assert late.arrived.wait(PATIENCE)
     other = another(scene, "other")
     assert other.run(PLAYBOOK, scene.variables()).returncode == 0
     assert other.run(PLAYBOOK, scene.variables(force=True)).returncode == 0

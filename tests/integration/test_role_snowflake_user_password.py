@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.conftest import ADMIN, fresh_password
-from tests.integration.support import Ansible, Run
+from tests.integration.scene import Scene as AnyScene
+from tests.integration.support import Run
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
 from tests.sandbox.server import Fault
@@ -34,19 +35,16 @@ WRONG_PASSWORD = 390100
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+.*failed=(\d+)", re.MULTILINE)
 
 
-class Scene:
-    """Users of one account with their records, and the role's variables to rotate them."""
+class Scene(AnyScene):
+    """Users of one account with their records."""
+
+    role = ROLE
 
     def __init__(
         self, directory: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox, *names: str, **connection: t.Any
     ) -> None:
-        self.directory, self.snowflake, self.vault = directory, snowflake, vault
-        self.temporary = directory / "temporary"
-        self.temporary.mkdir(exist_ok=True)
-        self.ansible = Ansible(directory, {**vault.environment(), "TMPDIR": str(self.temporary)})
-        self.config = vault.write_client_config(directory / "ksm-config.json")
-        self.old: dict[str, str] = {}
-        self.uids: dict[str, str] = {}
+        super().__init__(directory, vault, snowflake=snowflake)
+        self.snowflake = snowflake
         for name in names:
             self.add(name)
         self.admin_uid = self.add_admin_record(ADMIN_TITLE)
@@ -54,17 +52,15 @@ class Scene:
         # The record knows the account.
         self.connection.pop("account")
 
+    def accepts(self, name: str, secret: str) -> bool:
+        return self.snowflake.accepts(name, secret)
+
     def add(self, name: str, **record: t.Any) -> str:
         """A user and its record."""
         self.old[name] = fresh_password()
         self.snowflake.add_user(name, password=self.old[name])
         self.uids[name] = self.add_record(name, password=self.old[name], **record)
         return self.uids[name]
-
-    def add_record(self, login: str, *, password: str, title: str | None = None) -> str:
-        return self.vault.add_record(
-            title=title or f"Record of {login}", type="pamUser", fields={"login": login, "password": password}
-        )
 
     def add_admin_record(self, title: str, **fields: t.Any) -> str:
         return self.vault.add_record(
@@ -75,61 +71,12 @@ class Scene:
             ],
         )
 
-    def variables(self, **more: t.Any) -> Entry:
-        """The role's variables; a name without the role's prefix gets it. None takes a variable away."""
-        given = {"records": list(self.uids.values()), "connection": self.connection} | more
-        named = {name if name.startswith("keeper_") else f"{ROLE}_{name}": value for name, value in given.items()}
-        named = {"keeper_config_file": str(self.config)} | named
-        return {name: value for name, value in named.items() if value is not None}
-
-    def start(self, *arguments: str, environment: dict[str, str] | None = None, **more: t.Any) -> subprocess.Popen[str]:
-        """The journals afterwards hold this run's requests only."""
-        self.forget()
-        return self.ansible.start(PLAYBOOK, self.variables(**more), *arguments, **(environment or {}))
-
-    def run(self, *arguments: str, environment: dict[str, str] | None = None, **more: t.Any) -> Run:
-        return self.ansible.finish(self.start(*arguments, environment=environment, **more))
-
     def forget(self) -> None:
-        self.snowflake.journal.clear()
-        self.vault.journal.clear()
+        super().forget()
         self.snowflake.logins.clear()
-
-    def stage(self, name: str) -> str:
-        """What a run that died right after staging leaves; returns the pending password."""
-        options = {"record": self.uids[name], "state": "staged", "keeper_config_file": str(self.config)}
-        run = self.ansible.module("keeper_rotation", options)
-        assert run.results["result"]["changed"], run.output
-        return t.cast(str, self.pending(name))
-
-    def pending(self, name: str) -> str | None:
-        return self.vault.field(self.uids[name], "rotation_pending")
-
-    def password(self, name: str) -> str:
-        return str(self.vault.field(self.uids[name], "password"))
-
-    def settled(self, name: str) -> bool:
-        """The record holds the live password and nothing is pending."""
-        leftover = [self.vault.field(self.uids[name], label) for label in ("rotation_pending", "rotation_state")]
-        return leftover == [None, None] and self.snowflake.accepts(name, self.password(name))
-
-    def live_is_known(self, name: str) -> bool:
-        """The invariant: at every instant, the live password is in the record."""
-        kept = [value for value in (self.pending(name), self.password(name)) if value]
-        return any(self.snowflake.accepts(name, value) for value in kept)
 
     def failed_logins(self, name: str) -> int:
         return len([answer for user, _method, answer in self.snowflake.logins if user == name and answer != "ok"])
-
-    def secrets(self) -> set[str]:
-        """Every secret that is or was in play, as far as the vault and this scene know."""
-        config = json.loads(self.config.read_text())
-        found = {*self.old.values(), config["privateKey"], config["appKey"]}
-        for uid in (*self.uids.values(), self.admin_uid):
-            found |= {
-                str(self.vault.field(uid, key) or "") for key in ("password", "rotation_pending", "privatePEMKey")
-            }
-        return found - {""}
 
 
 @pytest.fixture
@@ -584,7 +531,7 @@ def test_no_secret_is_shown_or_left(scene: Scene, outcome: str) -> None:
     assert outcome in ("check", "refused") or len(found) > len(before)
     assert leaks(run.output, found) == []
     assert leaks(log.read_text(), found) == []
-    assert file_leaks(scene.ansible.home, found) == [] and file_leaks(scene.temporary, found) == []
+    assert file_leaks(scene.ansible.home, found) == [] and file_leaks(scene.ansible.temporary, found) == []
 
 
 @pytest.mark.parametrize("step", ["get_secret", "update_secret", "ALTER USER A"])
@@ -597,8 +544,7 @@ def test_a_killed_run_leaves_no_secret_in_files(single: Scene, step: str) -> Non
     started.append(single.start(environment={"ANSIBLE_PIPELINING": "False"}))
     assert single.ansible.finish(started[0]).returncode < 0
     found = single.secrets()
-    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.temporary, found) == []
-    assert file_leaks(single.directory / "home", found) == []
+    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.ansible.temporary, found) == []
     run = single.run(environment={"ANSIBLE_PIPELINING": "False"})
     assert run.returncode == 0 and single.settled("A")
 

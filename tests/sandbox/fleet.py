@@ -115,7 +115,10 @@ class Fleet:
 
     def secrets(self) -> set[str]:
         """Every password that is in a record now."""
-        uids = [uid for account in self.accounts for uid in (account.admin_uid, *account.uids.values())
+        uids = [
+            uid
+            for account in self.accounts
+            for uid in (account.admin_uid, *account.uids.values())
             if uid in self.vault.records
         ]
         found = {self.vault.field(uid, key) for uid in uids for key in ("password", "rotation_pending")}

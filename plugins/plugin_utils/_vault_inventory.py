@@ -1,0 +1,181 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""From records with a rotation marker to hosts with ``keyturn_rotations``. Pure; no secret goes past ``extract``.
+
+What ``extract`` gives may be cached: {marked: [{uid, title, login, kind, max_age, rotated_at, pending, admin | problem}],
+admins: {uid: {title, account}}, unreadable: n}. Whether a record is due is found out anew each time.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import re
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration, parse_rfc3339
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
+
+KIND_FIELD = "rotation_module"
+ADMIN_FIELD = "rotation_admin_record"
+AGE_FIELD = "rotation_max_age"
+ACCOUNT_FIELD = "rotation_account"
+# The host of records that belong to no account.
+NOWHERE = "without_admin_record"
+
+Extract = dict[str, t.Any]
+Marked = dict[str, t.Any]
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+_UID_PART = 8
+
+
+@dataclasses.dataclass
+class Account:
+    """A host of the inventory. problems: one line for each reason why some of its records will not rotate."""
+
+    rotations: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    due: int = 0
+    pending: int = 0
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+def extract(snapshot: Snapshot) -> Extract:
+    """What the inventory needs of the records, without any secret."""
+    named = _Named(snapshot)
+    marked = [
+        _marked(record, kind, named)
+        for record in snapshot.records.values()
+        for kind in [_text(record, KIND_FIELD)]
+        if kind
+    ]
+    admins = {
+        admin: {"title": snapshot.records[admin].title, "account": _text(snapshot.records[admin], ACCOUNT_FIELD)}
+        for admin in {entry["admin"] for entry in marked}
+        if admin is not None
+    }
+    return {"marked": marked, "admins": admins, "unreadable": snapshot.unreadable}
+
+
+class _Named:
+    """Finds each administrator's record once: a title is looked for in all records."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._found: dict[str, tuple[str | None, str | None]] = {}
+
+    def find(self, reference: str) -> tuple[str | None, str | None]:
+        """(uid, None), or (None, what is wrong)."""
+        if reference not in self._found:
+            try:
+                self._found[reference] = self._snapshot.find(reference).uid, None
+            except RotationError as error:
+                self._found[reference] = None, f"Its {ADMIN_FIELD} cannot be used: {error.msg}"
+        return self._found[reference]
+
+
+def _marked(record: Record, kind: str, named: _Named) -> Marked:
+    reference = _text(record, ADMIN_FIELD)
+    admin, problem = named.find(reference) if reference else (None, f"It has no custom field {ADMIN_FIELD}.")
+    return {
+        "uid": record.uid,
+        "title": record.title,
+        "login": fields.login(record.data),
+        "kind": kind,
+        "max_age": _text(record, AGE_FIELD),
+        "rotated_at": fields.text(record.data, label=fields.ROTATED_AT),
+        "pending": fields.pending(record.data) is not None,
+        "admin": admin,
+        "problem": problem,
+    }
+
+
+def _text(record: Record, label: str) -> str:
+    return (fields.text(record.data, label=label) or "").strip()
+
+
+def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str, Account]:
+    """The hosts by name. default_max_age: for records without a field of their own."""
+    names = _host_names(found["admins"])
+    duplicates = _duplicates(found["marked"])
+    hosts: dict[str, Account] = collections.defaultdict(Account)
+    groups: dict[tuple[str, str, str, str, str], list[Marked]] = collections.defaultdict(list)
+    for entry in found["marked"]:
+        host = names[entry["admin"]] if entry["admin"] else NOWHERE
+        problem = entry["problem"] or duplicates.get(entry["uid"]) or _own_problem(entry)
+        max_age = entry["max_age"] or default_max_age
+        groups[host, entry["kind"], entry["admin"] or "", max_age, problem or ""].append(entry)
+    for (host, kind, admin, max_age, problem), entries in sorted(groups.items()):
+        rotation = {"kind": kind, "admin_record": admin, "max_age": max_age, "problem": problem}
+        account = hosts[host]
+        account.rotations.append(
+            {key: value for key, value in rotation.items() if value} | {"records": [entry["uid"] for entry in entries]}
+        )
+        account.due += len([entry for entry in entries if _is_due(entry, max_age, now)])
+        account.pending += len([entry for entry in entries if entry["pending"]])
+        if problem:
+            account.problems.append(f"{', '.join(_name(entry) for entry in entries)}: {problem}")
+    return dict(hosts)
+
+
+def _name(entry: Marked) -> str:
+    return f"{entry['title'] or '(no title)'} ({entry['uid']})"
+
+
+def _own_problem(entry: Marked) -> str | None:
+    if entry["kind"] not in KINDS:
+        return f"The {KIND_FIELD} {entry['kind']} is unknown. Known are {', '.join(KINDS)}."
+    if not entry["login"]:
+        return "The record has no login."
+    return None
+
+
+def _duplicates(marked: t.Sequence[Marked]) -> dict[str, str]:
+    """{uid: what is wrong} of records that name one user of one account; one of them would hold a wrong secret."""
+    users: dict[tuple[str, str, str], list[Marked]] = collections.defaultdict(list)
+    for entry in marked:
+        if entry["admin"] and entry["login"] and entry["kind"] in KINDS:
+            canonical = CANONICAL["sql" if entry["kind"].startswith("snowflake") else "email"]
+            users[entry["admin"], entry["kind"], canonical(entry["login"])].append(entry)
+    return {
+        entry["uid"]: f"Several records have the login {entries[0]['login']}: "
+        f"{', '.join(sorted(each['uid'] for each in entries))}. Keep the marker in one of them."
+        for entries in users.values()
+        if len(entries) > 1
+        for entry in entries
+    }
+
+
+def _is_due(entry: Marked, max_age: str, now: dt.datetime) -> bool:
+    """As keeper_rotation decides; what cannot be read counts as due, so that a run looks at it."""
+    last = parse_rfc3339(entry["rotated_at"])
+    try:
+        age = parse_duration(max_age, option=AGE_FIELD)
+    except InvalidInput:
+        return True
+    return entry["pending"] or last is None or now - last >= age
+
+
+def _host_names(admins: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, str]:
+    """{uid of an administrator's record: host}. A name that two would get by their titles goes on with the UID."""
+    given = {uid: _safe(admin["account"]) for uid, admin in admins.items() if _safe(admin["account"])}
+    titles = {uid: _safe(admin["title"]) for uid, admin in admins.items() if uid not in given}
+    taken = collections.Counter([*titles.values(), *set(given.values()), "", "all", "localhost", "ungrouped", NOWHERE])
+    unique = {
+        uid: title if taken[title] == 1 else f"{title or 'account'}_{uid[:_UID_PART]}" for uid, title in titles.items()
+    }
+    return {**unique, **given}
+
+
+def _safe(name: str) -> str:
+    """A name that means nothing in a pattern of hosts."""
+    return _NOT_IN_NAMES.sub("_", name).strip("_.-")
