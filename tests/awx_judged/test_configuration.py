@@ -122,8 +122,11 @@ def judge_templates(awx: Awx) -> None:
         assert template["survey_enabled"] == bool(survey["spec"])
         asked = {question["variable"]: question["type"] for question in survey["spec"]}
         assert asked.keys() <= {"keyturn_records", "keyturn_admin_record", "keyturn_recipe"}
-        assert set(asked.values()) <= {"text", "textarea"}
+        assert set(asked.values()) <= {"text", "textarea", "multiplechoice"}
         assert fleet or "keyturn_records" in asked
+    recipes = sorted(path.stem for path in (REPOSITORY / "roles/rest_password_rotate/vars/recipes").glob("*.yml"))
+    survey = awx.controller.surveys[awx.number("job_templates", "keyturn REST passwords")]
+    assert [question["choices"] for question in survey["spec"] if "choices" in question] == [recipes]
 
 
 def judge_the_rest(awx: Awx, types: dict[str, Variables]) -> None:
@@ -192,6 +195,7 @@ def test_awx_rejects_such_surveys() -> None:
         {**good, "spec": [question, question]},
         {**good, "spec": [{**question, "type": "uid"}]},
         {**good, "spec": [{**question, "min": "1"}]},
+        {**good, "spec": [{**question, "type": "multiplechoice"}]},
         {"name": "x", "spec": [question]},
     ):
         with pytest.raises(rules.Rejected):

@@ -30,6 +30,12 @@ from awx_plugins.interfaces._temporary_private_credential_api import Credential
 from awx_plugins.interfaces._temporary_private_inject_api import build_safe_env, inject_credential
 
 _LONGEST_RUN = 240
+# STANDARD_INVENTORY_UPDATE_ENV in awx/main/constants.py.
+_INVENTORY_UPDATE = {
+    "ANSIBLE_INVENTORY_EXPORT": "True",
+    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
+    "ANSIBLE_VERBOSE_TO_STDERR": "True",
+}
 
 Variables = dict[str, t.Any]
 
@@ -38,9 +44,9 @@ Variables = dict[str, t.Any]
 class Job:
     """What AWX launches.
 
-    playbook, or command, an ``ansible-inventory``: relative to the project. credentials: pairs of a type (as in our
-    files) and its inputs. survey: what goes into extra variables. hosts: name: variables; slice: (number, count).
-    environment: what AWX's setting AWX_TASK_ENV adds.
+    playbook, or else inventory_source: relative to the project. credentials: pairs of a type (as in our files) and its
+    inputs. survey: what goes into extra variables. hosts: name: variables. slice: (number, count).
+    environment: what the execution environment and AWX's setting AWX_TASK_ENV bring.
     """
 
     project: Path
@@ -59,7 +65,7 @@ class Outcome:
     """What AWX has afterwards.
 
     events: the processed ones, as AWX stores them. job_env: what it stores of the environment. returned: every byte
-    that came back from the worker. injected: the worker's paths of injected files. output: of an inventory source.
+    that came back from the worker. artifacts: the processed ones. injected: the worker's paths of injected files.
     """
 
     status: str
@@ -151,7 +157,7 @@ def run(job: Job, directory: Path) -> Outcome:
     _write(private / "env" / "settings", json.dumps(settings))
     env = {**job.environment, "JOB_ID": "1", "INVENTORY_ID": "1", "ANSIBLE_RETRY_FILES_ENABLED": "False"}
     if job.inventory_source is not None:
-        env |= {"INVENTORY_UPDATE_ID": "1", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True"}
+        env |= {"INVENTORY_UPDATE_ID": "1", **_INVENTORY_UPDATE}
     safe_env = build_safe_env(t.cast(t.Any, env))
     arguments = _arguments(job, worker)
     before = set((private / "env").iterdir())

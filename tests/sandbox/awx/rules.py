@@ -162,6 +162,9 @@ def check_survey(survey: dict[str, t.Any]) -> None:
     variables = [question["variable"] for question in survey["spec"]]
     if len(set(variables)) != len(variables):
         raise Rejected("a variable is asked for twice")
+    for question in survey["spec"]:
+        if question["type"] == "multiplechoice" and question.get("default") not in question.get("choices", []):
+            raise Rejected("a choice needs choices, and its default must be one of them")
 
 
 def check_rrule(text: str) -> None:
