@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test judge-meraki test-rest-servers test-gateway campaign lint build ci clean
+.PHONY: help demo sandbox test judge-meraki judge-awx test-rest-servers test-gateway campaign lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -33,6 +33,9 @@ test: .venv/bin/nox ## all tests, with every supported ansible-core for which a 
 
 judge-meraki: .venv/bin/nox ## Cisco's clients, and Prism with Cisco's document (SPEC=file), judge what we send and the sandbox
 	$(NOX) judge-meraki $(if $(SPEC),-- $(SPEC))
+
+judge-awx: .venv/bin/nox ## AWX's own code judges extensions/awx
+	$(NOX) judge-awx $(WORDS)
 
 test-rest-servers: .venv/bin/nox ## recipes of REST services, on real servers
 	$(NOX) test-rest-servers $(WORDS)

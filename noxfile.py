@@ -371,6 +371,20 @@ def recipes(session: nox.Session) -> None:
     session.run("python", "-m", "tests.recipes", env={"PYTHONPATH": both})
 
 
+@nox.session(name="judge-awx")
+def judge_awx(session: nox.Session) -> None:
+    """Our files for AWX, judged by AWX's own code: injection, runner chain, modules, command line, builder."""
+    install(
+        session, DEFAULT_CORE, *TESTS, "-r", "tests/awx_judged/requirements.txt", "snowflake-connector-python>=5,<6"
+    )
+    # A copy, because setuptools leaves its own files beside the sources.
+    with copied_tree() as tree:
+        session.install("--quiet", str(tree / "extensions" / "awx" / "credential_plugin"))
+    link_collections(session)
+    session.run("python", "-m", "tests.sandbox.awx.collection", str(CACHE / "collections-awx"), silent=True)
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "tests/awx_judged")))
+
+
 # Last, so that a run of several sessions ends with these tests.
 @nox.session
 @MATRIX

@@ -35,6 +35,7 @@ from tests.integration.kill import (
     kill_run,
     points,
     run_together,
+    state,
     vault_phase,
 )
 from tests.integration.test_role_snowflake_user_password import PLAYBOOK, Scene
@@ -218,13 +219,13 @@ def test_a_refused_run_does_not_discard_what_another_one_has_set(
 
     def wait() -> None:
         proving.set()
-        assert go_on.wait(_PATIENCE)
+        assert go_on.wait(PATIENCE)
 
     def overtake() -> None:
         snowflake.user("A").owner = "SECURITYADMIN"
         snowflake.faults.add(Fault("login A password", skip=1, before=wait))
         second.append(other.start(PLAYBOOK, scene.variables()))
-        assert proving.wait(_PATIENCE)
+        assert proving.wait(PATIENCE)
 
     snowflake.faults.add(Fault("DESCRIBE USER A", after=overtake))
     first = scene.run()
