@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measurements that a person runs by hand; what they found is in the documentation."""
+"""What the collection costs; each module prints its figures and fails when a promised bound is exceeded."""

@@ -42,3 +42,13 @@ attributes:
     membership:
       - keyturn.credentials.meraki
 """
+
+    ACTIONGROUP_REST = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/keyturn.credentials.rest) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - keyturn.credentials.rest
+"""

@@ -32,6 +32,8 @@ class Scene(abc.ABC):
     """
 
     role: t.ClassVar[str]
+    # How many logins with a new secret a run tries before it sets it; the service refuses them.
+    probes_of_a_new_secret: t.ClassVar[int] = 0
 
     def __init__(self, directory: Path, vault: KeeperSandbox, **service: Server) -> None:
         self.directory, self.vault = directory, vault

@@ -57,6 +57,13 @@ def fresh_password() -> str:
     return "".join(characters)
 
 
+def fresh_key() -> tuple[str, str]:
+    """A new RSA key as PEM texts: the private one, and its public half."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """A record and the Snowflake user in it. special: why it cannot be rotated, empty if it can."""
@@ -151,9 +158,7 @@ class Scenery:
 
     def _add_key_user(self) -> Entry:
         """A service user, which has no password, with a key in the first slot and in its record."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        pem, public = fresh_key()
         self.snowflake.add_user(KEY_USER, owner=ROLE, type="SERVICE", public_key=public)
         title = f"Snowflake {KEY_USER}"
         secret = {"type": "secret", "label": "privatePEMKey", "value": [pem]}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import http.cookiejar
 import ipaddress
 import json
 import os
@@ -188,6 +189,8 @@ class Http:
     def _new_session(self) -> t.Any:
         session = self._requests.Session()
         session.trust_env = False
+        # A cookie of one login must not vouch for the next.
+        session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         session.verify = (self._wire.ca_path or True) if self._wire.validate_certs else False
         if self._wire.client_cert:
             session.cert = (self._wire.client_cert, self._wire.client_key or self._wire.client_cert)

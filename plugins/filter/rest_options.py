@@ -1,0 +1,43 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of rest_password_rotate from a record and a recipe, and what is wrong with them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._rest_record import (
+    module_options,
+    problem,
+    read_recipe,
+)
+
+
+def rest_options(
+    record: t.Mapping[str, t.Any], recipe: str, folder: str, connection: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    """The options, users aside. Holds secrets."""
+    try:
+        return module_options(record, read_recipe(recipe, folder), connection)
+    except RotationError as error:
+        raise AnsibleFilterError(error.msg) from None
+
+
+def rest_problem(record: t.Mapping[str, t.Any], recipe: str, folder: str, connection: t.Mapping[str, t.Any]) -> str:
+    """Why these options cannot be used; empty if they can. Holds no secrets."""
+    try:
+        return problem(module_options(record, read_recipe(recipe, folder), connection))
+    except RotationError as error:
+        return error.msg
+
+
+class FilterModule:
+    """The role's filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"rest_options": rest_options, "rest_problem": rest_problem}

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The plan of rest_password_rotate: from what has been seen of a user to the step that is left. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    RateLimited,
+    RotationError,
+    Unreachable,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import LoginAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options
+
+# Why ``verified`` is false although nothing failed.
+NO_VERIFY = "no_verify"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One user and the passwords that it shall have and has had."""
+
+    username: str
+    password: str = dataclasses.field(repr=False)
+    old_password: str | None = dataclasses.field(default=None, repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What has been seen and done.
+
+    probe: the login with the new password before the change. control: one with the old password after that was
+    accepted, None if there was none. picked: by lookup.set. login: the login that decides after the change.
+    """
+
+    probe: LoginAnswer | None = None
+    control: LoginAnswer | None = None
+    picked: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
+    changed: bool = False
+    login: LoginAnswer | None = None
+    proof_done: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """Send the change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RollBack:
+    """Send it with the two passwords swapped."""
+
+
+Step = t.Union[Change, RollBack]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+
+
+def plan(options: Options, item: Wanted, state: State) -> list[Step]:
+    """The step from here to the wanted state. Raises RotationError where none may be taken."""
+    if state.changed:
+        rejected = state.login is not None and state.login.verdict == "rejected"
+        return [RollBack()] if rejected and options.rollback else []
+    return [Change()] if is_due(options, item, state) else []
+
+
+def is_due(options: Options, item: Wanted, state: State) -> bool:
+    """Whether the change has to be sent."""
+    if options.always:
+        return True
+    if state.probe is None:
+        return item.old_password != item.password
+    if state.probe.verdict == "rejected":
+        return True
+    if state.probe.verdict == "unknown":
+        raise _unknown_before(item, state.probe)
+    if state.control is not None and state.control.verdict == "accepted":
+        raise InvalidInput(
+            f"The login as {item.username} is accepted with the new password and with the old one, so verify proves "
+            "nothing. Nothing was changed. Correct verify; if the service lets old passwords live on for a while, run "
+            "again later."
+        )
+    return False
+
+
+def _unknown_before(item: Wanted, probe: LoginAnswer) -> RotationError:
+    kind = RateLimited if probe.status == 429 else Unreachable
+    return kind(
+        f"The login as {item.username} before the change {probe.reason}, which says neither that the password is right "
+        "nor that it is wrong. Nothing was changed.",
+        unanswered=1 if probe.silent else 0,
+    )

@@ -1,0 +1,237 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""What rest_password_rotate decides: observe → plan → apply → prove for one user's password behind an API."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    RotationError,
+    UnknownOutcome,
+    VerifyFailed,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LoginAnswer, LostChange
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options, options_from
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan import (
+    NO_VERIFY,
+    Change,
+    State,
+    Step,
+    Wanted,
+    plan,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC as SPEC
+from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
+
+
+class PasswordRotator(Rotator[Wanted, State, Step]):
+    """The four verbs on one service."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self._client = client
+        self._options = options
+
+    def identity(self, item: Wanted) -> dict[str, str]:
+        return {"username": item.username}
+
+    def account(self, item: Wanted) -> str:
+        return item.username
+
+    def check(self, item: Wanted) -> None:
+        if not item.username:
+            raise InvalidInput("A username is empty. Nothing was done.")
+        if not item.password:
+            raise InvalidInput(f"The password for {item.username} is empty. Nothing was done.")
+        if self._options.rollback and not item.old_password:
+            raise InvalidInput(f"rollback needs the old_password of {item.username}. Nothing was done.")
+        # What the lookup will pick is not known yet; any text stands for it.
+        lookup = self._options.lookup
+        unknown = dict.fromkeys(lookup.picked, "x") if lookup else {}
+        self._client.rehearse(self._values(item, unknown))
+        if self._options.rollback:
+            self._client.rehearse(self._values(_swapped(item), unknown))
+        elif self._options.verify and item.old_password:
+            self._client.login_request(self._options.verify, self._values(_swapped(item), unknown))
+
+    def same_secret(self, one: Wanted, other: Wanted) -> bool:
+        return one.password == other.password
+
+    def session(self) -> contextlib.AbstractContextManager[None]:
+        return self._client.session()
+
+    def observe(self, item: Wanted) -> State:
+        state = State()
+        verify, lookup = self._options.verify, self._options.lookup
+        if lookup and verify and verify.needs_lookup:
+            state = dataclasses.replace(state, picked=self._find(item))
+        if verify and not self._options.always:
+            state = dataclasses.replace(state, probe=self._log_in(item, state))
+            if t.cast(LoginAnswer, state.probe).verdict == "accepted":
+                state = dataclasses.replace(state, control=self._control(item, state))
+        if lookup and not state.picked and plan(self._options, item, state):
+            state = dataclasses.replace(state, picked=self._find(item))
+        return state
+
+    def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
+        return plan(self._options, item, state)
+
+    def apply(self, item: Wanted, state: State, step: Step) -> State:
+        if not isinstance(step, Change):
+            raise self._rolled_back(item, state)
+        values = self._values(item, state.picked)
+        request = self._client.change_request(values)
+        if self._options.verify:
+            # What cannot be asked must show before the change.
+            self._client.login_request(self._options.verify, values)
+        try:
+            self._client.change(request, f"Changing the password of {item.username}")
+        except LostChange as lost:
+            return self._settled(item, state, lost)
+        return dataclasses.replace(state, changed=True)
+
+    def prove(self, item: Wanted, state: State) -> State:
+        if not state.changed:
+            return dataclasses.replace(state, login=state.probe, proof_done=True)
+        if self._options.verify and state.login is None:
+            login = self._log_in_after(item, state)
+            state = dataclasses.replace(state, login=login)
+            if login.verdict == "unknown":
+                raise UnknownOutcome(
+                    f"The service acknowledged the new password of {item.username}, but the login with it "
+                    f"{login.reason}, so it is not proved. Run again.",
+                    changed=True,
+                    unanswered=1 if login.silent else 0,
+                )
+            if login.verdict == "rejected" and not self._options.rollback:
+                raise _verify_failed(item, login, "Nothing was rolled back.")
+            if login.verdict == "accepted":
+                self._check_control(item, state)
+        return dataclasses.replace(state, proof_done=True)
+
+    def proven(self, state: State) -> bool:
+        return state.proof_done
+
+    def report(self, item: Wanted, state: State, outcome: Outcome) -> None:
+        outcome.changed = state.changed
+        outcome.verified = state.proof_done and state.login is not None and state.login.verdict == "accepted"
+        if state.proof_done and not outcome.verified:
+            outcome.verify_skipped_reason = NO_VERIFY
+        if state.changed:
+            outcome.before, outcome.after = {"password": "old"}, {"password": "changed"}
+
+    def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+        if steps:
+            outcome.before, outcome.after = {"password": "old"}, {"password": "would change"}
+
+    def _values(self, item: Wanted, picked: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """All placeholders of one user."""
+        own = {"username": item.username, "password": item.password}
+        if item.old_password:
+            own["old_password"] = item.old_password
+        return {**self._options.values, **picked, **own}
+
+    def _find(self, item: Wanted) -> dict[str, t.Any]:
+        assert self._options.lookup is not None
+        return self._client.find(self._options.lookup, self._values(item, {}), item.username)
+
+    def _log_in(self, item: Wanted, state: State) -> LoginAnswer:
+        verify = self._options.verify
+        assert verify is not None
+        return self._client.log_in(verify, self._client.login_request(verify, self._values(item, state.picked)))
+
+    def _log_in_after(self, item: Wanted, state: State) -> LoginAnswer:
+        """The login after the change, repeated while it is rejected, because some services are slow to follow."""
+        verify = self._options.verify
+        assert verify is not None
+        answer = self._log_in(item, state)
+        for _attempt in range(verify.attempts - 1):
+            if answer.verdict != "rejected":
+                break
+            time.sleep(verify.delay)
+            answer = self._log_in(item, state)
+        return answer
+
+    def _control(self, item: Wanted, state: State) -> LoginAnswer | None:
+        """Whether a login that was accepted means anything: the old password must not be accepted, too.
+
+        Costs one failed login, and only where no login of this user has been rejected in this run.
+        """
+        if not item.old_password or item.old_password == item.password:
+            return None
+        return self._log_in(_swapped(item), state)
+
+    def _check_control(self, item: Wanted, state: State) -> None:
+        if state.probe is not None:
+            return
+        control = self._control(item, state)
+        if control is not None and control.verdict == "accepted":
+            raise UnknownOutcome(
+                f"The login as {item.username} is accepted with the new password and with the old one, so verify "
+                "proves nothing. The service acknowledged the change. Correct verify; if the service lets old "
+                "passwords live on for a while, run again later.",
+                changed=True,
+            )
+
+    def _settled(self, item: Wanted, state: State, lost: LostChange) -> State:
+        """The change may or may not have been processed: one login decides, where there is one."""
+        unknown = f"{lost.msg} Whether it took effect is not known"
+        if self._options.verify is None:
+            raise UnknownOutcome(
+                f"{unknown}: {item.username} has either the old or the new password.", unanswered=lost.unanswered
+            )
+        login = self._log_in_after(item, state)
+        if login.verdict != "accepted":
+            raise UnknownOutcome(
+                f"{unknown}: the login with the new password {login.reason}. Run again.",
+                unanswered=2 if login.silent else 0,
+            )
+        self._check_control(item, state)
+        return dataclasses.replace(state, changed=True, login=login)
+
+    def _rolled_back(self, item: Wanted, state: State) -> RotationError:
+        """Send the change with the passwords swapped, and say what came of it."""
+        assert state.login is not None
+        subject = f"Setting the old password of {item.username} again"
+        try:
+            self._client.change(self._client.change_request(self._values(_swapped(item), state.picked)), subject)
+        except (LostChange, RotationError) as error:
+            return _verify_failed(item, state.login, f"The roll-back failed. {error.msg}", rolled_back=False)
+        return _verify_failed(item, state.login, "The old password was set again.", rolled_back=True)
+
+
+def _swapped(item: Wanted) -> Wanted:
+    assert item.old_password is not None
+    return Wanted(item.username, password=item.old_password, old_password=item.password)
+
+
+def _verify_failed(item: Wanted, login: LoginAnswer, what_now: str, **evidence: bool) -> VerifyFailed:
+    return VerifyFailed(
+        f"The service acknowledged the new password of {item.username}, but the login with it {login.reason}. "
+        f"{what_now}",
+        changed=True,
+        evidence=evidence,
+    )
+
+
+def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """The module's return values for validated parameters."""
+    single = params["users"] is None
+    users = [params] if single else params["users"]
+    if not users:
+        raise InvalidInput("users is empty; there is nothing to do.")
+    options = options_from(params)
+    client = Client(options, secrets.secrets_in(params, SPEC.options))
+    wanted = [Wanted(user["username"], user["password"], user["old_password"] or None) for user in users]
+    outcomes = rotate(PasswordRotator(client, options), wanted, check_mode=check_mode)
+    return module_result(outcomes, single=single, noun="user")

@@ -1,0 +1,139 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The options of rest_password_rotate, as AnsibleModule takes them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import WIRE_SPEC
+
+Options = dict[str, dict[str, t.Any]]
+
+_TEXT = {"type": "str", "no_log": False}
+_NUMBERS = {"type": "list", "elements": "int", "no_log": False}
+_MAPPING = {"type": "dict", "no_log": False}
+_SECRET = {"type": "str", "no_log": True}
+
+# What auth of type login, lookup, change and verify share.
+_STEP: Options = {
+    "method": _TEXT,
+    "path": {**_TEXT, "default": ""},
+    "query": _MAPPING,
+    "headers": _MAPPING,
+    "body": {"type": "raw", "no_log": False},
+    "body_format": {**_TEXT, "choices": ["json", "form"], "default": "json"},
+    "status": _NUMBERS,
+    "fail_if": _TEXT,
+}
+_READ: Options = {**_STEP, "method": {**_TEXT, "default": "GET"}, "status": {**_NUMBERS, "default": [200]}}
+
+# What the user's own login and the administrator's share.
+_CREDENTIALS: Options = {
+    "username": _TEXT,
+    "password": _SECRET,
+    "token": _SECRET,
+    "header": {**_TEXT, "default": "Authorization"},
+    "prefix": {**_TEXT, "default": ""},
+}
+
+_AUTH: Options = {
+    "type": {
+        **_TEXT,
+        "choices": ["none", "bearer", "basic", "header", "oauth2_client_credentials", "login"],
+        "default": "none",
+    },
+    **_CREDENTIALS,
+    "token_url": _TEXT,
+    "client_id": _TEXT,
+    "client_secret": _SECRET,
+    "scope": _TEXT,
+    "audience": _TEXT,
+    "client_auth": {**_TEXT, "choices": ["body", "basic"], "default": "body"},
+    **_STEP,
+    "method": {**_TEXT, "default": "POST"},
+    # Its default depends on the type.
+    "body_format": {**_TEXT, "choices": ["json", "form"]},
+    "status": {**_NUMBERS, "default": [200, 201]},
+    "token_path": _TEXT,
+    "token_header": _TEXT,
+}
+
+_LOOKUP: Options = {
+    **_READ,
+    "items": {**_TEXT, "default": "@"},
+    "match": _MAPPING,
+    "case_insensitive": {"type": "bool", "default": False, "no_log": False},
+    "set": _MAPPING,
+    "next": {
+        **_MAPPING,
+        "options": {
+            "link": {"type": "bool", "no_log": False},
+            "url": _TEXT,
+            "cursor": _TEXT,
+            "header": _TEXT,
+            "param": _TEXT,
+            "start": {"type": "int", "default": 1, "no_log": False},
+            "step": {"type": "int", "default": 1, "no_log": False},
+        },
+    },
+    "max_pages": {"type": "int", "default": 50, "no_log": False},
+}
+
+_CHANGE: Options = {**_STEP, "method": {**_TEXT, "required": True}, "status": {**_NUMBERS, "required": True}}
+
+_VERIFY: Options = {
+    **_READ,
+    "auth": {
+        **_MAPPING,
+        "options": {
+            "type": {**_TEXT, "choices": ["none", "basic", "bearer", "header"], "default": "none"},
+            **_CREDENTIALS,
+        },
+    },
+    "rejected": {**_NUMBERS, "default": [401]},
+    "attempts": {"type": "int", "default": 1, "no_log": False},
+    "delay": {"type": "float", "default": 2.0, "no_log": False},
+}
+
+SPEC = WIRE_SPEC.merged(
+    ArgumentSpec(
+        options={
+            "url": {**_TEXT, "required": True},
+            "username": _TEXT,
+            "password": _SECRET,
+            "old_password": _SECRET,
+            "users": {
+                "type": "list",
+                "elements": "dict",
+                "no_log": False,
+                "options": {
+                    "username": {**_TEXT, "required": True},
+                    "password": {**_SECRET, "required": True},
+                    "old_password": _SECRET,
+                },
+            },
+            "secrets": {"type": "dict", "no_log": True},
+            "vars": _MAPPING,
+            "headers": _MAPPING,
+            "auth": {**_MAPPING, "options": _AUTH},
+            "lookup": {**_MAPPING, "options": _LOOKUP},
+            "change": {**_MAPPING, "required": True, "options": _CHANGE},
+            "verify": {**_MAPPING, "options": _VERIFY},
+            "update_password": {**_TEXT, "choices": ["if_different", "always"], "default": "if_different"},
+            "rollback": {**_TEXT, "choices": ["none", "old_password"], "default": "none"},
+            "allow_http": {"type": "bool", "default": False, "no_log": False},
+            "allow_secrets_in_url": {"type": "bool", "default": False, "no_log": False},
+            "client_cert": {"type": "path", "no_log": False},
+            "client_key": {"type": "path", "no_log": False},
+        },
+        mutually_exclusive=[("username", "users"), ("password", "users"), ("old_password", "users")],
+        required_one_of=[("username", "users")],
+        required_by={"username": ("password",), "password": ("username",), "old_password": ("username",)},
+    )
+)

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""From the administrator's record, a recipe and the caller's own options to the options of rest_password_rotate."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import typing as t
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import TAKEN_NAMES, options_from
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
+
+Options = dict[str, t.Any]
+
+RECIPE_KEYS = frozenset({"vars", "headers", "auth", "lookup", "change", "verify"})
+# Those of the caller's options that are completed, and not replaced.
+_MERGED = ("vars", "secrets", "headers")
+_STEPS = ("auth", "lookup", "change", "verify")
+_ADDRESS = ("path", "query", "token_url")
+_URL_FIELDS = ("url", "website_address", "website")
+# A field with such a word in its name is never put where a secret must not be.
+_SECRET_WORDS = frozenset({"credential", "key", "passphrase", "password", "pin", "secret", "token"})
+
+
+def read_recipe(reference: str, folder: str) -> Options:
+    """A recipe by its name in the folder, or from a file of the user's, whose path has a slash or a dot.
+
+    Raises InvalidInput for one that is not there and for one that holds anything else than a recipe.
+    """
+    name = str(reference).strip()
+    own = "/" in name or "." in name
+    path = pathlib.Path(name).expanduser() if own else pathlib.Path(folder) / f"{name}.yml"
+    if not own and not path.is_file():
+        known = ", ".join(sorted(found.stem for found in pathlib.Path(folder).glob("*.yml")))
+        raise InvalidInput(f"There is no recipe {name}. There are {known}. A file of your own is named by its path.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise InvalidInput(f"The recipe {path} cannot be read.") from None
+    except yaml.YAMLError:
+        raise InvalidInput(f"The recipe {path} is not YAML.") from None
+    if not isinstance(content, dict) or "change" not in content or not content.keys() <= RECIPE_KEYS:
+        raise InvalidInput(f"The recipe {path} must hold change, and may hold {', '.join(sorted(RECIPE_KEYS))}.")
+    return content
+
+
+def _named_values(record: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The record's texts by the names of placeholders: labels in lower case, with _ for what is no letter or digit."""
+    found: dict[str, str] = {}
+    for label, value in record.items():
+        first = value[0] if isinstance(value, list) and value else value
+        name = re.sub("[^0-9a-z]+", "_", str(label).lower()).strip("_")
+        if isinstance(first, str) and first:
+            found.setdefault(name, first)
+    return found
+
+
+def _in_addresses(given: t.Mapping[str, t.Any]) -> set[str]:
+    """The placeholders that stand in addresses, where a secret must not be."""
+    steps = [given[step] for step in _STEPS if isinstance(given.get(step), t.Mapping)]
+    return template.names([step.get(key) for step in steps for key in _ADDRESS], "recipe")
+
+
+def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.Mapping[str, t.Any]) -> Options:
+    """The options of rest_password_rotate, users aside. Holds secrets.
+
+    record: fields by label, each a list, as keeper_admin_record returns them. given: the recipe. connection: options
+    that win. The record's C(login) is admin_username and client_id; its C(password) is admin_password, api_token and
+    client_secret; every other field is a value by its name, a secret one unless the recipe has it in C(vars) or in an
+    address.
+    """
+    fields = _named_values(record)
+    login, password = fields.pop("login", None), fields.pop("password", None)
+    url = next((fields.pop(name) for name in _URL_FIELDS if name in fields), None)
+    plain = (given.get("vars") or {}).keys() | _in_addresses({**given, **connection})
+    variables: Options = {"admin_username": login, "client_id": login} if login else {}
+    hidden: Options = dict.fromkeys(("admin_password", "api_token", "client_secret"), password) if password else {}
+    for name, value in fields.items():
+        if name in TAKEN_NAMES:
+            continue
+        is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
+        (variables if is_plain else hidden)[name] = value
+    options: Options = {**given, "url": url, "vars": {**(given.get("vars") or {}), **variables}, "secrets": hidden}
+    for name, value in connection.items():
+        merge = name in _MERGED and isinstance(value, t.Mapping)
+        options[name] = {**(options.get(name) or {}), **value} if merge else value
+    # What the caller says of a name goes where the caller put it.
+    for mine, other in (("vars", "secrets"), ("secrets", "vars")):
+        said = connection.get(mine)
+        if isinstance(said, t.Mapping) and isinstance(options[other], dict):
+            options[other] = {name: value for name, value in options[other].items() if name not in said}
+    return {name: value for name, value in options.items() if value not in (None, "", {})}
+
+
+def problem(options: t.Mapping[str, t.Any]) -> str:
+    """What the module would refuse whoever the users are; empty if nothing. Holds no secrets."""
+    if not options.get("url"):
+        return (
+            "The administrator's record has no URL in its website field, and the connection options have none either."
+        )
+    someone = {"users": [{"username": "x", "password": "x"}]}
+    checked = ArgumentSpecValidator(**SPEC.module_arguments()).validate({**options, **someone})
+    known = secrets.secrets_in(checked.validated_parameters, SPEC.options)
+    text = " ".join(checked.error_messages)
+    if not text:
+        try:
+            options_from(checked.validated_parameters)
+        except RotationError as error:
+            text = error.msg
+    return secrets.scrub(text, [secret for secret in known if secret != "x"])

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The recipes of rest_password_rotate as data, for the tests and for the page in the documentation."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ROLE = REPOSITORY / "roles" / "rest_password_rotate"
+
+Recipe = dict[str, t.Any]
+
+_PLACEHOLDER = re.compile(r"(?<!\$)\$\{([^}|]+)")
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in (ROLE / "vars" / "recipes").glob("*.yml"))
+
+
+def source(name: str) -> str:
+    return (ROLE / "vars" / "recipes" / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def recipe(name: str) -> Recipe:
+    return t.cast(Recipe, yaml.safe_load(source(name)))
+
+
+def about() -> dict[str, dict[str, t.Any]]:
+    """What a recipe cannot say itself, by its name; in the order of the documentation."""
+    return t.cast(
+        "dict[str, dict[str, t.Any]]", yaml.safe_load((ROLE / "meta" / "recipes.yml").read_text(encoding="utf-8"))
+    )
+
+
+def schema() -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", json.loads((ROLE / "meta" / "recipe.schema.json").read_text(encoding="utf-8")))
+
+
+def placeholders(value: t.Any) -> set[str]:
+    """The names in ${…} at any depth."""
+    if isinstance(value, str):
+        return set(_PLACEHOLDER.findall(value))
+    if isinstance(value, dict):
+        return placeholders(list(value.values()))
+    if isinstance(value, list):
+        return set().union(*map(placeholders, value))
+    return set()
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value belongs into the module's secrets."""
+    return name.rpartition("_")[2] in ("password", "token", "secret")
+
+
+def given(name: str) -> set[str]:
+    """The placeholders that the recipe does not fill itself."""
+    found = recipe(name)
+    steps = {key: value for key, value in found.items() if key != "vars"}
+    return placeholders(steps) - {"username", "password"} - set(found.get("lookup", {}).get("set", {}))

@@ -1,0 +1,7 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A service with users and a small API, for what real servers do not do on demand."""
+
+from tests.sandbox.rest.service import RestSandbox as RestSandbox

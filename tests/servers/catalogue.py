@@ -1,0 +1,19 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which recipe has a real server."""
+
+from __future__ import annotations
+
+from tests.servers import devpi, etcd, influxdb, keystone, rabbitmq, synapse
+from tests.servers.server import Kind
+
+SERVERS: dict[str, Kind] = {
+    "influxdb": influxdb,
+    "etcd": etcd,
+    "rabbitmq": rabbitmq,
+    "devpi": devpi,
+    "keystone": keystone,
+    "synapse": synapse,
+}
