@@ -16,33 +16,13 @@ from tests.integration.conftest import fresh_password
 from tests.integration.scene import Scene as AnyScene
 from tests.integration.support import Run
 from tests.integration.test_role_snowflake_user_password import file_leaks, leaks, recap, says
+from tests.sandbox import rest as sandbox
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.server import Fault, Response
 
 ADMIN_TITLE = "API Access Details"
-RECIPE: dict[str, t.Any] = {
-    "auth": {
-        "type": "login",
-        "path": "/login",
-        "body": {"name": "${admin_username}", "password": "${admin_password}"},
-        "token_path": "token",
-        "prefix": "Bearer",
-    },
-    "lookup": {
-        "path": "/users",
-        "items": "users",
-        "match": {"name": "${username}"},
-        "set": {"id": "id", "tags": "tags"},
-    },
-    "change": {
-        "method": "PUT",
-        "path": "/${realm}/${id}",
-        "body": {"password": "${password}", "tags": "${tags}"},
-        "status": [204],
-    },
-    "verify": {"path": "/whoami", "auth": {"type": "basic", "username": "${username}", "password": "${password}"}},
-}
+RECIPE: dict[str, t.Any] = yaml.safe_load(sandbox.RECIPE.read_text(encoding="utf-8"))
 
 
 class Scene(AnyScene):
