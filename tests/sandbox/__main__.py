@@ -38,7 +38,7 @@ def instructions(scenery: Scenery) -> str:
     one = json.dumps({"snowflake_user_password_records": [scenery.entries[-1].title]})
     return "\n".join(
         [
-            "Snowflake, Meraki, an API and Keeper are up, on this machine only, until Ctrl-C. Then everything is removed.",
+            "Snowflake, Meraki, an API and Keeper are up, on this machine only, until Ctrl-C. Then all is removed.",
             "",
             f"  Snowflake  http://{snowflake.host}:{snowflake.port}, account {snowflake.account.name}; "
             f"{ADMIN} has the role {ROLE}, which owns the users",

@@ -49,7 +49,7 @@ def api_verdict(url: str, user: str, password: str | None) -> str | None:
         return None
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.get(url, auth=(user.encode(), password.encode()), timeout=20)
+        answer = session.get(url, auth=(user, password), timeout=20)
     return {200: "accepted", 401: "refused"}.get(answer.status_code, str(answer.status_code))
 
 
