@@ -4,7 +4,8 @@
 
 """Which passwords really log in: read with Keeper's unmodified SDK, tried with Snowflake's unmodified connector.
 
-Those of Meraki's users, with ``"vpn": URL`` instead of ``"snowflake"``, are tried at the sandbox's VPN.
+Those of Meraki's users, with ``"vpn": URL`` instead of ``"snowflake"``, are tried at the sandbox's VPN, and those of an
+API's users, with ``"whoami": URL``, there.
 
 ``python -m tests.sandbox.judge`` answers each line on stdin, a question in JSON, by one line on stdout:
 
@@ -40,6 +41,16 @@ def vpn_verdict(url: str, user: str, password: str | None) -> str | None:
         session.trust_env = False
         answer = session.post(url, json={"email": user, "password": password}, timeout=20)
     return {204: "accepted", 403: "refused"}.get(answer.status_code, str(answer.status_code))
+
+
+def api_verdict(url: str, user: str, password: str | None) -> str | None:
+    """One login at the API."""
+    if not password:
+        return None
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(url, auth=(user, password), timeout=20)
+    return {200: "accepted", 401: "refused"}.get(answer.status_code, str(answer.status_code))
 
 
 def verdict(arguments: dict[str, t.Any], user: str, password: str | None) -> str | None:
@@ -79,6 +90,8 @@ def judge(question: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         user = _text(record.field, "login") or ""
         if "vpn" in question:
             verdicts = {name: vpn_verdict(question["vpn"], user, value) for name, value in passwords.items()}
+        elif "whoami" in question:
+            verdicts = {name: api_verdict(question["whoami"], user, value) for name, value in passwords.items()}
         else:
             verdicts = {name: verdict(question["snowflake"], user, value) for name, value in passwords.items()}
         answers.append({"uid": uid, **verdicts})

@@ -28,6 +28,7 @@ from tests.sandbox import keeper_collection
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.keeper.vault import write_private
 from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RECIPE, RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,6 +37,8 @@ KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
 KEY_USER = "PIPELINE"
 MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
 VPN_USERS = ("ann@example.com", "bob@example.com")
+REST_PLAYBOOK = "keyturn.credentials.rest_password_rotate"
+REST_USERS = ("alerts", "reporting")
 USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
 ADMIN = "ROTATOR"
 ROLE = "USER_ROTATOR"
@@ -118,11 +121,13 @@ class Scenery:
         with contextlib.ExitStack() as stack:
             self.snowflake = stack.enter_context(SnowflakeSandbox(account=_ACCOUNT))
             self.meraki = stack.enter_context(MerakiSandbox())
+            self.rest = stack.enter_context(RestSandbox())
             self.vault = stack.enter_context(KeeperSandbox())
             self._add_admin()
             self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
             self.key_entry = self._add_key_user()
             self.vpn_entries = self._add_vpn_users()
+            self.rest_entries = self._add_rest_users()
             if special:
                 self.entries += [
                     self._add("LOADER_KEY", "refused: a service user has no password", type="SERVICE"),
@@ -180,6 +185,21 @@ class Scenery:
             entries.append(Entry(uid, title, email))
         return entries
 
+    def _add_rest_users(self) -> list[Entry]:
+        """Users of a service with an API, and the record that says how to get there."""
+        fields = {"login": self.rest.admin, "password": self.rest.admin_password, "url": self.rest.url}
+        realm = {"type": "text", "label": "Realm", "value": ["users"]}
+        self.vault.add_record(title="API Access Details", fields=fields, custom=[realm])
+        entries = []
+        for name in REST_USERS:
+            password = fresh_password()
+            self.rest.add_user(name, password)
+            title = f"API {name}"
+            uid = self.vault.add_record(title=title, type="pamUser", fields={"login": name, "password": password})
+            self.first_passwords[uid] = password
+            entries.append(Entry(uid, title, name))
+        return entries
+
     def _variables(self) -> dict[str, t.Any]:
         """The playbook's variables: no secret is among them."""
         connection = {name: value for name, value in self.snowflake.settings().items() if name != "account"}
@@ -191,6 +211,8 @@ class Scenery:
             "snowflake_user_keypair_connection": connection,
             "meraki_vpn_user_password_records": [entry.title for entry in self.vpn_entries],
             "meraki_vpn_user_password_connection": {"api_url": self.meraki.url},
+            "rest_password_rotate_records": [entry.title for entry in self.rest_entries],
+            "rest_password_rotate_recipe": str(RECIPE),
         }
 
     def _write(self, name: str, content: object) -> Path:
@@ -249,6 +271,14 @@ class Scenery:
             "records": [entry.uid for entry in self.vpn_entries],
         }
 
+    def rest_question(self) -> dict[str, t.Any]:
+        """The same for the records of the API's users."""
+        return {
+            "keeper_config_file": str(self.keeper_config_file),
+            "whoami": f"{self.rest.url}/whoami",
+            "records": [entry.uid for entry in self.rest_entries],
+        }
+
     def settings(self) -> dict[str, t.Any]:
         """All that another program needs to use the sandbox. Secrets are only in the files that it names."""
         return {
@@ -261,13 +291,14 @@ class Scenery:
             "ca_file": str(self.vault.ca_path),
             "judge": self.question(),
             "vpn_judge": self.vpn_question(),
+            "rest_judge": self.rest_question(),
             "records": [dataclasses.asdict(entry) for entry in self.entries],
         }
 
     @property
     def errors(self) -> list[Exception]:
         """Bugs of the sandbox itself."""
-        return [*self.snowflake.errors, *self.meraki.errors, *self.vault.errors]
+        return [*self.snowflake.errors, *self.meraki.errors, *self.rest.errors, *self.vault.errors]
 
     def __enter__(self) -> t.Self:
         return self

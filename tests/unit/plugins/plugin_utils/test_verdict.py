@@ -399,6 +399,25 @@ def test_the_connection_wins_and_empty_values_go() -> None:
     assert given == {"account": "ab67890", "login_user": "SECOND", "login_password": "pw"}
 
 
+def test_one_answer_for_new_and_recovered_secrets_is_taken_apart() -> None:
+    """As a service is asked once for both: what is certain of a new secret is not certain of a recovered one."""
+    staged = answer(record("a"), record("b", "recovered"), record("c"), record("d", "recovered"), record("e", "idle"))
+    assert [entry["record_uid"] for entry in chosen(staged, "due")] == ["a", "b", "c", "d"]
+    verdict = Verdict(staged, due=answer(worked(), worked(), failed("refused"), failed("refused")))
+    assert verdict.commit == ["a", "b"] and verdict.discard == ["c"]
+    assert len(verdict.failures) == 1
+    done = Verdict(staged, due=answer(worked(), worked()), committed=answer(record("a"), record("b")))
+    # One outcome for each record, or none at all.
+    assert done.commit == [] and done.summary()[0].startswith("0 rotated, 0 recovered")
+
+
+@pytest.mark.parametrize(("status", "discarded"), [(400, True), (404, True), (200, False), (204, False), (302, False)])
+def test_an_unexpected_answer_of_http_is_no_definite_refusal(status: int, discarded: bool) -> None:
+    staged = answer(record("a"))
+    verdict = Verdict(staged, due=answer(failed("refused", status=status)))
+    assert verdict.discard == (["a"] if discarded else []) and verdict.commit == []
+
+
 # -- the outcomes for reports
 
 
