@@ -80,37 +80,36 @@ def scene(name: str) -> t.Iterator[Scene]:
         yield Scene(name, server)
 
 
-def all_are(answer: Entry, **expected: t.Any) -> bool:
-    return all({key: entry.get(key) for key in expected} == expected for entry in answer["rotations"])
+def all_are(entries: list[Entry], **expected: t.Any) -> bool:
+    return all({key: entry.get(key) for key in expected} == expected for entry in entries)
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_rotates(name: str, tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
     with scene(name) as found:
-        some, absent = dict(list(found.old.items())[:2]), found.server.name("nobody")
-        never = {user: password() for user in some}
+        never = {user: password() for user in list(found.old)[:2]}
         wrong = {key: password() for key in found.server.secrets}
         calls = [
             Call(found.options(found.new), keywords={"check_mode": True}),
-            Call(found.options(found.new)),
+            Call(found.options({**found.new, found.server.name("nobody"): password()})),
             Call(found.options(found.new)),
             Call(found.options(never, secrets=wrong)),
-            Call(found.options({absent: password()})),
         ]
         run = Ansible(tmp_path, {}).calls(MODULE, calls)
-        checked, rotated, again, refused, missing = run.answers
+        assert len(run.answers) == len(calls), run.output
+        checked, (*rotated, nobody), again, refused = (answer["rotations"] for answer in run.answers)
 
         assert all_are(checked, changed=True, failed=False, verified=False), checked
         # The check has changed nothing, or this would be unchanged.
         assert all_are(rotated, changed=True, failed=False, verified=True), rotated
         assert found.accepted(found.new) == list(found.new)
         assert found.accepted(found.old) == []
+        assert all_are([nobody], changed=False, failed=True, error_code=found.server.no_user), nobody
         assert all_are(again, changed=False, failed=False, verified=True), again
         assert all_are(refused, changed=False, failed=True, error_code=found.server.wrong_admin), refused
         assert found.accepted(never) == []
-        assert all_are(missing, changed=False, failed=True, error_code=found.server.no_user), missing
-        texts = [run.output, *(str(answer) for answer in run.answers)]
-        assert not any(given in text for text in texts for given in {**found.old, **never, **wrong}.values())
+        secret = {*found.old.values(), *found.new.values(), *never.values(), *wrong.values()}
+        assert not any(given in text for text in (run.output, str(run.answers)) for given in secret)
 
         count = len(found.new)
         record_property(
