@@ -33,6 +33,16 @@ attributes:
       - keyturn.credentials.snowflake
 """
 
+    ACTIONGROUP_MERAKI = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/keyturn.credentials.meraki) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - keyturn.credentials.meraki
+"""
+
     ACTIONGROUP_REST = r"""
 options: {}
 attributes:

@@ -123,7 +123,7 @@ def test_first_key_second_key_and_retirement(scene: KeyScene) -> None:
     assert len(scene.snowflake.journal.labels("UNSET")) == 3
     assert {answer for _name, _method, answer in scene.snowflake.logins} == {"ok"}
     assert leaks(run.output, *hidden) == []
-    assert leaks_below(scene.ansible.home, *hidden) + leaks_below(scene.temporary, *hidden) == []
+    assert leaks_below(scene.ansible.home, *hidden) + leaks_below(scene.ansible.temporary, *hidden) == []
     assert scene.snowflake.open_sessions() == 0
 
 
@@ -508,7 +508,7 @@ def test_a_killed_run_leaves_no_key_in_files(single: KeyScene) -> None:
     assert run_killed(single, ThroughRole(single), crash, lambda: None) == -signal.SIGKILL
     hidden = single.secrets()
     assert single.pending("A") in hidden
-    assert leaks_below(single.ansible.home, *hidden) + leaks_below(single.temporary, *hidden) == []
+    assert leaks_below(single.ansible.home, *hidden) + leaks_below(single.ansible.temporary, *hidden) == []
 
 
 # -- the campaign

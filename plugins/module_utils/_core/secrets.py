@@ -45,10 +45,13 @@ def _pem_parts(secret: str) -> t.Iterator[str]:
         yield from (line for line in body if len(line) > _SHORTEST_PEM_LINE)
 
 
-def forms(secret: str) -> list[str]:
-    """All spellings of the secret that are scrubbed, longest first; the raw one is always among them."""
+def forms(secret: str, *, short: bool = False) -> list[str]:
+    """All spellings of the secret that are scrubbed, longest first; the raw one is always among them.
+
+    short: also those of the whole secret that are so short that they may blank out innocent text.
+    """
     raw = secret.encode("utf-8", "surrogatepass")
-    derived = {
+    whole = {
         urllib.parse.quote(raw, safe=""),
         urllib.parse.quote(raw),
         urllib.parse.quote_plus(raw),
@@ -56,19 +59,20 @@ def forms(secret: str) -> list[str]:
         json.dumps(secret)[1:-1].replace("/", "\\/"),
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
-        secret.strip(),
-        *_base64_cores(raw),
-        *_pem_parts(secret),
     }
-    found = {form for form in derived if len(form) >= _SHORTEST_FORM}
+    fragments = {secret.strip(), *_base64_cores(raw), *_pem_parts(secret)}
+    found = {form for form in whole | fragments if len(form) >= _SHORTEST_FORM}
+    if short:
+        found |= whole | {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     if secret:
         found.add(secret)
     return sorted(found, key=len, reverse=True)
 
 
-def scrub(text: str, secrets: t.Iterable[str]) -> str:
-    """The text with every form of every secret masked."""
-    spellings = sorted({form for secret in secrets for form in forms(secret)}, key=len, reverse=True)
+def scrub(text: str, secrets: t.Iterable[str], *, short: bool = False) -> str:
+    """The text with every form of every secret masked. short: as in C(forms), for a text that somebody else wrote."""
+    every = {form for secret in secrets if secret for form in forms(secret, short=short)}
+    spellings = sorted(every, key=len, reverse=True)
     for spelling in spellings:
         text = text.replace(spelling, MASK)
     return text

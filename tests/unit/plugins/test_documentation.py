@@ -139,7 +139,7 @@ def test_every_option_and_every_value_is_described(name: str) -> None:
             assert task[key].keys() <= _accepted(key.rpartition(".")[2]).keys()
 
 
-@pytest.mark.parametrize("service", ["snowflake"])
+@pytest.mark.parametrize("service", ["snowflake", "meraki"])
 def test_an_action_group_holds_the_modules_that_share_a_connection(service: str) -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     sharing = {name for name in MODULES if f"keyturn.credentials.{service}" in _fragments(name)}

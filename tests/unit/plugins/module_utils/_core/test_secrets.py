@@ -174,3 +174,9 @@ def test_newer_ansible_is_told_through_its_own_register(monkeypatch: pytest.Monk
     monkeypatch.setattr(secrets, "_register_secret", told.append)
     secrets.register(set(), ["a/secret&more"])
     assert {"a/secret&more", "a%2Fsecret%26more"} <= set(told)
+
+
+def test_a_foreign_text_holds_no_spelling_of_a_short_secret() -> None:
+    text = 'a\\"b YSJi a%22b YWJj a"b'
+    assert secrets.scrub(text, ['a"b'], short=True).replace(secrets.MASK, "*") == "* * * YWJj *"
+    assert secrets.scrub("x", [""], short=True) == "x"

@@ -1,0 +1,187 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""What is asked of Meraki's Dashboard API, and what its answers mean."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import typing as t
+import urllib.parse
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import http, secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    AuthFailed,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    Refused,
+    RotationError,
+    UnknownOutcome,
+    Unreachable,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import AuthUser, parse, same_email
+
+DEFAULT_URL = "https://api.meraki.com/api/v1"
+# An organization has at most 50,000 such users, of about half a kilobyte each; the list comes in one piece.
+LARGEST_ANSWER = 32 << 20
+_BASE_PATH = "/api/v1"
+_NETWORK_ID = re.compile(r"[A-Za-z0-9_-]+\Z")
+_KEY = re.compile(r"[!-~]+\Z")
+_REASONS, _LONGEST_REASON, _TELLING = 3, 200, 6
+
+
+def base_url(text: str) -> str:
+    """The address of the API with its path. Raises InvalidInput."""
+    url = http.checked_url(text, option="api_url")
+    return url if url.endswith(_BASE_PATH) else url + _BASE_PATH
+
+
+def checked_key(key: str) -> str:
+    """The API key. Raises InvalidInput for what cannot go into a header."""
+    if not _KEY.match(key):
+        raise InvalidInput("api_key is empty, or contains blanks, line ends or other characters that no API key has.")
+    return key
+
+
+def checked_network_id(network_id: str) -> str:
+    if not _NETWORK_ID.match(network_id):
+        raise InvalidInput(
+            "network_id must be the network's id, like N_24329156 or L_646829496481105433; not its name."
+        )
+    return network_id
+
+
+class Client:
+    """One API key and one network. Every method raises RotationError."""
+
+    def __init__(self, channel: http.Http, url: str, key: str, network_id: str) -> None:
+        self._http = channel
+        self._users_url = f"{url}/networks/{urllib.parse.quote(network_id, safe='')}/merakiAuthUsers"
+        self._host = urllib.parse.urlsplit(url).netloc
+        self._key = key
+        self.network_id = network_id
+
+    def users(self) -> list[AuthUser]:
+        """All users of the network with Meraki authentication."""
+        subject = f"Listing the users of network {self.network_id} at {self._host}"
+        try:
+            answer = self._http.send(http.Request("GET", self._users_url, self._headers()), "read")
+        except http.NoAnswer as lost:
+            raise http.unreachable(subject, lost) from None
+        refusal = self._refusal(subject, answer, [])
+        if refusal is not None:
+            raise refusal
+        if answer.status >= 500:
+            raise Unreachable(f"{subject}: Meraki answered {answer.status}. Nothing was written. Run again later.")
+        if answer.status == 200:
+            with contextlib.suppress(ValueError):
+                return parse(answer.json())
+        raise UnknownOutcome(
+            f"{subject}: the answer is not Meraki's list of users. Nothing was written. Check api_url."
+        )
+
+    def set_password(self, user: AuthUser, password: str, *, email_it: bool) -> None:
+        """The one write. It is repeated with the same value after 5xx and lost answers."""
+        if not user.id.strip("."):
+            raise Refused(f"The id of user {user.email} is none. Nothing was written.")
+        subject = f"Setting the password of {user.email} in network {self.network_id}"
+        body: dict[str, t.Any] = {"password": password, **({"emailPasswordToUser": True} if email_it else {})}
+        request = http.Request(
+            "PUT",
+            f"{self._users_url}/{urllib.parse.quote(user.id, safe='')}",
+            {**self._headers(), "Content-Type": "application/json"},
+            json.dumps(body).encode(),
+        )
+        try:
+            answer = self._http.send(request, "same")
+        except http.NoAnswer as lost:
+            if lost.unsent:
+                raise http.unreachable(subject, lost) from None
+            raise _unknown(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
+        if answer.status == 200 and _names(answer, user):
+            return
+        refusal = self._refusal(subject, answer, [password])
+        # The engine stops asking a service that cannot be reached through its limit, as it does for a silent one.
+        unanswered = int(answer.status == 429 or answer.status >= 500)
+        if refusal is not None and not answer.doubt:
+            refusal.unanswered = unanswered
+            raise refusal
+        strange = ", which does not name this user" if answer.status == 200 else ""
+        earlier = " after an earlier try had got no clear answer" if answer.doubt else ""
+        raise _unknown(f"{subject}: Meraki answered {answer.status}{strange}{earlier}.", unanswered=unanswered)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+
+    def _refusal(self, subject: str, answer: http.Answer, hidden: list[str]) -> RotationError | None:
+        """The error for an answer after which nothing has changed for certain; None for any other answer."""
+        status = answer.status
+        if 300 <= status < 400:
+            return Refused(
+                f"{subject}: the service redirects ({status}), which is not followed, because key and password would "
+                "go to another address. Set api_url to the address of the organization's region."
+            )
+        if status == 401:
+            return AuthFailed(
+                f"{subject}: the API key is wrong, revoked, or of another region than {self._host} (401)."
+            )
+        if status == 403:
+            return NotPermitted(f"{subject}: the API key's administrator may not do this (403).")
+        if status == 404:
+            return NotFound(
+                f"{subject}: there is no such thing, or this API key may not see it, or it is in another region than "
+                f"{self._host} (404)."
+            )
+        if status == 429:
+            return http.rate_limited(subject, answer)
+        if 400 <= status < 500:
+            said = _reasons(answer, [*hidden, self._key])
+            return Refused(f"{subject}: Meraki refused ({status}){said}.", evidence={"refusal_code": status})
+        return None
+
+
+def _unknown(what: str, *, unanswered: int = 0) -> UnknownOutcome:
+    return UnknownOutcome(
+        f"{what} The password may or may not have been changed. Run again with the same password, which is safe.",
+        unanswered=unanswered,
+    )
+
+
+def _names(answer: http.Answer, user: AuthUser) -> bool:
+    """Whether the body is this user's; a foreign page may answer 200, too."""
+    try:
+        (told,) = parse([answer.json()])
+    except ValueError:
+        return False
+    return told.id == user.id and same_email(told.email, user.email)
+
+
+def _reasons(answer: http.Answer, hidden: list[str]) -> str:
+    """What Meraki gives as reasons, without secrets, control characters and endless texts; '' if it gives none."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    errors = body.get("errors") if isinstance(body, dict) else None
+    texts = [text for text in errors if isinstance(text, str)] if isinstance(errors, list) else []
+    shown = [_shown(text, hidden) for text in texts[:_REASONS]]
+    return f": {' | '.join(shown)}" if shown else ""
+
+
+def _shown(text: str, hidden: list[str]) -> str:
+    text = secrets.scrub(text, hidden)
+    # A part of a secret, or one in another case, is no form that could be masked.
+    if any(_quotes(text.casefold(), secret.casefold()) for secret in hidden):
+        return "(not shown, because it quotes a secret)"
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return printable[:_LONGEST_REASON]
+
+
+def _quotes(text: str, secret: str) -> bool:
+    return any(secret[start : start + _TELLING] in text for start in range(max(1, len(secret) - _TELLING + 1)))
