@@ -18,6 +18,7 @@ import pytest
 
 from tests import recipes
 from tests.integration.support import Ansible, Call
+from tests.servers import synapse
 from tests.servers.catalogue import SERVERS
 from tests.servers.server import Server
 
@@ -45,11 +46,33 @@ def password(shape: str = "§") -> str:
     return shape.replace("§", secrets.token_urlsafe(9))
 
 
+def options_for(name: str, server: Server, passwords: dict[str, str], **more: t.Any) -> Entry:
+    """The module's options for users of a server."""
+    recipe = recipes.recipe(name)
+    return {
+        **recipe,
+        "url": server.url,
+        "vars": {**recipe.get("vars", {}), **server.vars},
+        "secrets": server.secrets,
+        "users": [{"username": user, "password": given} for user, given in passwords.items()],
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def start(name: str) -> t.Iterator[Server]:
+    reason = SERVERS[name].absent()
+    if reason:
+        pytest.skip(reason)
+    with SERVERS[name].start() as server:
+        yield server
+
+
 class Scene:
     """Users of one server, one for each shape of a password, and the module's options to rotate them all."""
 
     def __init__(self, name: str, server: Server) -> None:
-        self.recipe = recipes.recipe(name)
+        self.recipe = name
         self.server = server
         names = [*server.names, *(server.name(f"user{number}") for number in range(len(SHAPES)))][: len(SHAPES)]
         self.old = {user: password() for user in names}
@@ -58,26 +81,10 @@ class Scene:
             server.add_user(user, given)
 
     def options(self, passwords: dict[str, str], **more: t.Any) -> Entry:
-        return {
-            **self.recipe,
-            "url": self.server.url,
-            "vars": {**self.recipe.get("vars", {}), **self.server.vars},
-            "secrets": self.server.secrets,
-            "users": [{"username": user, "password": given} for user, given in passwords.items()],
-            **more,
-        }
+        return options_for(self.recipe, self.server, passwords, **more)
 
     def accepted(self, passwords: dict[str, str]) -> list[str]:
         return [user for user, given in passwords.items() if self.server.accepts(user, given)]
-
-
-@contextlib.contextmanager
-def scene(name: str) -> t.Iterator[Scene]:
-    reason = SERVERS[name].absent()
-    if reason:
-        pytest.skip(reason)
-    with SERVERS[name].start() as server:
-        yield Scene(name, server)
 
 
 def all_are(entries: list[Entry], **expected: t.Any) -> bool:
@@ -86,7 +93,8 @@ def all_are(entries: list[Entry], **expected: t.Any) -> bool:
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_rotates(name: str, tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
-    with scene(name) as found:
+    with start(name) as server:
+        found = Scene(name, server)
         never = {user: password() for user in list(found.old)[:2]}
         wrong = {key: password() for key in found.server.secrets}
         calls = [
@@ -117,3 +125,44 @@ def test_rotates(name: str, tmp_path: Path, record_property: t.Callable[[str, ob
             f"{name} {found.server.version}: {count} rotated, {count} proved, {count} old refused, second run "
             f"unchanged, wrong administrator refused ({found.server.wrong_admin})",
         )
+
+
+def test_the_guide_can_be_followed(tmp_path: Path) -> None:
+    """Its playbook, as it stands there, with the recipe of the server that starts fastest."""
+    (tmp_path / "try.yml").write_text(recipes.in_guide("try.yml"))
+    with start("etcd") as server:
+        old, new = password(), password("{§}'\"")
+        server.add_user("test", old)
+        variables = {
+            "recipe": str(recipes.path("etcd")),
+            "url": server.url,
+            "user": "test",
+            "admin_password": server.secrets["admin_password"],
+            "new_password": {"__ansible_unsafe": new},
+        }
+        ansible = Ansible(tmp_path, {})
+        run = ansible.run(str(tmp_path / "try.yml"), variables, "--check")
+        assert run.returncode == 0 and '"changed": true' in run.stdout, run.output
+        assert server.accepts("test", old) and not server.accepts("test", new)
+        run = ansible.run(str(tmp_path / "try.yml"), variables)
+        assert run.returncode == 0 and '"verified": true' in run.stdout, run.output
+        assert server.accepts("test", new) and not server.accepts("test", old)
+        assert new not in run.output
+
+
+def test_a_real_limit_of_logins(tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
+    """Synapse as it comes lets an address log in five times: the third user is left alone."""
+    reason = synapse.absent()
+    if reason:
+        pytest.skip(reason)
+    with synapse.start(limited=True) as server:
+        old = {server.name(name): password() for name in ("one", "two", "three")}
+        for user, given in old.items():
+            server.add_user(user, given)
+        new = {user: password() for user in old}
+        options = options_for("synapse", server, new)
+        run = Ansible(tmp_path, {}).calls(MODULE, [Call(options)])
+        one, two, three = run.answers[0]["rotations"]
+        assert all_are([one, two], changed=True, verified=True, failed=False), run.answers
+        assert all_are([three], changed=False, failed=True, error_code="rate_limited", retry_safe=True), three
+        record_property("real server", "synapse with its own limits: 2 rotated, the third rate_limited and unchanged")
