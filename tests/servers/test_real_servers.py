@@ -28,15 +28,10 @@ MODULE = "rest_password_rotate"
 # What a password may stumble over on its way; § is where each run puts something of its own.
 SHAPES = (
     "§",
-    "'§\"\\`",
-    "%41%2F§+&=#?/;,",
-    "${username}${old_password}$${§",
-    "{{ 7*7 }}{% raw %}§",
-    "é ü § ☃ 😀",
-    "  blanks § around  ",
-    "line\nfeed\ttab§",
-    ":colons:§",
-    "<a>&amp;§]]>",
+    "'§\"\\`%41%2F+&=#?/;,<a>&amp;]]>",
+    "${username}${old_password}$${§ {{ 7*7 }}{% raw %}",
+    ":é ü § ☃ 😀",
+    "  blanks §\nline feed\ttab  ",
     "§" + 30 * "long",
 )
 Entry = dict[str, t.Any]
