@@ -50,12 +50,16 @@ LINTERS = (
     "types-requests",
     "yamllint==1.38.0",
 )
+PRISM = "@stoplight/prism-cli@5.14.2"
+# Cisco's OpenAPI document, or a part of it with the paths of Meraki's users and action batches.
+DOCUMENT = ROOT.parent / "shared" / "data" / "meraki_merakiAuthUsers_openapi.json"
 # What the sandbox gets after Ctrl-C to stop its servers and remove its files.
 PATIENT: dict[str, t.Any] = {"interrupt_timeout": 15, "terminate_timeout": 5}
 # The sanity tests whose answer depends on ansible-core; the others run with the newest one only.
 CORE_SANITY = ("ansible-doc", "compile", "import", "runtime-metadata", "validate-modules")
 
-nox.options.default_venv_backend = "virtualenv"
+# uv makes a new environment in seconds.
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
@@ -91,6 +95,13 @@ os.environ["PATH"] = os.pathsep.join(
     [str(found.parent) for version, found in INTERPRETERS.items() if shutil.which(f"python{version}") != str(found)]
     + [os.environ["PATH"]]
 )
+
+# uv does not read pip's configuration.
+PIP_INDEX = subprocess.run(
+    [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, check=False, text=True
+)
+if PIP_INDEX.returncode == 0:
+    os.environ.setdefault("UV_DEFAULT_INDEX", PIP_INDEX.stdout.strip())
 
 
 def python_for(core: str) -> str:
@@ -197,7 +208,7 @@ def lint(session: nox.Session) -> None:
     check("ruff", "format", "--check", ".")
     check("yamllint", "--strict", ".")
     check("reuse", "lint", "--quiet")
-    packages = ["tests"]
+    packages = ["tests", "benchmarks"]
     if any(ROOT.glob("plugins/**/*.py")):
         packages.append("ansible_collections.keyturn.credentials.plugins")
     if any(ROOT.glob("extensions/**/*.py")):
@@ -222,7 +233,7 @@ def lint(session: nox.Session) -> None:
         session.error(f"failed: {', '.join(failed)}")
 
 
-@nox.session
+@nox.session(venv_backend="virtualenv")  # uv brings no pip, whose settings ansible-test needs
 @MATRIX
 def sanity(session: nox.Session, core: str) -> None:
     """ansible-test sanity: everything with the newest ansible-core here, what depends on it with the others."""
@@ -292,6 +303,45 @@ def test_connector4(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or ("-n", "2")))
 
 
+@nox.session(name="judge-meraki")
+def judge_meraki(session: nox.Session) -> None:
+    """Cisco's own clients and, with npm and Cisco's document, Prism: do they find fault with our requests and sandbox?
+
+    Word: the OpenAPI document, which is not ours to publish; it may hold more than is needed.
+    """
+    install(session, DEFAULT_CORE, *TESTS, "meraki==4.7.0")
+    link_collections(session)
+    cisco = CACHE / "cisco"
+    session.run("python", "-m", "tests.sandbox.cisco_collection", str(cisco))
+    session.run("python", "-m", "pytest", "tests/sandbox_judged/test_meraki.py", env={"CISCO_COLLECTIONS": str(cisco)})
+    document = pathlib.Path(session.posargs[0] if session.posargs else DOCUMENT).resolve()
+    if not document.exists():
+        session.log(f"SKIPPED: Prism, because there is no {document}")
+        return
+    if shutil.which("npm") is None:
+        session.log("SKIPPED: Prism, because there is no npm")
+        return
+    folder = CACHE / "prism"
+    folder.mkdir(exist_ok=True)
+    npm = ("npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), PRISM)
+    session.run(*npm, external=True)
+    prism = folder / "node_modules" / ".bin" / "prism"
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    command = ("python", "-m", "tests.sandbox.meraki.prism", str(document), str(prism))
+    session.run(*command, env={"PYTHONPATH": both})
+
+
+@nox.session(name="test-gateway")
+def test_gateway(session: nox.Session) -> None:
+    """Every case of the Keeper Gateway's script with its exit code, the long ones too; and what the script costs."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    tests = ("tests/unit/test_post_rotation.py", *map(str, ROOT.glob("tests/integration/test_gateway*.py")))
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", *tests)))
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "benchmarks.gateway_overhead", env={"PYTHONPATH": both})
+
+
 @nox.session
 def campaign(session: nox.Session) -> None:
     """The long campaigns: every kill point of larger runs, slow services, and 200 crashing key rotations."""
@@ -319,6 +369,20 @@ def recipes(session: nox.Session) -> None:
     link_collections(session)
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     session.run("python", "-m", "tests.recipes", env={"PYTHONPATH": both})
+
+
+@nox.session(name="judge-awx")
+def judge_awx(session: nox.Session) -> None:
+    """Our files for AWX, judged by AWX's own code: injection, runner chain, modules, command line, builder."""
+    install(
+        session, DEFAULT_CORE, *TESTS, "-r", "tests/awx_judged/requirements.txt", "snowflake-connector-python>=5,<6"
+    )
+    # A copy, because setuptools leaves its own files beside the sources.
+    with copied_tree() as tree:
+        session.install("--quiet", str(tree / "extensions" / "awx" / "credential_plugin"))
+    link_collections(session)
+    session.run("python", "-m", "tests.sandbox.awx.collection", str(CACHE / "collections-awx"), silent=True)
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "tests/awx_judged")))
 
 
 # Last, so that a run of several sessions ends with these tests.

@@ -14,6 +14,7 @@ Answer = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
 Which = t.Literal["fresh", "recovered", "due", "idle"]
 
+_NOT_REACHED = "The run ended before it. A secret that was staged is pending in Keeper, and the next run takes it up."
 # Refusals after which the service certainly has not got the secret.
 _DEFINITE = ("refused", "not_found", "not_permitted", "ambiguous", "invalid_input")
 
@@ -111,6 +112,12 @@ class Verdict:
         self._recovered = self._paired(chosen(staged, "recovered"), recovered) or _of(both, recovered=True)
         self._again = self._paired(self.unproved, again)
         self._idle = self._paired(chosen(staged, "idle"), idle)
+        self._endings = {
+            entry["record_uid"]: entry
+            for answer in (discarded, committed)
+            for entry in _entries(answer)
+            if "record_uid" in entry
+        }
         self._committed = _succeeded(committed)
         self._discarded = _succeeded(discarded)
 
@@ -121,6 +128,12 @@ class Verdict:
         if len(outcomes) != len(records):
             return {}
         return {record["record_uid"]: (record, outcome) for record, outcome in zip(records, outcomes, strict=True)}
+
+    @property
+    def rotation_id(self) -> str | None:
+        """The name of this run's rotation: staging without a name gives all its records one and the same."""
+        names = [entry.get("rotation_id") for entry in _entries(self._staged) if not entry["failed"]]
+        return next((name for name in names if name), None)
 
     @property
     def unproved(self) -> list[Entry]:
@@ -166,7 +179,8 @@ class Verdict:
             failed = [entry for entry in _entries(answer) if entry["failed"]]
             texts += [f"{entry['msg']} [{entry['error_code']}]" for entry in failed]
             if answer and not _entries(answer) and answer.get("msg"):
-                texts.append(str(answer["msg"]))
+                code = f" [{answer['error_code']}]" if answer.get("error_code") else ""
+                texts.append(f"{answer['msg']}{code}")
         nameless = [
             entry
             for entry in _entries(self._staged)
@@ -217,3 +231,47 @@ class Verdict:
         counts = f"{rotated} rotated, {recovered} recovered, {len(staged) - due} not due, {len(self.failures)} failed"
         left = [f"Still pending in Keeper, and taken up by the next run: {', '.join(self.pending)}."]
         return [counts, *self.failures, *(left if self.pending else [])]
+
+    @property
+    def outcomes(self) -> list[Entry]:
+        """One entry for each staged record, for reports. No secrets.
+
+        C(record) is the name that was given; C(record_uid, title, login, rotated_at), as far as the vault told;
+        C(outcome) is rotated, recovered, not_due, due (in check mode) or failed; C(pending) whether a secret still
+        waits in the record; C(verified) after a rotation; C(error_code, msg, retry_safe) of a failure.
+        """
+        return [self._outcome(entry) for entry in _entries(self._staged)]
+
+    def _outcome(self, entry: Entry) -> Entry:
+        uid = entry.get("record_uid")
+        due = bool(entry.get("due"))
+        told = {name: entry.get(name) for name in ("record", "record_uid", "title", "login", "rotated_at")}
+        told["pending"] = due and uid not in {*self._committed, *self._discarded} and not self._check_mode
+        failure = self._failure(entry)
+        if failure is not None:
+            return {**told, "outcome": "failed", **failure}
+        if not due:
+            return {**told, "outcome": "not_due"}
+        if self._check_mode:
+            return {**told, "outcome": "due"}
+        outcomes = {**self._fresh, **self._recovered, **self._again}
+        told["verified"] = bool(outcomes[uid][1]["verified"]) if uid in outcomes else False
+        told["rotated_at"] = self._endings.get(uid, {}).get("rotated_at") or told["rotated_at"]
+        return {**told, "outcome": "recovered" if entry.get("recovered") else "rotated"}
+
+    def _failure(self, entry: Entry) -> Entry | None:
+        """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
+        uid = entry.get("record_uid")
+        own = [pairs[uid][1] for pairs in (self._again, self._fresh, self._recovered, self._idle) if uid in pairs]
+        for answer in (entry, *own, *([self._endings[uid]] if uid in self._endings else [])):
+            if answer["failed"]:
+                return {name: answer.get(name) for name in ("error_code", "msg", "retry_safe")}
+        if self._check_mode or not entry.get("due") or uid in self._committed:
+            return None
+        whole = [answer for answer in self._answers if answer and not _entries(answer) and answer.get("msg")]
+        texts = [text for text in self.failures if f"({uid})" in text]
+        return {
+            "error_code": whole[0].get("error_code") if whole else None,
+            "msg": str(whole[0]["msg"]) if whole else (texts or [_NOT_REACHED])[0],
+            "retry_safe": bool(whole[0].get("retry_safe", True)) if whole else True,
+        }

@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ansible_collections.keyturn.credentials.plugins.filter.rotation import rotation_users
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import key_options, snowflake_user_keypair
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict import Verdict
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
@@ -306,7 +306,7 @@ def serve() -> None:
 def rotate_once(job: Entry) -> list[str]:
     """What the role does, task by task; returns the failures."""
     keep = functools.partial(
-        call_logic, keeper_rotation.SPEC, keeper_rotation.run, credential="key_pair", **job["vault"]
+        call_logic, rotation_options.SPEC, keeper_rotation.run, credential="key_pair", **job["vault"]
     )
     staged = keep(state="staged", force=True)
     columns = {"name": "login", "private_key": "private_key", "current_public_key": "current_public_key"}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway import Gateway
 from tests.integration.support import Ansible
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
@@ -72,6 +73,16 @@ def login(snowflake: SnowflakeSandbox) -> dict[str, t.Any]:
 
 
 @pytest.fixture
+def gateway(tmp_path: Path, request: pytest.FixtureRequest) -> t.Iterator[Gateway]:
+    """The Keeper Gateway's script; how each of its runs ended is shown, and none may leave a file."""
+    made = Gateway(tmp_path)
+    yield made
+    for result in made.results:
+        request.node.user_properties.append(("gateway", f"{result.ending} | {request.node.name}"))
+    assert made.leftovers() == []
+
+
+@pytest.fixture
 def table(request: pytest.FixtureRequest) -> t.Callable[[str], None]:
     """Adds a line to what a kill matrix shows: with ``-s`` or ``-rP``, and as a property of the test's report."""
 
@@ -83,6 +94,28 @@ def table(request: pytest.FixtureRequest) -> t.Callable[[str], None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _show_kill_matrix(terminalreporter)
+    _show_gateway(terminalreporter)
+
+
+def _show_gateway(terminalreporter: pytest.TerminalReporter) -> None:
+    """How every run of the gateway's script ended."""
+    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
+    lines = {
+        (report.nodeid, number): line
+        for report in reports
+        for number, (name, line) in enumerate(report.user_properties)
+        if name == "gateway"
+    }
+    if not lines:
+        return
+    terminalreporter.section("gateway script: exit code, error code, case")
+    for line in sorted(lines.values()):
+        terminalreporter.write_line(line)
+    terminalreporter.write_line(f"{len(lines)} runs")
+
+
+def _show_kill_matrix(terminalreporter: pytest.TerminalReporter) -> None:
     """The kill matrices: what every killed run left, and how many were finished by the next run."""
     reports = [
         report

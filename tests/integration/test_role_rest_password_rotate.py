@@ -16,33 +16,13 @@ from tests.integration.conftest import fresh_password
 from tests.integration.scene import Scene as AnyScene
 from tests.integration.support import Run
 from tests.integration.test_role_snowflake_user_password import file_leaks, leaks, recap, says
+from tests.sandbox import rest as sandbox
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.server import Fault, Response
 
 ADMIN_TITLE = "API Access Details"
-RECIPE: dict[str, t.Any] = {
-    "auth": {
-        "type": "login",
-        "path": "/login",
-        "body": {"name": "${admin_username}", "password": "${admin_password}"},
-        "token_path": "token",
-        "prefix": "Bearer",
-    },
-    "lookup": {
-        "path": "/users",
-        "items": "users",
-        "match": {"name": "${username}"},
-        "set": {"id": "id", "tags": "tags"},
-    },
-    "change": {
-        "method": "PUT",
-        "path": "/${realm}/${id}",
-        "body": {"password": "${password}", "tags": "${tags}"},
-        "status": [204],
-    },
-    "verify": {"path": "/whoami", "auth": {"type": "basic", "username": "${username}", "password": "${password}"}},
-}
+RECIPE: dict[str, t.Any] = yaml.safe_load(sandbox.RECIPE.read_text(encoding="utf-8"))
 
 
 class Scene(AnyScene):
@@ -188,7 +168,7 @@ def test_nothing_is_shown_or_left(single: Scene) -> None:
     found |= single.secrets()
     assert failed.returncode == 2 and done.returncode == 0
     assert leaks(failed.output + done.output, found) == []
-    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.temporary, found) == []
+    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.ansible.temporary, found) == []
 
 
 # -- what a service does not take

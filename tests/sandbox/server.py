@@ -233,7 +233,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self._send(response)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _answer
 
     def _respond(self, request: Request) -> Response:
         try:
@@ -262,10 +262,13 @@ class LoopbackServer:
     """A service on 127.0.0.1 and a free port, for as long as the ``with`` block lasts.
 
     service: who answers; tls: a server-side context, or None for plain HTTP.
-    errors: exceptions that the service raised; tests assert that it stays empty.
+    errors: exceptions that the service raised; tests assert that it stays empty. poll: seconds that close() may take; a
+    short one costs CPU where there are many servers.
     """
 
-    def __init__(self, service: Service, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(
+        self, service: Service, *, tls: ssl.SSLContext | None = None, port: int = 0, poll: float = 0.02
+    ) -> None:
         self.service = service
         self.tls = tls
         self.journal = Journal()
@@ -279,8 +282,7 @@ class LoopbackServer:
         self._server.sandbox = self
         self.host = "127.0.0.1"
         self.port: int = self._server.server_address[1]
-        # A short poll makes close() prompt.
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(poll,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -56,7 +56,8 @@ class Operations:
     def get_secret(self, app: App, payload: Payload) -> Reply:
         wanted, places = payload.get("requestedRecords"), payload.get("requestedFolders")
         links = bool(payload.get("requestLinks"))
-        records = [r for r in self.vault.records.values() if not wanted or r.uid in wanted]
+        uids = set(wanted or ())
+        records = [r for r in self.vault.records.values() if not wanted or r.uid in uids]
         direct = [] if places else [r for r in records if app.uid in r.apps]
         return {
             "appData": crypto.encode_urlsafe(crypto.seal_json({"title": app.name, "type": "app"}, app.key)),

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import re
 import threading
+import time
 import typing as t
 
 from tests.sandbox.keeper import crypto
@@ -66,6 +68,8 @@ class KeeperService:
         self.operations = Operations(vault)
         # One thread serves one connection, and asks for the label right before the answer.
         self._latest = threading.local()
+        # When each client asked each endpoint, within the vault's limit.
+        self._asked: dict[tuple[str, str], collections.deque[float]] = collections.defaultdict(collections.deque)
 
     def label(self, request: Request) -> str:
         endpoint = self._endpoint(request)
@@ -112,6 +116,7 @@ class KeeperService:
             raise Refused(400, "bad_request", "The payload cannot be opened")
         with self.vault.lock:
             client = self._authenticate(request, opened.payload)
+            self._count(str(opened.payload.get("clientId")), endpoint)
             extra = self._bind(client, endpoint, opened.payload)
             try:
                 reply = self.operations.endpoints[endpoint](client.app, opened.payload)
@@ -121,6 +126,18 @@ class KeeperService:
             return Response(200, b"", {"Content-Type": "application/octet-stream"})
         body = crypto.seal_json(reply | extra, opened.key)
         return Response(200, body, {"Content-Type": "application/octet-stream"})
+
+    def _count(self, client_id: str, endpoint: str) -> None:
+        """Refuse one request too many within the vault's limit; a refused one does not count."""
+        if self.vault.limit is None:
+            return
+        most, seconds = self.vault.limit
+        asked, now = self._asked[client_id, endpoint], time.monotonic()
+        while asked and now - asked[0] >= seconds:
+            asked.popleft()
+        if len(asked) >= most:
+            raise Refused(403, "throttled", "Too many requests")
+        asked.append(now)
 
     def _denied(self, message: str) -> Refused:
         return Refused(403, self.vault.denied_code, message)

@@ -36,6 +36,7 @@ class Vault:
     denied_code: the code of every 403 for want of a right
     error_member: the JSON member that holds an error's code, ``error`` or ``result_code``
     staged_visible: whether readers see the value of a rotation transaction before it is finalized
+    limit: how many requests a client may send to one endpoint within how many seconds; (100, 10) is what is published
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class Vault:
         self.denied_code = "access_denied"
         self.error_member = "error"
         self.staged_visible = True
+        self.limit: tuple[int, float] | None = None
         self.lock = threading.RLock()
         self.server_key = crypto.new_private_key()
         self.server_key_id = SERVER_KEY_ID

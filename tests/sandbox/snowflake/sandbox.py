@@ -25,11 +25,16 @@ class SnowflakeSandbox:
     """
 
     def __init__(
-        self, account: str = "xy12345", *, clock: t.Callable[[], dt.datetime] | None = None, port: int = 0
+        self,
+        account: str = "xy12345",
+        *,
+        clock: t.Callable[[], dt.datetime] | None = None,
+        port: int = 0,
+        poll: float = 0.02,
     ) -> None:
         self.account = Account(account) if clock is None else Account(account, clock=clock)
         self._service = service.SnowflakeService(self.account)
-        self._server = LoopbackServer(self._service, port=port)
+        self._server = LoopbackServer(self._service, port=port, poll=poll)
         self.host, self.port = self._server.host, self._server.port
         self.journal, self.faults, self.errors = self._server.journal, self._server.faults, self._server.errors
         self.logins = self._service.logins
