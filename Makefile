@@ -8,7 +8,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign lint build ci clean
+.PHONY: help demo sandbox test campaign scale lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -32,6 +32,9 @@ test: .venv/bin/nox ## all tests, with every supported ansible-core for which a 
 
 campaign: .venv/bin/nox ## the long test campaigns
 	$(NOX) campaign $(WORDS)
+
+scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and slices, counted and measured
+	$(NOX) scale $(WORDS)
 
 lint: .venv/bin/nox ## all static checks, and the collection's tarball built and installed
 	$(NOX) lint sanity build

@@ -32,7 +32,7 @@ _LONGEST = 10.0
 
 def _plain(value: Entry) -> t.Any:
     """Ansible marks texts that are no templates."""
-    return value["__ansible_unsafe"] if "__ansible_unsafe" in value else value
+    return value.get("__ansible_unsafe", value)
 
 
 @dataclasses.dataclass
