@@ -87,6 +87,7 @@ class Ansible:
                 "ANSIBLE_COLLECTIONS_PATH", str(REPOSITORY / ".cache" / "collections")
             ),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_ACTION_PLUGINS": str(Path(__file__).parent / "plugins" / "action"),
             "ANSIBLE_LOCALHOST_WARNING": "False",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
             "ANSIBLE_PIPELINING": "True",
@@ -193,10 +194,10 @@ class Ansible:
 
     def save(self, *names: str) -> dict[str, t.Any]:
         """A task that writes registered variables into the file from which ``results`` is read."""
-        content = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} | to_json }}"
+        content = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} }}"
         return {
             "name": "Save what was registered",
-            "ansible.builtin.copy": {"content": content, "dest": str(self.directory / "results.json"), "mode": "0600"},
+            "save_registered": {"content": content, "dest": str(self.directory / "results.json")},
             "check_mode": False,
             "diff": False,
             "no_log": True,
