@@ -122,7 +122,7 @@ def rotated_by_template(scene: Scene, types: dict[str, Variables], directory: Pa
     home = directory / "job-home"
     home.mkdir(mode=0o700)
     before = scene.secrets()
-    known = {
+    known: dict[str, t.Any] = {
         "project": AWX / "project",
         "playbook": f"{scene.role}.yml",
         "credentials": [(types["keeper"], {"keeper_config": scene.config.read_text()})],
