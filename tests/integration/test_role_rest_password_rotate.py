@@ -188,7 +188,7 @@ def test_nothing_is_shown_or_left(single: Scene) -> None:
     found |= single.secrets()
     assert failed.returncode == 2 and done.returncode == 0
     assert leaks(failed.output + done.output, found) == []
-    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.temporary, found) == []
+    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.ansible.temporary, found) == []
 
 
 # -- what a service does not take
