@@ -4,15 +4,16 @@
 # The door; what happens behind it is in noxfile.py. Words for the command itself: make test ARGS='tests/unit -k slots'
 PYTHON ?= python3
 ARGS ?=
+SPEC ?=
 NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-gateway campaign lint build ci clean
+.PHONY: help demo sandbox test judge-meraki judge-awx test-rest-servers test-gateway campaign scale lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-12s %s\n' "$$name" "$$text"; done
+		printf '  make %-17s %s\n' "$$name" "$$text"; done
 
 .venv/bin/nox: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -28,13 +29,25 @@ sandbox: .venv/bin/nox ## the local servers, until Ctrl-C
 	$(NOX) sandbox $(WORDS)
 
 test: .venv/bin/nox ## all tests, with every supported ansible-core for which a Python is here
-	$(NOX) $(if $(ARGS),test,molecule test-connector4 test) $(WORDS)
+	$(NOX) $(if $(ARGS),test,molecule test-connector4 judge-meraki test-rest-servers test) $(WORDS)
+
+judge-meraki: .venv/bin/nox ## Cisco's clients, and Prism with Cisco's document (SPEC=file), judge what we send and the sandbox
+	$(NOX) judge-meraki $(if $(SPEC),-- $(SPEC))
+
+judge-awx: .venv/bin/nox ## AWX's own code judges extensions/awx
+	$(NOX) judge-awx $(WORDS)
+
+test-rest-servers: .venv/bin/nox ## recipes of REST services, on real servers
+	$(NOX) test-rest-servers $(WORDS)
 
 test-gateway: .venv/bin/nox ## every case of the Keeper Gateway's script, and its cost
 	$(NOX) test-gateway $(WORDS)
 
 campaign: .venv/bin/nox ## the long test campaigns
 	$(NOX) campaign $(WORDS)
+
+scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and slices, counted and measured
+	$(NOX) scale $(WORDS)
 
 lint: .venv/bin/nox ## all static checks, and the collection's tarball built and installed
 	$(NOX) lint sanity build

@@ -46,19 +46,24 @@ LINTERS = (
     "ruff==0.17.6",
     "types-jmespath",
     "types-PyYAML",
+    "types-jsonschema",
     "types-requests",
     "yamllint==1.38.0",
 )
+PRISM = "@stoplight/prism-cli@5.14.2"
+# Cisco's OpenAPI document, or a part of it with the paths of Meraki's users and action batches.
+DOCUMENT = ROOT.parent / "shared" / "data" / "meraki_merakiAuthUsers_openapi.json"
 # What the sandbox gets after Ctrl-C to stop its servers and remove its files.
 PATIENT: dict[str, t.Any] = {"interrupt_timeout": 15, "terminate_timeout": 5}
 # The sanity tests whose answer depends on ansible-core; the others run with the newest one only.
 CORE_SANITY = ("ansible-doc", "compile", "import", "runtime-metadata", "validate-modules")
 
-nox.options.default_venv_backend = "virtualenv"
+# uv makes a new environment in seconds.
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "sanity", "build", "molecule", "test-connector4", "test"]
+nox.options.sessions = ["lint", "sanity", "build", "molecule", "test-connector4", "test-rest-servers", "test"]
 
 
 def interpreter(version: str) -> pathlib.Path | None:
@@ -90,6 +95,13 @@ os.environ["PATH"] = os.pathsep.join(
     [str(found.parent) for version, found in INTERPRETERS.items() if shutil.which(f"python{version}") != str(found)]
     + [os.environ["PATH"]]
 )
+
+# uv does not read pip's configuration.
+PIP_INDEX = subprocess.run(
+    [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, check=False, text=True
+)
+if PIP_INDEX.returncode == 0:
+    os.environ.setdefault("UV_DEFAULT_INDEX", PIP_INDEX.stdout.strip())
 
 
 def python_for(core: str) -> str:
@@ -221,7 +233,7 @@ def lint(session: nox.Session) -> None:
         session.error(f"failed: {', '.join(failed)}")
 
 
-@nox.session
+@nox.session(venv_backend="virtualenv")  # uv brings no pip, whose settings ansible-test needs
 @MATRIX
 def sanity(session: nox.Session, core: str) -> None:
     """ansible-test sanity: everything with the newest ansible-core here, what depends on it with the others."""
@@ -291,6 +303,34 @@ def test_connector4(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or ("-n", "2")))
 
 
+@nox.session(name="judge-meraki")
+def judge_meraki(session: nox.Session) -> None:
+    """Cisco's own clients and, with npm and Cisco's document, Prism: do they find fault with our requests and sandbox?
+
+    Word: the OpenAPI document, which is not ours to publish; it may hold more than is needed.
+    """
+    install(session, DEFAULT_CORE, *TESTS, "meraki==4.7.0")
+    link_collections(session)
+    cisco = CACHE / "cisco"
+    session.run("python", "-m", "tests.sandbox.cisco_collection", str(cisco))
+    session.run("python", "-m", "pytest", "tests/sandbox_judged/test_meraki.py", env={"CISCO_COLLECTIONS": str(cisco)})
+    document = pathlib.Path(session.posargs[0] if session.posargs else DOCUMENT).resolve()
+    if not document.exists():
+        session.log(f"SKIPPED: Prism, because there is no {document}")
+        return
+    if shutil.which("npm") is None:
+        session.log("SKIPPED: Prism, because there is no npm")
+        return
+    folder = CACHE / "prism"
+    folder.mkdir(exist_ok=True)
+    npm = ("npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), PRISM)
+    session.run(*npm, external=True)
+    prism = folder / "node_modules" / ".bin" / "prism"
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    command = ("python", "-m", "tests.sandbox.meraki.prism", str(document), str(prism))
+    session.run(*command, env={"PYTHONPATH": both})
+
+
 @nox.session(name="test-gateway")
 def test_gateway(session: nox.Session) -> None:
     """Every case of the Keeper Gateway's script with its exit code, the long ones too; and what the script costs."""
@@ -313,15 +353,56 @@ def campaign(session: nox.Session) -> None:
     session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200", env={"PYTHONPATH": both})
 
 
+@nox.session(name="test-rest-servers")
+def test_rest_servers(session: nox.Session) -> None:
+    """The recipes on real servers: those from the Python package index, and those from Debian if they are installed."""
+    install(session, DEFAULT_CORE, *TESTS, "uv")
+    link_collections(session)
+    session.run("python", "-m", "tests.servers.venvs", "keystone", "devpi", "synapse")
+    session.run("python", "-m", "pytest", "-m", "servers", *(session.posargs or ("-n", "2", "tests/servers")))
+
+
+@nox.session
+def recipes(session: nox.Session) -> None:
+    """Write what is made from the recipes: their page in the documentation, and the requests that the tests compare."""
+    install(session, DEFAULT_CORE, *TESTS)
+    link_collections(session)
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "tests.recipes", env={"PYTHONPATH": both})
+
+
+@nox.session(name="judge-awx")
+def judge_awx(session: nox.Session) -> None:
+    """Our files for AWX, judged by AWX's own code: injection, runner chain, modules, command line, builder."""
+    install(
+        session, DEFAULT_CORE, *TESTS, "-r", "tests/awx_judged/requirements.txt", "snowflake-connector-python>=5,<6"
+    )
+    # A copy, because setuptools leaves its own files beside the sources.
+    with copied_tree() as tree:
+        session.install("--quiet", str(tree / "extensions" / "awx" / "credential_plugin"))
+    link_collections(session)
+    session.run("python", "-m", "tests.sandbox.awx.collection", str(CACHE / "collections-awx"), silent=True)
+    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "tests/awx_judged")))
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """10,000 credentials of 200 accounts, with forks and slices; what it takes, and that each is accounted for."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "tests.campaigns.scale", *session.posargs, env={"PYTHONPATH": both}, **PATIENT)
+
+
 # Last, so that a run of several sessions ends with these tests.
 @nox.session
 @MATRIX
 def test(session: nox.Session, core: str) -> None:
     """All tests, with each supported ansible-core for which a Python is here.
 
-    What the connector answers does not depend on ansible-core, so its tests run with the first one only.
+    What does not depend on ansible-core is tested with the first one only.
     """
-    chosen = "not slow" if core == next(iter(CORES)) else "not slow and not connector"
+    chosen = "not slow and not servers" + ("" if core == next(iter(CORES)) else " and core")
     install(session, core, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", chosen)))

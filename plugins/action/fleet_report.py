@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import tempfile
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -69,11 +68,10 @@ def _write(directory: pathlib.Path, report: _report.Report) -> list[str]:
 
 
 def _replace(path: pathlib.Path, content: bytes) -> str:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(temporary, 0o666 & ~umask)
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return str(path)

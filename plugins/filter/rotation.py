@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.sql import exact_name
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict import (
     Answer,
     Entry,
@@ -28,17 +27,6 @@ def rotation_users(
     return [{**(common or {}), **user} for user in users(chosen(staged, which), columns)]
 
 
-def _sql_name(login: str) -> str:
-    """The name as Snowflake stores it; one that cannot be a name stands for itself, and is refused later."""
-    try:
-        return exact_name(login)
-    except InvalidInput:
-        return login
-
-
-_CANONICAL: dict[str, t.Callable[[str], str]] = {"sql": _sql_name, "email": str.casefold, "exact": str}
-
-
 def rotation_verdict(staged: Answer, names: str = "email", **answers: t.Any) -> dict[str, t.Any]:
     """What to commit, discard and say. Holds no secrets."""
     verdict = Verdict(staged, **answers)
@@ -46,7 +34,8 @@ def rotation_verdict(staged: Answer, names: str = "email", **answers: t.Any) -> 
         "commit": verdict.commit,
         "discard": verdict.discard,
         "failures": verdict.failures,
-        "namesakes": namesakes(staged, _CANONICAL[names]),
+        "namesakes": namesakes(staged, CANONICAL[names]),
+        "rotation_id": verdict.rotation_id,
         "outcomes": verdict.outcomes,
         "summary": verdict.summary(),
     }

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._record import first, options_of
+
 _WAYS = ("login_password", "login_private_key", "login_private_key_path", "login_token", "login_authenticator")
-
-
-def _first(record: t.Mapping[str, t.Any], field: str) -> t.Any:
-    values = record.get(field) or [None]
-    return values[0] if isinstance(values, list) else values
 
 
 def snowflake_login(record: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -22,16 +19,16 @@ def snowflake_login(record: t.Mapping[str, t.Any], connection: t.Mapping[str, t.
     record: fields by label, each a list, as keeper_get_record returns them. connection: options that win; one that says
     how to log in replaces the record's secret.
     """
-    pair = _first(record, "keyPair")
-    key = _first(record, "privatePEMKey") or (pair or {}).get("privateKey")
-    password = _first(record, "password")
+    pair = first(record, "keyPair")
+    key = first(record, "privatePEMKey") or (pair or {}).get("privateKey")
+    password = first(record, "password")
     options = {
-        "account": _first(record, "snowflake_account_name"),
-        "login_user": _first(record, "login"),
+        "account": first(record, "snowflake_account_name"),
+        "login_user": first(record, "login"),
     }
     if not any(way in connection for way in _WAYS):
         options.update({"login_password": password} if password else {"login_private_key": key})
-    return {name: value for name, value in {**options, **connection}.items() if value not in (None, "")}
+    return options_of(options, connection)
 
 
 class FilterModule:

@@ -10,8 +10,8 @@ module: fleet_report
 short_description: Report what became of every credential of a fleet
 version_added: 1.0.0
 description:
-  - Writes what the playbook C(keyturn.credentials.rotate) has done so far as JSON, as JUnit XML and as an HTML page that
-    needs no other file, and returns the same as a few lines. The report holds no secrets.
+  - Writes what the playbook C(keyturn.credentials.rotate) has done so far as JSON, as JUnit XML and as an HTML page
+    that needs no other file, and returns the same as a few lines. The report holds no secrets.
   - The playbook uses it. It runs on the controller, in check mode too.
 options:
   hosts:
@@ -22,8 +22,8 @@ options:
     required: true
   directory:
     description:
-      - The directory for C(rotation.json), C(rotation.xml) and C(rotation.html). It is made if it is missing. Files that
-        are there are replaced.
+      - The directory for C(rotation.json), C(rotation.xml) and C(rotation.html). It is made if it is missing. Files
+        that are there are replaced.
       - Without it, no file is written.
     type: path
   problem:

@@ -97,7 +97,10 @@ options:
     description:
       - Names the rotation. A pending secret of another rotation is left alone, with the error C(busy), until O(lease)
         is over, and is then taken over with the same value.
-      - Without it, a pending secret is used at once, whoever staged it. Use one that survives a crash, or none.
+      - Without it, V(staged) takes over a pending secret at once, whoever staged it, and gives the rotation a new name.
+        Use one that survives a crash, or none.
+      - For V(committed) and V(discarded), give what V(staged) returned as RV(rotations[].rotation_id). Then a secret
+        that another run has taken over meanwhile is left to that run, with the error C(busy).
     type: str
   lease:
     description:
@@ -138,16 +141,18 @@ EXAMPLES = r"""
     name: "{{ staged.login }}"
     password: "{{ staged.password }}"
   no_log: true
-  when: staged.due
+  # In check mode a due record has no new password yet.
+  when: staged.password is defined
 
 - name: Make it the record's password
   keyturn.credentials.keeper_rotation:
     keeper_config_file: /etc/keyturn/ksm-config.json
     record: "{{ staged.record_uid }}"
     state: committed
+    rotation_id: "{{ staged.rotation_id }}"
     fields:
       account: myorg-account1
-  when: staged.due
+  when: staged.password is defined
 """
 
 RETURN = r"""
@@ -185,6 +190,10 @@ rotations:
       description: Whether the pending secret was left by an earlier run.
       type: bool
       returned: O(state=staged)
+    rotation_id:
+      description: The name of the unfinished rotation, for the commit or discard of just this one. None when not due.
+      type: str
+      returned: O(state=staged), when not failed and not in check mode
     password:
       description: The pending password.
       type: str
@@ -251,7 +260,8 @@ retry_safe:
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import run_module
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.keeper_rotation import SPEC, run
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.keeper_rotation import run
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_options import SPEC
 
 
 def main() -> t.NoReturn:

@@ -22,15 +22,21 @@ Rotation = t.Mapping[str, t.Any]
 Outcome = dict[str, t.Any]
 Results = t.Mapping[str, t.Mapping[str, t.Any]]
 
-KINDS = ("meraki_vpn_user_password", "rest_password_rotate", "snowflake_user_keypair", "snowflake_user_password")
-_KEYS = ("kind", "records", "admin_record", "max_age", "connection", "problem")
+# Each kind, and the rule by which its logins are compared.
+KINDS = {
+    "meraki_vpn_user_password": "email",
+    "rest_password_rotate": "exact",
+    "snowflake_user_keypair": "sql",
+    "snowflake_user_password": "sql",
+}
+_KEYS = ("kind", "records", "admin_record", "max_age", "connection", "recipe", "problem")
 # Failures whose texts are ours; other texts may quote what a task was given.
 _OWN_FAILURES = ("fail", "ansible.builtin.fail")
 _NAMED_FAILURES = 3
 
 NO_ROTATIONS = (
-    "This host has no keyturn_rotations, a list of what rotates there. Leave it out of the inventory or of --limit, or say "
-    "what rotates."
+    "This host has no keyturn_rotations, a list of what rotates there. Leave it out of the inventory or of --limit, or "
+    "say what rotates."
 )
 
 
@@ -47,6 +53,8 @@ def problem(rotation: t.Any) -> str | None:
         return f"keyturn_rotations has no key {', '.join(unknown)}. It has {', '.join(_KEYS)}."
     if not _is_name(rotation.get("admin_record")):
         return "The rotation names no admin_record, the Keeper record of the account's administrator."
+    if "recipe" in rotation and (rotation["kind"] != "rest_password_rotate" or not _is_name(rotation["recipe"])):
+        return "recipe is the name or the file of a recipe, and only rest_password_rotate has one."
     if not isinstance(rotation.get("connection", {}), t.Mapping):
         return "connection is no mapping of options."
     try:
@@ -84,10 +92,8 @@ def failure_text(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> 
     if result.get("msg") and (result.get("error_code") or task.get("action") in _OWN_FAILURES):
         return str(result["msg"])
     reason = "timed out" if result.get("timedout") else "failed; the play's output says more"
-    return (
-        f"The task {task.get('name') or task.get('action')} {reason}. A secret that was staged is pending in Keeper, and the "
-        "next run takes it up."
-    )
+    name = task.get("name") or task.get("action")
+    return f"The task {name} {reason}. A secret that was staged is pending in Keeper, and the next run takes it up."
 
 
 def outcomes_of(
@@ -95,8 +101,8 @@ def outcomes_of(
 ) -> list[Outcome]:
     """What became of one rotation: an outcome for each of its records.
 
-    failure: the role's; it concerns the records of which the role could tell nothing. A role whose failure concerns none
-    of its records makes an outcome of its own.
+    failure: the role's; it concerns the records of which the role could tell nothing. A role whose failure concerns
+    none of its records makes an outcome of its own.
     """
     told = list(outcomes)
     if failure is None:

@@ -6,9 +6,10 @@
 
 """The report of a fleet's run: as data, JUnit XML, a page, and lines for the play's output. Pure; holds no secret.
 
-{format, generated_at, check_mode, complete, problem, counts: {outcome: n}, accounts: [{name, state: done|failed|no_result,
-begun, ended, credentials: [{kind, admin_record, record, record_uid, title, login, outcome, verified, pending, rotated_at,
-max_age, next_due, error_code, msg, retry_safe}]}]}. Times are RFC 3339; whatever is not known is null.
+{format, generated_at, check_mode, complete, problem, counts: {outcome: n}, accounts: [{name, state: done | failed |
+no_result, begun, ended, credentials: [{kind, admin_record, record, record_uid, title, login, outcome, verified,
+pending, rotated_at, max_age, next_due, error_code, msg, retry_safe}]}]}. Times are RFC 3339; whatever is not known is
+null.
 """
 
 from __future__ import annotations

@@ -130,6 +130,12 @@ class Verdict:
         return {record["record_uid"]: (record, outcome) for record, outcome in zip(records, outcomes, strict=True)}
 
     @property
+    def rotation_id(self) -> str | None:
+        """The name of this run's rotation: staging without a name gives all its records one and the same."""
+        names = [entry.get("rotation_id") for entry in _entries(self._staged) if not entry["failed"]]
+        return next((name for name in names if name), None)
+
+    @property
     def unproved(self) -> list[Entry]:
         """Recovered records whose login said neither: "multi-factor authentication required" may have been the answer
         before the password was looked at. Setting the same secret once more leaves no doubt.
@@ -173,7 +179,8 @@ class Verdict:
             failed = [entry for entry in _entries(answer) if entry["failed"]]
             texts += [f"{entry['msg']} [{entry['error_code']}]" for entry in failed]
             if answer and not _entries(answer) and answer.get("msg"):
-                texts.append(str(answer["msg"]))
+                code = f" [{answer['error_code']}]" if answer.get("error_code") else ""
+                texts.append(f"{answer['msg']}{code}")
         nameless = [
             entry
             for entry in _entries(self._staged)
@@ -230,8 +237,8 @@ class Verdict:
         """One entry for each staged record, for reports. No secrets.
 
         C(record) is the name that was given; C(record_uid, title, login, rotated_at), as far as the vault told;
-        C(outcome) is rotated, recovered, not_due, due (in check mode) or failed; C(pending) whether a secret still waits
-        in the record; C(verified) after a rotation; C(error_code, msg, retry_safe) of a failure.
+        C(outcome) is rotated, recovered, not_due, due (in check mode) or failed; C(pending) whether a secret still
+        waits in the record; C(verified) after a rotation; C(error_code, msg, retry_safe) of a failure.
         """
         return [self._outcome(entry) for entry in _entries(self._staged)]
 

@@ -31,16 +31,15 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ansible_collections.keyturn.credentials.plugins.filter.rotation import rotation_users
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import key_options, snowflake_user_keypair
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict import Verdict
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
+from tests.integration.support import call_logic
 from tests.integration.test_role_snowflake_user_password import Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
@@ -306,7 +305,9 @@ def serve() -> None:
 
 def rotate_once(job: Entry) -> list[str]:
     """What the role does, task by task; returns the failures."""
-    keep = functools.partial(_call, keeper_rotation.SPEC, keeper_rotation.run, credential="key_pair", **job["vault"])
+    keep = functools.partial(
+        call_logic, rotation_options.SPEC, keeper_rotation.run, credential="key_pair", **job["vault"]
+    )
     staged = keep(state="staged", force=True)
     columns = {"name": "login", "private_key": "private_key", "current_public_key": "current_public_key"}
     answers: dict[str, t.Any] = {}
@@ -314,25 +315,11 @@ def rotate_once(job: Entry) -> list[str]:
     for which in whiches:
         users = rotation_users(staged, which, None, **columns)
         if users:
-            answers[which] = _call(key_options.SPEC, snowflake_user_keypair.run, users=users, **job["login"])
+            answers[which] = call_logic(key_options.SPEC, snowflake_user_keypair.run, users=users, **job["login"])
     verdict = Verdict(staged, **answers)
     if verdict.commit:
-        answers["committed"] = keep(state="committed", **{"records": verdict.commit})
+        answers["committed"] = keep(state="committed", records=verdict.commit)
     return Verdict(staged, **answers).failures
-
-
-def _call(spec: ArgumentSpec, run: t.Callable[[dict[str, t.Any], bool], Entry], **options: t.Any) -> Entry:
-    """A module's logic after Ansible's own argument validation."""
-    arguments = spec.module_arguments()
-    result = ArgumentSpecValidator(
-        arguments["argument_spec"],
-        mutually_exclusive=arguments["mutually_exclusive"],
-        required_one_of=arguments["required_one_of"],
-        required_together=arguments["required_together"],
-        required_by=arguments["required_by"],
-    ).validate(options)
-    assert result.error_messages == [], result.error_messages
-    return run(result.validated_parameters, False)
 
 
 def run_clean(scene: KeyScene, runner: Runner, seen: t.Callable[[], object] | None = None) -> int:

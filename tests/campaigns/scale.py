@@ -32,6 +32,8 @@ from tests.sandbox.server import Fault
 
 PLAYBOOK = "keyturn.credentials.rotate"
 _FOREVER = 1_000_000
+# Seconds between two signs of life.
+_PROGRESS = 30
 # Published limits: Keeper Secrets Manager, 100 requests in 10 s for each client and endpoint; Meraki, 10 requests per
 # second for each organization.
 _KEEPER_LIMIT = (100, 10.0)
@@ -91,7 +93,10 @@ class Campaign:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(_PROGRESS)
+                asked = len(self.fleet.vault.journal.entries())
+                print(f"  {setup}: {time.monotonic() - started:.0f} s, Keeper was asked {asked} times", flush=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         calls = collections.Counter(label.split()[0] for label in self.fleet.vault.journal.labels())
@@ -163,31 +168,34 @@ def calculation(cpu_per_credential: float) -> list[str]:
     most, seconds = _KEEPER_LIMIT
     keeper = _MUCH * _UPDATES_PER_CREDENTIAL / (most / seconds)
     cpu = _MUCH * cpu_per_credential
+    meraki = _MUCH / _MERAKI_PER_SECOND
     return [
         f"Calculated for {_MUCH} credentials, not measured:",
         f"  Keeper: {_UPDATES_PER_CREDENTIAL} updates each, {most} in {seconds:.0f} s for each client: "
         f"{keeper / 3600:.1f} h with one client, {keeper / 3600 / 8:.1f} h with eight slices and a client for each",
         f"  Meraki: 1 PUT each, {_MERAKI_PER_SECOND} per second for each organization: "
-        f"{_MUCH / _MERAKI_PER_SECOND / 3600:.1f} h in one organization, {_MUCH / _MERAKI_PER_SECOND / 3600 / 20:.2f} h "
-        "in twenty at once",
+        f"{meraki / 3600:.1f} h in one organization, {meraki / 3600 / 20:.2f} h in twenty at once",
         f"  CPU: {cpu / 3600:.1f} h on one core, {cpu / 3600 / 8:.2f} h on eight",
     ]
 
 
 def campaign(accounts: int, users: int, setups: t.Sequence[Setup]) -> None:
-    with tempfile.TemporaryDirectory(prefix="keyturn-scale-") as directory, KeeperSandbox() as vault:
-        with Fleet(vault, accounts=accounts, users=users) as fleet:
-            broken = break_three(fleet)
-            runs = Campaign(Path(directory), fleet, broken)
-            costs = []
-            for setup in setups:
-                cost, reports = runs.run(setup)
-                runs.account_for(reports)
-                costs.append(cost)
-                print(line(setup, cost, fleet, len(broken)), flush=True)
-            check(fleet.errors + vault.errors == [], "the sandbox itself has failed")
-            best = min(cost.cpu for cost in costs) / (accounts * users)
-            print("\n".join(calculation(best)))
+    with (
+        tempfile.TemporaryDirectory(prefix="keyturn-scale-") as directory,
+        KeeperSandbox() as vault,
+        Fleet(vault, accounts=accounts, users=users) as fleet,
+    ):
+        broken = break_three(fleet)
+        runs = Campaign(Path(directory), fleet, broken)
+        costs = []
+        for setup in setups:
+            cost, reports = runs.run(setup)
+            runs.account_for(reports)
+            costs.append(cost)
+            print(line(setup, cost, fleet, len(broken)), flush=True)
+        check(fleet.errors + vault.errors == [], "the sandbox itself has failed")
+        best = min(cost.cpu for cost in costs) / (accounts * users)
+        print("\n".join(calculation(best)))
 
 
 def parse_setups(text: str) -> list[Setup]:

@@ -15,6 +15,8 @@ import pytest
 from tests.gateway import Gateway
 from tests.integration.support import Ansible
 from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 ACCOUNT = "xy12345"
@@ -38,6 +40,22 @@ def snowflake() -> t.Iterator[SnowflakeSandbox]:
 @pytest.fixture
 def vault() -> t.Iterator[KeeperSandbox]:
     with KeeperSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def meraki() -> t.Iterator[MerakiSandbox]:
+    """A dashboard with one network and no users."""
+    with MerakiSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def rest() -> t.Iterator[RestSandbox]:
+    """A service with an API and no users."""
+    with RestSandbox() as sandbox:
         yield sandbox
         assert sandbox.errors == []
 

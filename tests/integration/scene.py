@@ -32,13 +32,13 @@ class Scene(abc.ABC):
     """
 
     role: t.ClassVar[str]
+    # How many logins with a new secret a run tries before it sets it; the service refuses them.
+    probes_of_a_new_secret: t.ClassVar[int] = 0
 
     def __init__(self, directory: Path, vault: KeeperSandbox, **service: Server) -> None:
         self.directory, self.vault = directory, vault
         self.servers: dict[str, Server] = {"vault": vault, **service}
-        self.temporary = directory / "temporary"
-        self.temporary.mkdir(exist_ok=True)
-        self.ansible = Ansible(directory, {**vault.environment(), "TMPDIR": str(self.temporary)})
+        self.ansible = Ansible(directory, vault.environment())
         self.config = vault.write_client_config(directory / "ksm-config.json")
         self.old: dict[str, str] = {}
         self.uids: dict[str, str] = {}

@@ -11,10 +11,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import typing as t
 from pathlib import Path
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import Run as Logic
 from tests.sandbox.processes import kill_tree
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -50,15 +55,18 @@ class Call:
 
 
 class Ansible:
-    """Runs playbooks in a private home below ``directory``.
+    """Runs playbooks in ``directory``, with a private home.
 
     environment: added to every run, for example the sandbox's REQUESTS_CA_BUNDLE.
     """
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.directory = directory
-        self.home = directory / "home"
-        self.home.mkdir(mode=0o700, exist_ok=True)
+        # Not below the directory: ansible-core 2.21 binds a socket in there, whose path may have about 100 characters.
+        self._private = tempfile.TemporaryDirectory(prefix="kt-", ignore_cleanup_errors=True)
+        self.home, self.temporary = Path(self._private.name, "home"), Path(self._private.name, "tmp")
+        self.home.mkdir()
+        self.temporary.mkdir()
         self.environment = environment
         self._count = 0
 
@@ -84,6 +92,7 @@ class Ansible:
             "ANSIBLE_PIPELINING": "True",
             "LC_ALL": "C.UTF-8",
             "NO_PROXY": "127.0.0.1,localhost",
+            "TMPDIR": str(self.temporary),
             "PATH": str(Path(sys.executable).parent) + os.pathsep + inherited.get("PATH", ""),
             **self.environment,
             **extra,
@@ -203,3 +212,17 @@ def unsafe(value: t.Any) -> t.Any:
     if isinstance(value, list):
         return [unsafe(item) for item in value]
     return value
+
+
+def call_logic(spec: ArgumentSpec, logic: Logic, *, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    """A module's logic after Ansible's own argument validation, in this process."""
+    arguments = spec.module_arguments()
+    result = ArgumentSpecValidator(
+        arguments["argument_spec"],
+        mutually_exclusive=arguments["mutually_exclusive"],
+        required_one_of=arguments["required_one_of"],
+        required_together=arguments["required_together"],
+        required_by=arguments["required_by"],
+    ).validate(options)
+    assert result.error_messages == [], result.error_messages
+    return logic(result.validated_parameters, check_mode)

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -100,18 +101,20 @@ def _runs(pid: int) -> bool:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> t.Iterator[t.Callable[..., Program]]:
+def start() -> t.Iterator[t.Callable[..., Program]]:
     programs: list[Program] = []
+    # Short, because ansible-core 2.21 binds a socket below TMPDIR.
+    with tempfile.TemporaryDirectory(prefix="kt-") as short:
 
-    def launch(*arguments: str) -> Program:
-        programs.append(Program(tmp_path / f"tmp{len(programs)}", *arguments))
-        return programs[-1]
+        def launch(*arguments: str) -> Program:
+            programs.append(Program(Path(short, str(len(programs))), *arguments))
+            return programs[-1]
 
-    yield launch
-    for program in programs:
-        if program.process.poll() is None:
-            kill_tree(program.process.pid)
-            program.finish()
+        yield launch
+        for program in programs:
+            if program.process.poll() is None:
+                kill_tree(program.process.pid)
+                program.finish()
 
 
 def secrets_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:

@@ -119,6 +119,7 @@ def assert_hidden(run: Run, *values: str) -> None:
 # -- one rotation
 
 
+@pytest.mark.core
 def test_staged_reused_committed_not_due(keeper: Keeper) -> None:
     """The life of a rotation; the value is never generated twice."""
     before = keeper.foreign_parts()
@@ -132,11 +133,12 @@ def test_staged_reused_committed_not_due(keeper: Keeper) -> None:
     assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret"]
 
     again = keeper.call(max_age="30d")
-    assert again["due"] and again["recovered"] and not again["changed"]
-    assert again["password"] == first["password"]
-    assert keeper.endpoints() == ["get_secret"]
+    assert again["due"] and again["recovered"] and again["changed"]
+    assert again["password"] == first["password"] and again["rotation_id"] != first["rotation_id"]
+    assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret"]
 
-    committed = keeper.call("committed")
+    assert keeper.call("committed", rotation_id=first["rotation_id"])["error_code"] == "busy"
+    committed = keeper.call("committed", rotation_id=again["rotation_id"])
     assert committed["changed"] and not committed["failed"] and "password" not in committed
     assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret"]
     assert keeper.vault.field(keeper.uid, "password") == first["password"]

@@ -35,6 +35,7 @@ from tests.integration.kill import (
     kill_run,
     points,
     run_together,
+    state,
     vault_phase,
 )
 from tests.integration.test_role_snowflake_user_password import PLAYBOOK, Scene
@@ -72,7 +73,12 @@ def test_the_matrix_is_complete(names: str, tmp_path: Path, snowflake: Snowflake
     assert journal(scene) == requests_of(names)
 
 
-@pytest.mark.parametrize("point", points(requests_of(ONE)), ids=str)
+def in_short(point: Point) -> t.Any:
+    """To be killed before a request leaves the servers as to be killed after the one before it."""
+    return pytest.param(point, marks=() if point.side == "after" else (pytest.mark.slow,), id=str(point))
+
+
+@pytest.mark.parametrize("point", map(in_short, points(requests_of(ONE))))
 def test_killed_run_of_one_record(
     point: Point,
     tmp_path: Path,
@@ -143,7 +149,8 @@ def test_an_orphan_changes_the_password_late(
 
     Both runs use one value, so it does not matter when.
     """
-    scene = scene_of(ONE, tmp_path, snowflake, vault)
+    # An orphan that gives up waiting would try a login of its own: not on a machine that is slow.
+    scene = Scene(tmp_path, snowflake, vault, ONE, login_timeout=180)
     started: list[subprocess.Popen[str]] = []
     ready = threading.Event()
 
@@ -202,6 +209,38 @@ def test_runs_at_the_same_time(
     done = run_together(scene, runs)
     assert any(run.returncode == 0 for run in done), [run.stdout for run in done]
     table(f"{runs} runs that meet at {label:<14} | {finish_together(scene, 'A', done)}")
+
+
+def test_a_refused_run_does_not_discard_what_another_one_has_set(
+    tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox
+) -> None:
+    """The privilege is granted between the two, and the second has not committed yet when the first discards."""
+    # The first run waits for the second one with Snowflake's refusal on its way.
+    scene = Scene(tmp_path, snowflake, vault, "A", login_timeout=180)
+    other = another(scene, "other")
+    snowflake.add_role("OTHER_ADMINS")
+    snowflake.user("A").owner = "OTHER_ADMINS"
+    proving, go_on = threading.Event(), threading.Event()
+    second: list[subprocess.Popen[str]] = []
+
+    def wait() -> None:
+        proving.set()
+        assert go_on.wait(PATIENCE)
+
+    def overtake() -> None:
+        snowflake.user("A").owner = "SECURITYADMIN"
+        snowflake.faults.add(Fault("login A password", skip=1, before=wait))
+        second.append(other.start(PLAYBOOK, scene.variables()))
+        assert proving.wait(PATIENCE)
+
+    snowflake.faults.add(Fault("DESCRIBE USER A", after=overtake))
+    first = scene.run()
+    go_on.set()
+    last = other.finish(second[0])
+    assert scene.live_is_known("A"), state(scene)
+    assert first.returncode == 2 and "[busy]" in first.stdout, first.output
+    assert last.returncode == 0, last.output
+    assert scene.settled("A"), state(scene)
 
 
 @pytest.mark.xfail(

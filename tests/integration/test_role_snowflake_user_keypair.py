@@ -39,8 +39,6 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 
 Entry = dict[str, t.Any]
 
-pytestmark = pytest.mark.connector
-
 
 @pytest.fixture
 def scene(tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> KeyScene:
@@ -91,6 +89,7 @@ def alters(scene: KeyScene) -> list[str]:
 # -- the way it should go
 
 
+@pytest.mark.core
 def test_first_key_second_key_and_retirement(scene: KeyScene) -> None:
     """The previous key stays valid until a later run retires it."""
     run = scene.run("-vvvv", "--diff")
@@ -123,7 +122,7 @@ def test_first_key_second_key_and_retirement(scene: KeyScene) -> None:
     assert len(scene.snowflake.journal.labels("UNSET")) == 3
     assert {answer for _name, _method, answer in scene.snowflake.logins} == {"ok"}
     assert leaks(run.output, *hidden) == []
-    assert leaks_below(scene.ansible.home, *hidden) + leaks_below(scene.temporary, *hidden) == []
+    assert leaks_below(scene.ansible.home, *hidden) + leaks_below(scene.ansible.temporary, *hidden) == []
     assert scene.snowflake.open_sessions() == 0
 
 
@@ -148,6 +147,7 @@ def test_not_due_and_nothing_to_retire_asks_nobody(single: KeyScene) -> None:
     assert single.vault.record(single.uids["A"]) == before
 
 
+@pytest.mark.core
 def test_check_mode_writes_nothing(scene: KeyScene) -> None:
     before = {uid: scene.vault.record(uid) for uid in scene.uids.values()}
     run = scene.run("--check", "--diff")
@@ -508,7 +508,7 @@ def test_a_killed_run_leaves_no_key_in_files(single: KeyScene) -> None:
     assert run_killed(single, ThroughRole(single), crash, lambda: None) == -signal.SIGKILL
     hidden = single.secrets()
     assert single.pending("A") in hidden
-    assert leaks_below(single.ansible.home, *hidden) + leaks_below(single.temporary, *hidden) == []
+    assert leaks_below(single.ansible.home, *hidden) + leaks_below(single.ansible.temporary, *hidden) == []
 
 
 # -- the campaign

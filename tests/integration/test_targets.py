@@ -9,19 +9,24 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+import yaml
 
 from tests.integration.conftest import fresh_password
 from tests.integration.support import REPOSITORY, Ansible, Run, unsafe
+from tests.integration.test_role_snowflake_user_password import leaks
+from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RECIPE, RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 TARGETS = REPOSITORY / "tests" / "integration" / "targets"
 
 
-def run_target(ansible: Ansible, name: str, variables: dict[str, t.Any]) -> Run:
+def run_target(ansible: Ansible, name: str, variables: dict[str, t.Any], *arguments: str) -> Run:
     play: dict[str, t.Any] = {**ansible.play(), "roles": [name]}
-    return ansible.run([play], unsafe(variables), ANSIBLE_ROLES_PATH=str(TARGETS))
+    return ansible.run([play], unsafe(variables), *arguments, ANSIBLE_ROLES_PATH=str(TARGETS))
 
 
+@pytest.mark.core
 @pytest.mark.connector
 def test_snowflake_user_password(snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]) -> None:
     snowflake.add_user("ETL", password=fresh_password())
@@ -33,6 +38,40 @@ def test_snowflake_user_password(snowflake: SnowflakeSandbox, ansible: Ansible, 
     assert run.stdout.count("All assertions passed") == 2
     assert snowflake.accepts("ETL", passwords[1])
     assert not any(password in run.output for password in passwords)
+
+
+@pytest.mark.core
+def test_meraki_vpn_user_password(meraki: MerakiSandbox, ansible: Ansible) -> None:
+    login = meraki.settings(meraki.add_key(fresh_password()))
+    meraki.add_user(meraki.network.id, "ann@example.com", fresh_password())
+    meraki.add_user(meraki.network.id, "admin@example.com", fresh_password(), is_admin=True)
+    passwords = [fresh_password(), fresh_password()]
+    scenery = {"login": login, "user": "ann@example.com", "administrator": "admin@example.com", "passwords": passwords}
+    run = run_target(ansible, "meraki_vpn_user_password", {"meraki_sandbox": scenery})
+    assert run.returncode == 0, run.output
+    assert run.stdout.count("All assertions passed") == 2
+    assert meraki.accepts("ann@example.com", passwords[1])
+    assert not any(password in run.output for password in passwords)
+
+
+@pytest.mark.core
+def test_rest_password_rotate(rest: RestSandbox, ansible: Ansible) -> None:
+    """At the highest verbosity, where Ansible shows the arguments of modules."""
+    recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    passwords = [f'{fresh_password()}"ä{{{{ x }}}}${{username}}' for _number in range(3)]
+    rest.add_user("ann", passwords[0])
+    login = {
+        "url": rest.url,
+        "secrets": {"admin_password": rest.admin_password},
+        "vars": {"admin_username": rest.admin, "realm": "users"},
+        "auth": recipe.pop("auth"),
+    }
+    scenery = {"login": login, "steps": recipe, "user": "ann", "passwords": passwords}
+    run = run_target(ansible, "rest_password_rotate", {"rest_sandbox": scenery}, "-vvvv")
+    assert run.returncode == 0, run.output
+    assert run.stdout.count("All assertions passed") == 1
+    assert rest.accepts("ann", passwords[2])
+    assert leaks(run.output, [*passwords, rest.admin_password, rest.token]) == []
 
 
 def test_every_target_is_run_here() -> None:

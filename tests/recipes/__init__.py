@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import typing as t
 from pathlib import Path
 
@@ -25,8 +26,12 @@ def names() -> list[str]:
     return sorted(path.stem for path in (ROLE / "vars" / "recipes").glob("*.yml"))
 
 
+def path(name: str) -> Path:
+    return ROLE / "vars" / "recipes" / f"{name}.yml"
+
+
 def source(name: str) -> str:
-    return (ROLE / "vars" / "recipes" / f"{name}.yml").read_text(encoding="utf-8")
+    return path(name).read_text(encoding="utf-8")
 
 
 def recipe(name: str) -> Recipe:
@@ -42,6 +47,14 @@ def about() -> dict[str, dict[str, t.Any]]:
 
 def schema() -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", json.loads((ROLE / "meta" / "recipe.schema.json").read_text(encoding="utf-8")))
+
+
+def in_guide(name: str) -> str:
+    """The file of this name that the guide shows."""
+    guide = (REPOSITORY / "docs" / "docsite" / "rst" / "guide_rest_recipe.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"^\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", guide, re.MULTILINE)
+    (found,) = [textwrap.dedent(block) for block in blocks if block.startswith(f"   # {name}\n")]
+    return found
 
 
 def placeholders(value: t.Any) -> set[str]:

@@ -17,7 +17,16 @@ import typing as t
 from pathlib import Path
 
 from tests.sandbox.keeper.vault import write_private
-from tests.sandbox.scenery import ADMIN, ROLE, Scenery, Stopped, exit_on_signals, private_directory
+from tests.sandbox.scenery import (
+    ADMIN,
+    MERAKI_PLAYBOOK,
+    REST_PLAYBOOK,
+    ROLE,
+    Scenery,
+    Stopped,
+    exit_on_signals,
+    private_directory,
+)
 
 
 def instructions(scenery: Scenery) -> str:
@@ -29,10 +38,13 @@ def instructions(scenery: Scenery) -> str:
     one = json.dumps({"snowflake_user_password_records": [scenery.entries[-1].title]})
     return "\n".join(
         [
-            "Snowflake and Keeper are up, on this machine only, until Ctrl-C. Then everything is removed.",
+            "Snowflake, Meraki, an API and Keeper are up, on this machine only, until Ctrl-C. Then all is removed.",
             "",
             f"  Snowflake  http://{snowflake.host}:{snowflake.port}, account {snowflake.account.name}; "
             f"{ADMIN} has the role {ROLE}, which owns the users",
+            f"  Meraki     {scenery.meraki.url}, network {scenery.meraki.network.id}; its users "
+            f"{' and '.join(entry.user for entry in scenery.vpn_entries)}",
+            f"  API        {scenery.rest.url}; its users {' and '.join(entry.user for entry in scenery.rest_entries)}",
             f"  Keeper     https://{vault.hostname}; client configuration {scenery.keeper_config_file}",
             f"  Passwords  as at the start, by record: {scenery.passwords_file}",
             "",
@@ -44,8 +56,10 @@ def instructions(scenery: Scenery) -> str:
             *exports,
             "",
             shlex.join(scenery.command()),
+            shlex.join(scenery.command(playbook=MERAKI_PLAYBOOK)),
+            shlex.join(scenery.command(playbook=REST_PLAYBOOK)),
             "",
-            f"All that the command is told is in {scenery.vars_file}. Add for example:",
+            f"All that the commands are told is in {scenery.vars_file}. Add for example:",
             "  --check",
             "  -e snowflake_user_password_force=true",
             f"  -e {shlex.quote(one)}",

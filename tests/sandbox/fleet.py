@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.keeper.vault import write_private
-from tests.sandbox.scenery import ADMIN, ROLE, fresh_password
+from tests.sandbox.scenery import ADMIN, ROLE, fresh_key, fresh_password
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 KIND = "snowflake_user_password"
+KEY_KIND = "snowflake_user_keypair"
 
 
 @dataclasses.dataclass
@@ -84,6 +85,17 @@ class Fleet:
         )
         return account.uids[user]
 
+    def add_key_user(self, account: Account, user: str) -> str:
+        """A service user with a key in its first slot and in its record; returns the record's UID."""
+        private, public = fresh_key()
+        account.snowflake.add_user(user, owner=ROLE, type="SERVICE", public_key=public)
+        return self.vault.add_record(
+            title=f"{account.name} {user}",
+            type="pamUser",
+            fields={"login": user},
+            custom=[{"type": "secret", "label": "privatePEMKey", "value": [private]}],
+        )
+
     def settled(self, account: Account, user: str) -> bool:
         """Whether the record holds the live password and nothing is pending."""
         uid = account.uids[user]
@@ -103,7 +115,12 @@ class Fleet:
 
     def secrets(self) -> set[str]:
         """Every password that is in a record now."""
-        uids = [uid for account in self.accounts for uid in (account.admin_uid, *account.uids.values())]
+        uids = [
+            uid
+            for account in self.accounts
+            for uid in (account.admin_uid, *account.uids.values())
+            if uid in self.vault.records
+        ]
         found = {self.vault.field(uid, key) for uid in uids for key in ("password", "rotation_pending")}
         return {value for value in found if value}
 

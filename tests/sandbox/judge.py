@@ -4,6 +4,9 @@
 
 """Which passwords really log in: read with Keeper's unmodified SDK, tried with Snowflake's unmodified connector.
 
+Those of Meraki's users, with ``"vpn": URL`` instead of ``"snowflake"``, are tried at the sandbox's VPN, and those of an
+API's users, with ``"whoami": URL``, there.
+
 ``python -m tests.sandbox.judge`` answers each line on stdin, a question in JSON, by one line on stdout:
 
     {"keeper_config_file": PATH, "snowflake": {connector arguments}, "records": [UID, ...], "old_passwords": {UID: ...}}
@@ -23,10 +26,31 @@ from pathlib import Path
 
 import keeper_secrets_manager_core
 import keeper_secrets_manager_core.storage
+import requests
 import snowflake.connector
 import snowflake.connector.errors
 
 _WRONG_PASSWORD = 390100
+
+
+def vpn_verdict(url: str, user: str, password: str | None) -> str | None:
+    """One login at the VPN."""
+    if not password:
+        return None
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(url, json={"email": user, "password": password}, timeout=20)
+    return {204: "accepted", 403: "refused"}.get(answer.status_code, str(answer.status_code))
+
+
+def api_verdict(url: str, user: str, password: str | None) -> str | None:
+    """One login at the API."""
+    if not password:
+        return None
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(url, auth=(user, password), timeout=20)
+    return {200: "accepted", 401: "refused"}.get(answer.status_code, str(answer.status_code))
 
 
 def verdict(arguments: dict[str, t.Any], user: str, password: str | None) -> str | None:
@@ -64,7 +88,12 @@ def judge(question: dict[str, t.Any]) -> list[dict[str, t.Any]]:
             "pending": _text(record.custom_field, "rotation_pending"),
         }
         user = _text(record.field, "login") or ""
-        verdicts = {name: verdict(question["snowflake"], user, value) for name, value in passwords.items()}
+        if "vpn" in question:
+            verdicts = {name: vpn_verdict(question["vpn"], user, value) for name, value in passwords.items()}
+        elif "whoami" in question:
+            verdicts = {name: api_verdict(question["whoami"], user, value) for name, value in passwords.items()}
+        else:
+            verdicts = {name: verdict(question["snowflake"], user, value) for name, value in passwords.items()}
         answers.append({"uid": uid, **verdicts})
     return answers
 

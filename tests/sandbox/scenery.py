@@ -27,12 +27,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.sandbox import keeper_collection
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.keeper.vault import write_private
+from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RECIPE, RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAYBOOK = "keyturn.credentials.snowflake_user_password"
 KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
 KEY_USER = "PIPELINE"
+MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
+VPN_USERS = ("ann@example.com", "bob@example.com")
+REST_PLAYBOOK = "keyturn.credentials.rest_password_rotate"
+REST_USERS = ("alerts", "reporting")
 USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
 ADMIN = "ROTATOR"
 ROLE = "USER_ROTATOR"
@@ -52,6 +58,13 @@ def fresh_password() -> str:
     characters = [secrets.choice(kinds[index % len(kinds)]) for index in range(32)]
     secrets.SystemRandom().shuffle(characters)
     return "".join(characters)
+
+
+def fresh_key() -> tuple[str, str]:
+    """A new RSA key as PEM texts: the private one, and its public half."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +108,7 @@ def exit_on_signals() -> None:
 
 
 class Scenery:
-    """Both sandboxes with their records, and in ``directory`` the files that lead there.
+    """The sandboxes with their records, and in ``directory`` the files that lead there.
 
     special: also records of users that cannot be rotated. collections: where both collections are installed, else
     this checkout is used.
@@ -107,10 +120,14 @@ class Scenery:
         self.first_passwords: dict[str, str] = {}
         with contextlib.ExitStack() as stack:
             self.snowflake = stack.enter_context(SnowflakeSandbox(account=_ACCOUNT))
+            self.meraki = stack.enter_context(MerakiSandbox())
+            self.rest = stack.enter_context(RestSandbox())
             self.vault = stack.enter_context(KeeperSandbox())
             self._add_admin()
             self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
             self.key_entry = self._add_key_user()
+            self.vpn_entries = self._add_vpn_users()
+            self.rest_entries = self._add_rest_users()
             if special:
                 self.entries += [
                     self._add("LOADER_KEY", "refused: a service user has no password", type="SERVICE"),
@@ -146,14 +163,42 @@ class Scenery:
 
     def _add_key_user(self) -> Entry:
         """A service user, which has no password, with a key in the first slot and in its record."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        pem, public = fresh_key()
         self.snowflake.add_user(KEY_USER, owner=ROLE, type="SERVICE", public_key=public)
         title = f"Snowflake {KEY_USER}"
         secret = {"type": "secret", "label": "privatePEMKey", "value": [pem]}
         uid = self.vault.add_record(title=title, type="pamUser", fields={"login": KEY_USER}, custom=[secret])
         return Entry(uid, title, KEY_USER)
+
+    def _add_vpn_users(self) -> list[Entry]:
+        """Client VPN users of a Meraki network, and the record with the API key."""
+        key = self.meraki.add_key(secrets.token_hex(20))
+        network = {"type": "text", "label": "network_id", "value": [self.meraki.network.id]}
+        self.vault.add_record(title="Cisco Authentication Record", fields={"password": key}, custom=[network])
+        entries = []
+        for email in VPN_USERS:
+            password = fresh_password()
+            self.meraki.add_user(self.meraki.network.id, email, password)
+            title = f"Meraki {email}"
+            uid = self.vault.add_record(title=title, type="pamUser", fields={"login": email, "password": password})
+            self.first_passwords[uid] = password
+            entries.append(Entry(uid, title, email))
+        return entries
+
+    def _add_rest_users(self) -> list[Entry]:
+        """Users of a service with an API, and the record that says how to get there."""
+        fields = {"login": self.rest.admin, "password": self.rest.admin_password, "url": self.rest.url}
+        realm = {"type": "text", "label": "Realm", "value": ["users"]}
+        self.vault.add_record(title="API Access Details", fields=fields, custom=[realm])
+        entries = []
+        for name in REST_USERS:
+            password = fresh_password()
+            self.rest.add_user(name, password)
+            title = f"API {name}"
+            uid = self.vault.add_record(title=title, type="pamUser", fields={"login": name, "password": password})
+            self.first_passwords[uid] = password
+            entries.append(Entry(uid, title, name))
+        return entries
 
     def _variables(self) -> dict[str, t.Any]:
         """The playbook's variables: no secret is among them."""
@@ -164,6 +209,10 @@ class Scenery:
             "snowflake_user_password_connection": connection,
             "snowflake_user_keypair_records": [self.key_entry.title],
             "snowflake_user_keypair_connection": connection,
+            "meraki_vpn_user_password_records": [entry.title for entry in self.vpn_entries],
+            "meraki_vpn_user_password_connection": {"api_url": self.meraki.url},
+            "rest_password_rotate_records": [entry.title for entry in self.rest_entries],
+            "rest_password_rotate_recipe": str(RECIPE),
         }
 
     def _write(self, name: str, content: object) -> Path:
@@ -214,6 +263,22 @@ class Scenery:
             "records": [entry.uid for entry in self.entries if not entry.special],
         }
 
+    def vpn_question(self) -> dict[str, t.Any]:
+        """The same for the records of VPN users."""
+        return {
+            "keeper_config_file": str(self.keeper_config_file),
+            "vpn": self.meraki.vpn_url,
+            "records": [entry.uid for entry in self.vpn_entries],
+        }
+
+    def rest_question(self) -> dict[str, t.Any]:
+        """The same for the records of the API's users."""
+        return {
+            "keeper_config_file": str(self.keeper_config_file),
+            "whoami": f"{self.rest.url}/whoami",
+            "records": [entry.uid for entry in self.rest_entries],
+        }
+
     def settings(self) -> dict[str, t.Any]:
         """All that another program needs to use the sandbox. Secrets are only in the files that it names."""
         return {
@@ -225,13 +290,15 @@ class Scenery:
             "passwords_file": str(self.passwords_file),
             "ca_file": str(self.vault.ca_path),
             "judge": self.question(),
+            "vpn_judge": self.vpn_question(),
+            "rest_judge": self.rest_question(),
             "records": [dataclasses.asdict(entry) for entry in self.entries],
         }
 
     @property
     def errors(self) -> list[Exception]:
         """Bugs of the sandbox itself."""
-        return [*self.snowflake.errors, *self.vault.errors]
+        return [*self.snowflake.errors, *self.meraki.errors, *self.rest.errors, *self.vault.errors]
 
     def __enter__(self) -> t.Self:
         return self

@@ -58,4 +58,6 @@ def start() -> t.Iterator[Server]:
             secrets={"admin_password": admin[1]},
             add_user=add_user,
             accepts=accepts,
+            names=("na.me-x_y", "name@example.com"),
+            wrong_admin="not_permitted",
         )

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 from tests.servers.launch import Launch, launched
-from tests.servers.server import Server, call, done, yes_or_no
+from tests.servers.server import AWKWARD_NAMES, Server, call, done, yes_or_no
 
 
 def absent() -> str:
@@ -64,4 +64,6 @@ def start() -> t.Iterator[Server]:
             secrets={"admin_password": admin["password"]},
             add_user=add_user,
             accepts=accepts,
+            names=AWKWARD_NAMES,
+            no_user="refused",
         )

@@ -5,8 +5,8 @@
 """Keeps a server alive only as long as its test: python -m tests.servers.guard DIRECTORY USER COMMAND …
 
 The command runs in the directory, as the user (empty: as whoever runs this). When standard input ends, because the test
-closed it or died in whatever way, everything that the command has started is killed, daemons too, and the directory is
-removed. Ends with the command's exit code when that ends first.
+closed it or died in whatever way, everything that the command has started is killed, daemons too (on Linux), and the
+directory is removed. If the command ends first, so does this, and leaves the directory to the test.
 """
 
 from __future__ import annotations
@@ -41,13 +41,11 @@ def _reap() -> bool:
     return False
 
 
-def _end(directory: str, code: int) -> t.NoReturn:
+def _kill_all() -> None:
     while _reap():
         for child in descendants(os.getpid()):
             kill_tree(child)
         time.sleep(0.01)
-    shutil.rmtree(directory, ignore_errors=True)
-    os._exit(code)
 
 
 def main() -> t.NoReturn:
@@ -55,14 +53,19 @@ def main() -> t.NoReturn:
     _adopt_orphans()
     account: dict[str, t.Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
     child = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, **account)
+    test_ended = threading.Event()
 
     def wait_for_the_test() -> None:
         sys.stdin.buffer.read()
-        # The main thread sees the end, and cleans up.
+        test_ended.set()
         kill_tree(child.pid)
 
     threading.Thread(target=wait_for_the_test, daemon=True).start()
-    _end(directory, child.wait())
+    code = child.wait()
+    _kill_all()
+    if test_ended.is_set():
+        shutil.rmtree(directory, ignore_errors=True)
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 from tests.servers.launch import Launch, launched
-from tests.servers.server import Server, call, done, yes_or_no
+from tests.servers.server import AWKWARD_NAMES, Server, call, done, yes_or_no
 
 _SETTINGS = """\
 reporting-disabled = true
@@ -71,4 +71,6 @@ def start() -> t.Iterator[Server]:
             secrets={"admin_password": admin[1]},
             add_user=lambda name, password: create(name, password, basic=admin),
             accepts=accepts,
+            names=AWKWARD_NAMES,
+            no_user="refused",
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.servers import venvs
 from tests.servers.launch import Launch, launched
-from tests.servers.server import Server, call, done, yes_or_no
+from tests.servers.server import AWKWARD_NAMES, Server, call, done, yes_or_no
 
 
 def absent() -> str:
@@ -61,4 +61,5 @@ def start() -> t.Iterator[Server]:
             secrets={"admin_password": password},
             add_user=add_user,
             accepts=lambda name, given: yes_or_no(authenticate(name, given), yes=201, no=401),
+            names=AWKWARD_NAMES,
         )

@@ -22,7 +22,8 @@ import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _ATTEMPTS = 3
-_PATIENCE = 90
+# Seconds; a crowded machine is slow, and a server that has ended is noticed at once.
+_PATIENCE = 240
 
 
 @dataclasses.dataclass
@@ -65,7 +66,7 @@ def _wait(guard: subprocess.Popen[bytes], launch: Launch, log: Path) -> None:
 def _guarded(prepare: Prepare, ports: list[int]) -> t.Iterator[Path]:
     # Not below pytest's directories, which other users may not enter.
     directory = Path(tempfile.mkdtemp(prefix="keyturn-server-"))
-    log = Path(f"{directory}.log")
+    log = directory / "output"
     try:
         launch = prepare(directory, ports)
         if launch.user:
@@ -91,7 +92,6 @@ def _guarded(prepare: Prepare, ports: list[int]) -> t.Iterator[Path]:
             guard.wait(60)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        log.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

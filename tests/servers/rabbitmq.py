@@ -14,7 +14,7 @@ import urllib.parse
 from pathlib import Path
 
 from tests.servers.launch import Launch, launched
-from tests.servers.server import Server, call, done, yes_or_no
+from tests.servers.server import AWKWARD_NAMES, Server, call, done, yes_or_no
 
 # The wrapper in /usr/sbin would insist on the machine's own directories.
 _COMMAND = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -83,4 +83,5 @@ def start() -> t.Iterator[Server]:
             secrets={"admin_password": admin[1]},
             add_user=add_user,
             accepts=accepts,
+            names=AWKWARD_NAMES,
         )

@@ -12,6 +12,9 @@ import typing as t
 
 import requests
 
+# For servers to which a name is any text.
+AWKWARD_NAMES = ("name'\"\\/?#%41 é☃", "${password}", "{{ 7*7 }}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Server:
@@ -20,6 +23,8 @@ class Server:
     version: as the server tells it. vars, secrets: what the recipe wants besides the user.
     add_user: name, password. accepts: whether the server lets the name in with the password, by a request that has
     nothing to do with the code under test; anything but a clear yes or no is an AssertionError.
+    names: awkward names that the server allows. name: the server's form of a plain one.
+    wrong_admin, no_user: the error_code for a wrong password of the administrator, and for a user who does not exist.
     """
 
     version: str
@@ -28,6 +33,10 @@ class Server:
     secrets: dict[str, str] = dataclasses.field(repr=False)
     add_user: t.Callable[[str, str], None]
     accepts: t.Callable[[str, str], bool]
+    names: tuple[str, ...] = ()
+    name: t.Callable[[str], str] = str
+    wrong_admin: str = "auth_failed"
+    no_user: str = "not_found"
 
 
 class Kind(t.Protocol):

@@ -41,10 +41,14 @@ def absent(name: str) -> str:
 
 
 def install(name: str) -> None:
-    """Raises CalledProcessError when pip fails; then nothing counts as installed."""
+    """Raises CalledProcessError when that fails; then nothing counts as installed."""
     shutil.rmtree(_folder(name), ignore_errors=True)
-    venv.create(_folder(name), with_pip=True)
-    subprocess.run([program(name, "python"), "-m", "pip", "install", "--quiet", PACKAGES[name]], check=True)
+    venv.create(_folder(name), with_pip=shutil.which("uv") is None)
+    python = str(program(name, "python"))
+    # uv needs a tenth of the time.
+    uv = ["uv", "pip", "install", "--python", python]
+    command = uv if shutil.which("uv") else [python, "-m", "pip", "install"]
+    subprocess.run([*command, "--quiet", PACKAGES[name]], check=True)
     (_folder(name) / "installed").write_text(PACKAGES[name])
 
 

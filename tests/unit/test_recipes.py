@@ -12,6 +12,7 @@ import typing as t
 import jmespath
 import jsonschema
 import pytest
+import yaml
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from tests import recipes
@@ -122,3 +123,8 @@ def test_no_file_of_requests_is_left_over() -> None:
 def test_the_page_is_up_to_date() -> None:
     """`nox -s recipes` writes it."""
     assert page.render() == page.PATH.read_text(encoding="utf-8")
+
+
+def test_the_guide_writes_the_recipe_that_is_there() -> None:
+    """Without its comments."""
+    assert yaml.safe_load(recipes.in_guide("rabbitmq.yml")) == recipes.recipe("rabbitmq")

@@ -140,6 +140,10 @@ class Vault:
             # Whatever looks like a UID and is none may still be a title.
         return self._read(None)
 
+    def read_all(self) -> Snapshot:
+        """Every record that this application sees, with one call."""
+        return self._read(None)
+
     def save(self, record: Record, data: Data) -> None:
         """Replace the record's data, guarded by the revision that was read. Any failure leaves the outcome open."""
         record.handle.raw_json = json.dumps(data, ensure_ascii=False)

@@ -15,7 +15,6 @@ import typing as t
 import uuid
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     Busy,
     InvalidInput,
@@ -28,12 +27,12 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Snapshot, Vault
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC, vault
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
-    SPECIAL_CHARACTERS,
     PasswordPolicy,
     policy_from,
 )
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_options import read_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import (
     Adopt,
     Commit,
@@ -50,48 +49,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engi
 
 # Only a login could verify a secret, and the vault is not where one logs in.
 _NOT_VERIFIED = "vault_only"
-
-SPEC = CONNECTION_SPEC.merged(
-    ArgumentSpec(
-        options={
-            "record": {"type": "str", "no_log": False},
-            "records": {"type": "list", "elements": "str", "no_log": False},
-            "state": {
-                "type": "str",
-                "choices": ["staged", "committed", "discarded"],
-                "required": True,
-                "no_log": False,
-            },
-            "credential": {
-                "type": "str",
-                "choices": ["password", "key_pair"],
-                "default": "password",
-                "no_log": False,
-            },
-            "password_policy": {
-                "type": "dict",
-                "no_log": False,
-                "options": {
-                    "length": {"type": "int", "default": 32, "no_log": False},
-                    "min_upper": {"type": "int", "default": 2, "no_log": False},
-                    "min_lower": {"type": "int", "default": 2, "no_log": False},
-                    "min_digits": {"type": "int", "default": 2, "no_log": False},
-                    "min_special": {"type": "int", "default": 2, "no_log": False},
-                    "special_characters": {"type": "str", "default": SPECIAL_CHARACTERS, "no_log": False},
-                },
-            },
-            "key_size": {"type": "int", "default": 2048, "no_log": False},
-            "key_field": {"type": "str", "no_log": False},
-            "max_age": {"type": "str", "no_log": False},
-            "force": {"type": "bool", "default": False, "no_log": False},
-            "rotation_id": {"type": "str", "no_log": False},
-            "lease": {"type": "str", "default": "15m", "no_log": False},
-            "fields": {"type": "dict", "default": {}, "no_log": False},
-        },
-        mutually_exclusive=[("record", "records")],
-        required_one_of=[("record", "records")],
-    )
-)
 
 
 class VaultRotator(Rotator[str, State, Step]):
@@ -175,12 +132,14 @@ class VaultRotator(Rotator[str, State, Step]):
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
         if fields.pending(record.data) is not None and fields.marker(record.data) != fields.marker(state.record.data):
-            raise Busy(f"{name(record)}: another run staged its own value at the same time. That one goes on.")
+            raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
             raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
-        return dataclasses.replace(state, record=record, wrote=None, failure=None)
+        # What was to be taken over may have been committed meanwhile.
+        left = state.recovered and fields.pending(record.data) is not None
+        return dataclasses.replace(state, record=record, recovered=left, wrote=None, failure=None)
 
     def proven(self, state: State) -> bool:
         return state.settled
@@ -192,6 +151,8 @@ class VaultRotator(Rotator[str, State, Step]):
         outcome.before = self._before[item]
         outcome.after = _metadata(state.record.data)
         if state.settled and self._options.target == "staged":
+            mark = fields.marker(state.record.data)
+            outcome.facts["rotation_id"] = mark.rotation_id if mark is not None else None
             outcome.facts.update(self._secrets(state))
 
     def expected(self, item: str, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
@@ -280,10 +241,10 @@ class VaultRotator(Rotator[str, State, Step]):
         """
         pending = fields.pending(state.record.data)
         live = fields.live_secret(state.record.data, self._options.place)
-        if not self._is_key_pair:
-            return {} if pending is None else {"password": pending, "old_password": live}
         if pending is None:
-            return _key_facts(live) or {}
+            return (_key_facts(live) or {}) if self._is_key_pair else {}
+        if not self._is_key_pair:
+            return {"password": pending, "old_password": live}
         new, current = _key_facts(pending) or {}, (_key_facts(live) or {}).get("public_key")
         # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
         return {**new, "current_public_key": None if current == new.get("public_key") else current}
@@ -307,35 +268,13 @@ def _metadata(data: fields.Data) -> dict[str, t.Any]:
     }
 
 
-def _extra_fields(params: t.Mapping[str, t.Any]) -> dict[str, str]:
-    own = [label for label in params["fields"] if label in fields.OWN_FIELDS]
-    if own:
-        raise InvalidInput(f"fields cannot set {', '.join(sorted(own))}: the module keeps these itself.")
-    bad = [label for label, value in params["fields"].items() if isinstance(value, (dict, list)) or not label.strip()]
-    if bad:
-        raise InvalidInput("fields takes names and plain values only.")
-    return {label: "" if value is None else str(value) for label, value in params["fields"].items()}
-
-
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """The module's return values for validated parameters."""
     single = params["records"] is None
     references = [params["record"]] if single else params["records"]
     if not references:
         raise InvalidInput("records is empty; there is nothing to do.")
-    if params["key_size"] < keys.SMALLEST_RSA_KEY:
-        raise InvalidInput(f"key_size must be at least {keys.SMALLEST_RSA_KEY}.")
-    if params["rotation_id"] is not None and not params["rotation_id"].strip():
-        raise InvalidInput("rotation_id is empty; leave it out instead.")
-    options = Options(
-        target=params["state"],
-        place=fields.Place(params["credential"], params["key_field"]),
-        rotation_id=params["rotation_id"],
-        max_age=duration.parse_duration(params["max_age"], option="max_age") if params["max_age"] else None,
-        force=params["force"],
-        lease=duration.parse_duration(params["lease"], option="lease"),
-        extra_fields=_extra_fields(params),
-    )
+    options = read_options(params)
     policy = policy_from(params["password_policy"])
     rotator = VaultRotator(vault(params, os.environ), references, options, policy, params["key_size"])
     return module_result(rotate(rotator, references, check_mode=check_mode), single=single, noun="record")

@@ -61,7 +61,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Adopt:
-    """Take over a pending value whose run is gone; the value stays."""
+    """Take over a pending value; the value stays. Whoever staged it can then no longer commit or discard it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,9 +104,9 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
             f"{name(state.record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
             f"{options.place.credential}. Finish or discard that one first. Nothing was written."
         )
-    if options.rotation_id in (None, mark.rotation_id):
+    if options.rotation_id == mark.rotation_id:
         return None
-    if mark.started is not None and now - mark.started < options.lease:
+    if options.rotation_id is not None and mark.started is not None and now - mark.started < options.lease:
         raise Busy(
             f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
         )
@@ -119,7 +119,10 @@ def _plan_ending(options: Options, state: State) -> Step | None:
         return None
     mark = fields.marker(data)
     if mark is not None and options.rotation_id not in (None, mark.rotation_id):
-        raise Busy(f"{name(state.record)} holds the pending value of another run. Nothing was written.")
+        raise Busy(
+            f"{name(state.record)} holds a pending value that another run has staged or taken over. That run goes on "
+            "with it, or the next one does. Nothing was written."
+        )
     if mark is not None and mark.credential != options.place.credential:
         raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.place.credential}.")
     return Commit() if options.target == "committed" else Discard()

@@ -200,7 +200,7 @@ class Client:
 
     def _scrubbed(self, text: str) -> str:
         """A service's text in one line, without any secret, and only then cut."""
-        clean = secrets.scrub(text, self._known)
+        clean = secrets.scrub(text, self._known, short=True)
         clean = "".join(character if character.isprintable() else " " for character in clean)
         return " ".join(clean.split())[:_LONGEST_TEXT]
 

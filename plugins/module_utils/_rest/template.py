@@ -78,7 +78,9 @@ def whole(parts: t.Sequence[Part]) -> Placeholder | None:
 
 def credential(text: str, where: str) -> str:
     """A credential as a template: literal, unless all of it is one placeholder."""
-    if text.startswith("${") and _TOKEN.fullmatch(text) and whole(parse(text, where)):
+    token = _TOKEN.fullmatch(text)
+    if token and token["inside"] is not None:
+        _placeholder(token["inside"], where)
         return text
     return text.replace("${", "$${")
 

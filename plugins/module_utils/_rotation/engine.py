@@ -136,7 +136,8 @@ def _rotate_each(
         if first.setdefault(rotator.account(item), outcome) is outcome:
             guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
     for item, outcome, state in written:
-        guard.run(outcome, "Written, but not proved", functools.partial(_prove, rotator, item, state, outcome))
+        left = "Changed, but not proved" if outcome.changed else "Not proved"
+        guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
     for item, outcome in zip(items, outcomes, strict=True):
         _repeat(first[rotator.account(item)], outcome)
 

@@ -74,10 +74,9 @@ _SERVER_LOGIN_CODES = range(390000, 400000)
 
 _NOT_FOUND = 2003
 _NOT_PERMITTED = 3001
-# Cancelled and timed out statements: whether they took effect is open.
-_OPEN_ENDED = (604, 605, 630)
-# The client's own numbers (connector 5.x has small ones, as 14 for a timeout), internal errors of the service (300002),
-# and those of an expired session.
+# Whether the statement took effect is open after the client's own numbers (connector 5.x has small ones, as 14 for a
+# timeout), those of cancelled statements (604, 605, 630), of the service's internal errors (300002), and of an expired
+# session.
 _NOT_THE_STATEMENTS = (range(1000), range(250000, 301000), range(390000, 391000))
 _REASON = re.compile(r"Reason: '([A-Z0-9_]{1,40})'")
 
@@ -97,7 +96,7 @@ def login_answer(errno: int | None, text: str) -> LoginAnswer:
 
 def statement_refusal(errno: int | None, text: str, subject: str) -> RotationError | None:
     """The error for a refused statement, or None where the answer leaves open whether it took effect."""
-    if errno is None or errno in _OPEN_ENDED or any(errno in numbers for numbers in _NOT_THE_STATEMENTS):
+    if errno is None or any(errno in numbers for numbers in _NOT_THE_STATEMENTS):
         return None
     if errno == _NOT_FOUND:
         return NotFound(

@@ -21,6 +21,14 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.use
 
 
 @dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One user and the password that it shall have."""
+
+    name: str
+    password: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
 class Options:
     """What holds for all users of the task."""
 

@@ -38,9 +38,17 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.pas
     State,
     Step,
     Unlock,
+    Wanted,
     plan,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, parse
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_settle import (
+    describe,
+    set_time,
+    settle_lost,
+    settle_refused,
+    with_probe,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User
 
 # Snowflake's own minimum; shorter values could not be scrubbed from texts either.
 _SHORTEST_PASSWORD = 8
@@ -77,14 +85,6 @@ SPEC = connection.CONNECTION_SPEC.merged(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """One user and the password that it shall have."""
-
-    name: str
-    password: str = dataclasses.field(repr=False)
-
-
 class PasswordRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one account."""
 
@@ -118,7 +118,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return self._client.session(self._login)
 
     def observe(self, item: Wanted) -> State:
-        user = self._describe(item)
+        user = describe(self._client, item)
         return State(user=user, probe=self._probe(item, user), password_last_set_time=user.password_last_set_time)
 
     def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
@@ -143,11 +143,11 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         try:
             self._client.execute(statement, subject)
         except NoAnswer as lost:
-            return self._settle_lost(item, state, written, lost)
+            return settle_lost(self._client, item, state, written, lost)
         except (Refused, NotFound, NotPermitted) as refusal:
-            if step.password and refusal.evidence.get("refusal_reason") == "PRIOR_USE":
-                return self._settle_prior_use(item, state, written, refusal)
-            raise _with_probe(refusal, state) from None
+            if step.password and isinstance(refusal, Refused):
+                return settle_refused(self._client, item, state, written, refusal)
+            raise with_probe(refusal, state) from None
         return written
 
     def _unlock(self, item: Wanted, state: State) -> State:
@@ -166,7 +166,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if not state.password_set:
             return dataclasses.replace(state, login=state.probe, proof_done=True)
         try:
-            state = dataclasses.replace(state, password_last_set_time=self._set_time(item))
+            state = dataclasses.replace(state, password_last_set_time=set_time(self._client, item))
         except NoAnswer:
             raise Unreachable(
                 f"The password of {item.name} was changed, and then Snowflake stopped answering, so it is not proved.",
@@ -214,85 +214,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             if step.must_change_password is not None:
                 outcome.after["must_change_password"] = step.must_change_password
 
-    def _describe(self, item: Wanted) -> User:
-        stored = sql.exact_name(item.name)
-        return parse(stored, self._client.execute(sql.describe_user(stored), f"Describing user {item.name}"))
-
     def _probe(self, item: Wanted, user: User) -> LoginAnswer | None:
         """The one login before any write, where it can tell something and costs nobody a needless strike."""
         pointless = self._options.always or user.disabled or user.locked or (user.type or "").upper() == "SERVICE"
         return None if pointless else self._client.try_login(user.login_name, {"password": item.password})
-
-    def _set_time(self, item: Wanted) -> str | None:
-        """PASSWORD_LAST_SET_TIME now, None where it may not be read. Raises NoAnswer."""
-        try:
-            return self._describe(item).password_last_set_time
-        except NoAnswer:
-            raise
-        except RotationError:
-            return None
-
-    def _moved(self, item: Wanted, before: State) -> bool | None:
-        """Whether PASSWORD_LAST_SET_TIME is another one than before this run; None where it cannot be told.
-
-        Raises NoAnswer where the service has stopped answering.
-        """
-        now = self._set_time(item)
-        earlier = before.user.password_last_set_time
-        return None if earlier is None or now is None else now != earlier
-
-    def _settle_lost(self, item: Wanted, before: State, written: State, lost: NoAnswer) -> State:
-        """The ALTER's answer never came: one login decides, where it can and would not be a strike for nothing."""
-        unknown = f"{lost.msg} Whether it took effect is not known."
-        if before.password_set or not written.password_set:
-            raise UnknownOutcome(unknown, unanswered=1)
-        try:
-            moved = self._moved(item, before)
-        except NoAnswer:
-            raise UnknownOutcome(unknown, unanswered=2) from None
-        untold = before.user.disabled or before.user.locked
-        if untold and moved:
-            return written
-        if untold and moved is None:
-            raise UnknownOutcome(unknown)
-        if moved is False and (untold or before.probe is not None):
-            raise _not_in_force(lost)
-        answer = self._client.try_login(before.user.login_name, {"password": item.password})
-        if answer.right:
-            return _settled(before, written, moved, answer)
-        if answer.verdict == "rejected":
-            raise _not_in_force(lost)
-        raise UnknownOutcome(
-            f"{lost.msg} The login that should decide was answered with {answer.reason}; the user has either "
-            "the old or the new password.",
-            unanswered=2 if answer.verdict == "silent" else 0,
-        )
-
-    def _settle_prior_use(self, item: Wanted, before: State, written: State, refusal: RotationError) -> State:
-        """Decide what PRIOR_USE means.
-
-        It is also the answer when the user has this password already, and when the connector repeated an ALTER whose
-        first answer was lost. PASSWORD_LAST_SET_TIME shows the latter; a login the former, unless it has been tried.
-        """
-        try:
-            moved = self._moved(item, before)
-        except NoAnswer as lost:
-            raise UnknownOutcome(f"{refusal.msg} {lost.msg}", unanswered=2) from None
-        untold = before.user.disabled or before.user.locked
-        if untold and moved:
-            return written
-        if (untold or before.probe is not None) and moved is not True:
-            if moved is False:
-                raise _with_probe(refusal, before)
-            raise UnknownOutcome(
-                f"{refusal.msg} PASSWORD_LAST_SET_TIME cannot be read, so it is not certain that nothing changed."
-            )
-        answer = self._client.try_login(before.user.login_name, {"password": item.password})
-        if answer.right:
-            return _settled(before, written, moved, answer)
-        if answer.verdict == "rejected" and not moved:
-            raise Refused(refusal.msg, evidence={**refusal.evidence, "probe": answer.verdict})
-        raise UnknownOutcome(f"{refusal.msg} The login that should decide was answered with {answer.reason}.")
 
     def _why_not_verified(self, state: State) -> str:
         if state.user.disabled:
@@ -300,29 +225,6 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if state.user.locked:
             return "user_locked"
         return state.login.reason if state.login is not None else VERIFY_DISABLED
-
-
-def _settled(before: State, written: State, moved: bool | None, login: LoginAnswer) -> State:
-    """The password is in force.
-
-    Without a time to compare, "found as wanted" would be a guess; an ALTER without effect has not set the flag either.
-    """
-    flag_set = written.flag_set if moved else before.flag_set
-    return dataclasses.replace(written, login=login, password_changed=moved is not False, flag_set=flag_set)
-
-
-def _not_in_force(lost: NoAnswer) -> RotationError:
-    """The password is not the new one, and will not be, unless the statement is still on its way."""
-    if lost.under_way:
-        return UnknownOutcome(f"{lost.msg} The password is not in force now, and the change may still arrive.")
-    return Unreachable(f"{lost.msg} The password is not in force, so the change did not take effect.")
-
-
-def _with_probe(refusal: RotationError, state: State) -> RotationError:
-    """The refusal, with what the login before it had said: only a value seen not to be live may be thrown away."""
-    if state.probe is not None:
-        refusal.evidence["probe"] = state.probe.verdict
-    return refusal
 
 
 def _check_proof(item: Wanted, answer: LoginAnswer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from tests.sandbox.meraki.service import MerakiService
+from tests.sandbox.meraki.service import VPN_PATH, MerakiService
 from tests.sandbox.meraki.state import Access, Dashboard, Network, User
 from tests.sandbox.server import LoopbackServer
 
@@ -25,6 +25,7 @@ class MerakiSandbox(Dashboard):
         self._server = LoopbackServer(MerakiService(self), port=port)
         self.host, self.port = self._server.host, self._server.port
         self.url = f"http://{self.host}:{self.port}/api/v1"
+        self.vpn_url = f"http://{self.host}:{self.port}{VPN_PATH}"
         self.journal, self.faults, self.errors = self._server.journal, self._server.faults, self._server.errors
 
     def settings(self, key: str) -> dict[str, t.Any]:

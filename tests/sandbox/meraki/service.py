@@ -16,6 +16,8 @@ from tests.sandbox.meraki.state import Authorization, Dashboard, Network, User
 from tests.sandbox.server import Request, Response
 
 _BASE = "/api/v1/"
+# No part of the API: the VPN's own login, so that a test can tell from outside which password it takes.
+VPN_PATH = "/vpn-login"
 _ACCOUNT_TYPES = ("802.1X", "Client VPN", "Guest")
 _CREATED = "2018-02-11T00:00:00.090210Z"
 _SYNCHRONOUS, _ASYNCHRONOUS = 20, 100
@@ -49,6 +51,8 @@ class MerakiService:
 
     def label(self, request: Request) -> str:
         """As in ``PUT N_1 ann@example.com``, ``GET N_1`` for the list, ``POST batch``."""
+        if request.path == VPN_PATH:
+            return "vpn login"
         match _parts(request.path):
             case ["networks", network_id, "merakiAuthUsers"]:
                 return f"{request.method} {network_id}"
@@ -65,6 +69,8 @@ class MerakiService:
     def respond(self, request: Request) -> Response:
         try:
             with self._dashboard.lock:
+                if request.path == VPN_PATH:
+                    return self._vpn_login(json.loads(request.body))
                 return self._route(request, _parts(request.path))
         except Failure as failure:
             return _json(failure.status, {"errors": failure.errors}, failure.headers)
@@ -90,9 +96,19 @@ class MerakiService:
                 network = self._network(network_id)
                 del network.users[_found(network, user_id).id]
                 return Response(204)
+            case "GET", ["organizations", organization, "networks"]:
+                networks = [each for each in self._dashboard.networks.values() if each.organization == organization]
+                return _json(200, [_network_shown(network) for network in networks])
+            case "GET", ["organizations", _organization, "inventoryDevices"]:
+                return _json(200, [])
             case method, ["organizations", organization, "actionBatches", *more]:
                 return self._batch(method, organization, more, request)
         raise Failure(404, "Not found")
+
+    def _vpn_login(self, login: Body) -> Response:
+        users = [user for network in self._dashboard.networks.values() for user in network.users.values()]
+        known = {(user.email.casefold(), user.password) for user in users if user.account_type == "Client VPN"}
+        return Response(204 if (login["email"].casefold(), login["password"]) in known else 403)
 
     def _authenticate(self, request: Request) -> None:
         bearer = request.headers.get("Authorization", "")

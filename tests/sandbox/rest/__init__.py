@@ -4,4 +4,9 @@
 
 """A service with users and a small API, for what real servers do not do on demand."""
 
+from pathlib import Path
+
 from tests.sandbox.rest.service import RestSandbox as RestSandbox
+
+# The role's recipe for it.
+RECIPE = Path(__file__).with_name("recipe.yml")

@@ -9,6 +9,7 @@
     GET  /users          ?name=, ?page= or ?cursor= → {users: [{id, name, tags}], next, cursor}, Link, X-Next-Page
     PUT  /users/{id}     {password, tags} → 204, 404
     GET  /whoami         HTTP Basic → 200 {name}, 401
+    PUT  /echo           anything → 200 {error}, which quotes the whole request, as careless services do
 
 The administrator's token goes in C(Authorization: Bearer).
 """
@@ -30,7 +31,7 @@ from tests.sandbox.server import LoopbackServer, Request, Response
 
 @dataclasses.dataclass
 class User:
-    """One user. accept: what a login is, whatever the password, if not None."""
+    """One user. tags: taken away by a change that does not repeat them."""
 
     id: str
     name: str
@@ -48,7 +49,6 @@ class RestSandbox(LoopbackServer):
 
     requests: all that came, in order. logins: (user, whether it was accepted), in order.
     page: users on one page. gullible: logins as users are accepted with any password.
-    echo: what is said with every 400: the whole request, as careless services do.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
@@ -102,6 +102,9 @@ class RestSandbox(LoopbackServer):
             return json_answer(401, {"error": "who are you?"})
         if request.path == "/users":
             return self._list(request)
+        if request.path == "/echo":
+            words = ["you said", *request.headers.values(), request.body.decode()]
+            return json_answer(200, {"error": "\n".join(words)})
         if request.method == "PUT" and request.path.startswith("/users/"):
             return self._change(request)
         return json_answer(404, {"error": "no such path"})

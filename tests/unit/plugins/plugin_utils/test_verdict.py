@@ -265,8 +265,9 @@ def test_the_counts_in_check_mode() -> None:
 
 def test_failures_of_other_tasks_are_said_once() -> None:
     gone = answer(failed("unreachable"), failed("unreachable"))
-    verdict = Verdict(answer(record("A", "idle")), others=[gone, {}, {"msg": "It broke."}])
-    assert verdict.failures == ["It is unreachable. [unreachable]", "It broke."]
+    whole = {"msg": "No vault.", "error_code": "invalid_input"}
+    verdict = Verdict(answer(record("A", "idle")), others=[gone, {}, {"msg": "It broke."}, whole])
+    assert verdict.failures == ["It is unreachable. [unreachable]", "It broke.", "No vault. [invalid_input]"]
 
 
 def test_no_secret_is_said() -> None:
@@ -274,7 +275,14 @@ def test_no_secret_is_said() -> None:
     for outcome in OUTCOMES.values():
         said = rotation.rotation_verdict(staged, fresh=answer(outcome), recovered=answer(outcome))
         assert "secret of" not in json.dumps(said)
-        assert set(said) == {"commit", "discard", "failures", "namesakes", "summary"}
+        assert set(said) == {"commit", "discard", "failures", "namesakes", "outcomes", "rotation_id", "summary"}
+
+
+def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
+    staged = answer(record("X", "failed"), record("I", "idle", rotation_id=None), record("A", rotation_id="run"))
+    assert Verdict(staged).rotation_id == "run"
+    assert Verdict(answer(record("I", "idle", rotation_id=None))).rotation_id is None
+    assert Verdict({}).rotation_id is None
 
 
 # -- namesakes
@@ -389,3 +397,85 @@ def test_the_connection_wins_and_empty_values_go() -> None:
     connection = {"account": "ab67890", "login_user": "SECOND", "login_role": "", "login_host": None}
     given = snowflake_login.snowflake_login({**RECORD, "password": ["pw"]}, connection)
     assert given == {"account": "ab67890", "login_user": "SECOND", "login_password": "pw"}
+
+
+def test_one_answer_for_new_and_recovered_secrets_is_taken_apart() -> None:
+    """As a service is asked once for both: what is certain of a new secret is not certain of a recovered one."""
+    staged = answer(record("a"), record("b", "recovered"), record("c"), record("d", "recovered"), record("e", "idle"))
+    assert [entry["record_uid"] for entry in chosen(staged, "due")] == ["a", "b", "c", "d"]
+    verdict = Verdict(staged, due=answer(worked(), worked(), failed("refused"), failed("refused")))
+    assert verdict.commit == ["a", "b"] and verdict.discard == ["c"]
+    assert len(verdict.failures) == 1
+    done = Verdict(staged, due=answer(worked(), worked()), committed=answer(record("a"), record("b")))
+    # One outcome for each record, or none at all.
+    assert done.commit == [] and done.summary()[0].startswith("0 rotated, 0 recovered")
+
+
+@pytest.mark.parametrize(("status", "discarded"), [(400, True), (404, True), (200, False), (204, False), (302, False)])
+def test_an_unexpected_answer_of_http_is_no_definite_refusal(status: int, discarded: bool) -> None:
+    staged = answer(record("a"))
+    verdict = Verdict(staged, due=answer(failed("refused", status=status)))
+    assert verdict.discard == (["a"] if discarded else []) and verdict.commit == []
+
+
+# -- the outcomes for reports
+
+
+def ended(*uids: str, **fields: t.Any) -> dict[str, t.Any]:
+    return answer(*({"record_uid": uid, "failed": False, "changed": True, **fields} for uid in uids))
+
+
+@pytest.mark.parametrize("kind", OUTCOMES)
+def test_an_outcome_agrees_with_the_commit(kind: str) -> None:
+    """A record is told as rotated or recovered exactly if it was committed; else as failed, with the service's code."""
+    outcome = OUTCOMES[kind]
+    staged = answer(record("A"), record("B", "recovered"))
+    once = Verdict(staged, fresh=answer(outcome), recovered=answer(outcome), again=answer(worked()))
+    uids = once.commit
+    verdict = Verdict(
+        staged,
+        fresh=answer(outcome),
+        recovered=answer(outcome),
+        again=answer(worked()),
+        committed=ended(*uids, rotated_at="2026-05-01T00:00:00Z") if uids else None,
+        discarded=ended(*once.discard) if once.discard else None,
+    )
+    fresh, recovered = verdict.outcomes
+    for told, good in ((fresh, "rotated"), (recovered, "recovered")):
+        assert told["outcome"] == (good if told["record_uid"] in uids else "failed")
+        assert told["pending"] is (told["record_uid"] not in {*uids, *once.discard})
+        if told["outcome"] == "failed":
+            assert told["error_code"] == outcome["error_code"] and told["msg"] == outcome["msg"]
+        else:
+            assert told["rotated_at"] == "2026-05-01T00:00:00Z" and isinstance(told["verified"], bool)
+
+
+def test_outcomes_of_what_was_not_reached() -> None:
+    """Whatever is missing among the answers, a due record without a commit has failed, and is still pending."""
+    staged = answer(record("A"), record("I", "idle", rotated_at="2026-05-01T00:00:00Z"), record("X", "failed"))
+    broken = {"failed": True, "msg": "The module could not start.", "error_code": "missing_dependency"}
+    for more, message in (({}, "The run ended before it."), ({"fresh": broken}, "The module could not start.")):
+        due, idle, unread = Verdict(staged, **more).outcomes
+        assert (due["outcome"], due["pending"]) == ("failed", True) and due["msg"].startswith(message)
+        assert (idle["outcome"], idle["pending"], idle["rotated_at"]) == ("not_due", False, "2026-05-01T00:00:00Z")
+        assert (unread["outcome"], unread["error_code"], unread["record"]) == ("failed", "vault_error", "X")
+
+
+def test_outcomes_when_the_commit_fails() -> None:
+    commit = answer({"record_uid": "A", "failed": True, "error_code": "unreachable", "msg": "No answer."})
+    (told,) = Verdict(answer(record("A")), fresh=answer(worked()), committed=commit).outcomes
+    assert (told["outcome"], told["error_code"], told["pending"]) == ("failed", "unreachable", True)
+
+
+def test_outcomes_of_damaged_and_nameless_records_and_in_check_mode() -> None:
+    staged = answer(record("A", login=""), record("B", private_key=None), record("I", "idle"))
+    nameless, damaged, _idle = Verdict(staged).outcomes
+    assert "has no login" in nameless["msg"] and "cannot be read" in damaged["msg"]
+    told = Verdict(answer(record("A", private_key=None), record("I", "idle")), check_mode=True).outcomes
+    assert [(each["outcome"], each["pending"]) for each in told] == [("due", False), ("not_due", False)]
+
+
+def test_outcomes_of_keys_that_are_not_due() -> None:
+    """One that the service was found not to hold is no success, though nothing was to be done."""
+    (told,) = Verdict(answer(record("I", "idle")), idle=answer(failed("verify_failed"))).outcomes
+    assert (told["outcome"], told["error_code"]) == ("failed", "verify_failed")

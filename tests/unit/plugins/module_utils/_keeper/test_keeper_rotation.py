@@ -23,7 +23,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Unreachable,
     VaultError,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import PasswordPolicy
@@ -183,10 +183,24 @@ def test_the_pending_value_and_its_state_are_one_update(vault: FakeVault, task: 
 
 def test_a_second_staging_finds_the_same_value_and_writes_nothing(vault: FakeVault, task: Task) -> None:
     (first,) = task("staged", rotation_id="job")
-    for rotation_id in ("job", None):
-        (second,) = task("staged", rotation_id=rotation_id, max_age=dt.timedelta(days=999))
-        assert (second["password"], second["changed"], second["recovered"]) == (first["password"], False, True)
+    (second,) = task("staged", rotation_id="job", max_age=dt.timedelta(days=999))
+    assert (second["password"], second["changed"], second["recovered"]) == (first["password"], False, True)
+    assert first["rotation_id"] == second["rotation_id"] == "job"
     assert vault.saves == 1
+
+
+@pytest.mark.parametrize("target", ["committed", "discarded"])
+def test_of_two_runs_without_a_name_the_later_one_ends_the_rotation(
+    vault: FakeVault, task: Task, target: Target
+) -> None:
+    """The first may be refused and discard, while the second has just given the same value to the service."""
+    (first,) = task("staged")
+    (second,) = task("staged", max_age=dt.timedelta(days=999))
+    assert (second["password"], second["changed"], second["recovered"]) == (first["password"], True, True)
+    (late,) = task(target, rotation_id=first["rotation_id"])
+    assert (late["error_code"], late["retry_safe"]) == ("busy", True)
+    assert fields.pending(vault.data) == first["password"]
+    assert task(target, rotation_id=second["rotation_id"])[0]["changed"]
 
 
 def test_discarding_leaves_the_live_secret(vault: FakeVault, task: Task) -> None:
@@ -343,6 +357,20 @@ def test_what_somebody_else_has_committed_meanwhile_is_unchanged() -> None:
     assert fields.live_secret(vault.data, PASSWORD) == staged["password"]
 
 
+@pytest.mark.parametrize(("max_age", "due"), [(dt.timedelta(days=1), False), (None, True)])
+def test_what_was_committed_while_it_was_taken_over_is_not_recovered(max_age: dt.timedelta | None, due: bool) -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    (first,) = task("staged")
+    now = dt.datetime.now(dt.UTC)
+    vault.edits = [lambda data: fields.committed(data, PASSWORD, first["password"], None, now, {})]
+    (entry,) = task("staged", max_age=max_age)
+    assert (entry["failed"], entry["due"], entry["recovered"]) == (False, due, False)
+    assert fields.live_secret(vault.data, PASSWORD) == first["password"]
+    assert entry.get("password") == fields.pending(vault.data) != first["password"]
+
+
 def test_anothers_value_in_the_normal_field_is_not_taken_for_ours() -> None:
     vault = FakeVault()
     vault.add()
@@ -493,7 +521,7 @@ def test_a_pending_value_never_changes_and_is_never_lost(runs: list[dict[str, t.
 
 
 def _params(**given: t.Any) -> dict[str, t.Any]:
-    defaults = {name: option.get("default") for name, option in keeper_rotation.SPEC.options.items()}
+    defaults = {name: option.get("default") for name, option in rotation_options.SPEC.options.items()}
     return {**defaults, "record": UID, "state": "staged", **given}
 
 
@@ -505,6 +533,7 @@ def _params(**given: t.Any) -> dict[str, t.Any]:
         {"key_size": 1024},
         {"rotation_id": ""},
         {"rotation_id": " "},
+        {"max_age": ""},
         {"max_age": "a month"},
         {"lease": "soon"},
         {"fields": {"rotation_pending": "x"}},

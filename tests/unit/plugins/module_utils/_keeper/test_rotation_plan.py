@@ -115,10 +115,15 @@ def test_a_pending_value_is_never_made_anew_whatever_the_age() -> None:
             assert case.ending("staged") is not Stage, case
 
 
-@pytest.mark.parametrize("wanted", [None, "mine"])
-def test_ones_own_pending_value_is_used_at_once(wanted: str | None) -> None:
-    for case in _where(pending="password", wanted=wanted):
+def test_ones_own_pending_value_is_used_as_it_is() -> None:
+    for case in _where(pending="password", wanted="mine"):
         assert case.ending("staged") is None, case
+
+
+def test_a_run_without_a_name_takes_a_pending_value_over_at_once() -> None:
+    """So that whoever staged it can no longer discard what this run is about to give to the service."""
+    for case in _where(pending="password", wanted=None):
+        assert case.ending("staged") is Adopt, case
 
 
 @pytest.mark.parametrize(

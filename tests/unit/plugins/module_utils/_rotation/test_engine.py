@@ -329,3 +329,12 @@ def test_an_item_that_was_written_is_not_called_not_attempted() -> None:
     written = rotate(script, _items("abc"), check_mode=False)[0]
     assert written.changed and written.error is not None
     assert not written.error.msg.startswith("Not attempted")
+
+
+def test_an_item_that_needed_no_write_is_not_called_changed() -> None:
+    items = [Item("a"), Item("b", steps=0), Item("c"), Item("d")]
+    script = Script({("observe", "c"): _silence(), ("observe", "d"): _silence()})
+    changed, unchanged = rotate(script, items, check_mode=False)[:2]
+    assert changed.error is not None and changed.error.msg.startswith("Changed, but not proved")
+    assert unchanged.error is not None and unchanged.error.msg.startswith("Not proved")
+    assert not unchanged.changed

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import snowflake_user_password
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import (
@@ -25,7 +25,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.ans
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.connection import Login
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import Options
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import Options, Wanted
 from tests.sandbox.snowflake.lexer import tokenize
 
 OLD, WANTED, EARLIER = "old-password", "wanted-password", "earlier-password"
@@ -38,7 +38,8 @@ class Account:
     """One user.
 
     fault: what becomes of the first ALTER with a password: "before" and "after" lose the answer on either side of the
-    commit, "repeated" is the connector's own repetition after that. right: what a login with the right password gets.
+    commit, "repeated" is the connector's own repetition after that, which the policy refuses for the reason "again".
+    right: what a login with the right password gets.
     """
 
     live: str = OLD
@@ -49,6 +50,7 @@ class Account:
     flag: bool = False
     shows_time: bool = True
     fault: str = ""
+    again: str = "PRIOR_USE"
     right: LoginAnswer = ACCEPTED
     wrong: LoginAnswer = REJECTED
     time: int = 1
@@ -80,7 +82,7 @@ class Account:
         if fault == "after":
             raise NoAnswer("Lost.", unanswered=1)
         if fault == "repeated":
-            self._alter(properties)
+            raise _policy(self.again)
         return []
 
     def _describe(self) -> list[dict[str, t.Any]]:
@@ -98,9 +100,7 @@ class Account:
         assert properties.keys() <= {"PASSWORD", "MUST_CHANGE_PASSWORD", "MINS_TO_UNLOCK"}
         password = properties.get("PASSWORD")
         if password in self.used:
-            refusal = statement_refusal(3002, "Reason: 'PRIOR_USE'.", "Setting")
-            assert refusal is not None
-            raise refusal
+            raise _policy("PRIOR_USE")
         if password is not None:
             self.live, self.used, self.time = password, (*self.used, password), self.time + 1
         if "MUST_CHANGE_PASSWORD" in properties:
@@ -109,10 +109,16 @@ class Account:
             self.locked = False
 
 
+def _policy(reason: str) -> RotationError:
+    refusal = statement_refusal(3002, f"Reason: '{reason}'.", "Setting")
+    assert refusal is not None
+    return refusal
+
+
 def _run(account: Account, options: Options, *, check_mode: bool = False) -> dict[str, t.Any]:
     login = Login(user="ADMIN", role=None, credentials={})
     rotator = snowflake_user_password.PasswordRotator(t.cast(Client, account), login, options)
-    item = snowflake_user_password.Wanted("u", WANTED)
+    item = Wanted("u", WANTED)
     entry = rotate(rotator, [item], check_mode=check_mode)[0].entry()
     # The engine would hide what the account above objects to.
     assert "Internal error" not in entry.get("msg", "")
@@ -133,6 +139,7 @@ ACCOUNTS = st.builds(
     flag=st.booleans(),
     shows_time=st.sampled_from([True, True, False]),
     fault=st.sampled_from(["", "", "before", "after", "repeated"]),
+    again=st.sampled_from(["PRIOR_USE", "MIN_AGE"]),
     right=st.sampled_from([ACCEPTED, ACCEPTED, LoginAnswer("blocked", "mfa_required", 394509), NO_ANSWER]),
     wrong=st.sampled_from([REJECTED, REJECTED, REJECTED, LoginAnswer("unknown", "user_locked", 390102), NO_ANSWER]),
 ).filter(lambda account: account.live in account.used)
@@ -184,8 +191,9 @@ HISTORIES = {"new": (OLD, (OLD,)), "set already": (WANTED, (OLD, WANTED)), "an e
 @pytest.mark.parametrize("state", ["", "locked", "disabled"])
 def test_nor_where_the_answer_to_the_change_goes_astray(history: str, fault: str, state: str) -> None:
     live, used = HISTORIES[history]
-    for shows_time, always, flag in itertools.product([True, False], [True, False], [None, True]):
-        account = Account(live=live, used=used, shows_time=shows_time, fault=fault)
+    choices = itertools.product([True, False], [True, False], [None, True], ["PRIOR_USE", "MIN_AGE"])
+    for shows_time, always, flag, again in choices:
+        account = Account(live=live, used=used, shows_time=shows_time, fault=fault, again=again)
         account.locked, account.disabled = state == "locked", state == "disabled"
         _check_claims(account, _options(always=always, must_change_password=flag))
 
@@ -237,6 +245,7 @@ def test_a_second_run_changes_nothing(account: Account, options: Options) -> Non
         (Account(fault="before"), _options(), 1),
         (Account(fault="after"), _options(), 2),
         (Account(fault="repeated"), _options(), 2),
+        (Account(fault="repeated", again="MIN_AGE"), _options(), 2),
         (Account(locked=True), _options(always=True), 0),
         (Account(disabled=True), _options(always=True), 0),
         (Account(locked=True, disabled=True, fault="after"), _options(always=True), 0),
@@ -296,6 +305,6 @@ def test_a_login_that_is_refused_after_a_clean_change_rolls_nothing_back() -> No
 def test_a_password_that_snowflake_cannot_take_is_refused_without_quoting_it(password: str) -> None:
     rotator = snowflake_user_password.PasswordRotator(t.cast(Client, Account()), Login("A", None, {}), _options())
     with pytest.raises(InvalidInput) as raised:
-        rotator.check(snowflake_user_password.Wanted("u", password))
+        rotator.check(Wanted("u", password))
     assert not password or password not in raised.value.msg
-    assert password not in repr(snowflake_user_password.Wanted("u", password)) or not password
+    assert password not in repr(Wanted("u", password)) or not password

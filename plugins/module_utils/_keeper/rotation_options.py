@@ -1,0 +1,88 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""The options of keeper_rotation, and what they mean together."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import SPECIAL_CHARACTERS
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Options
+
+SPEC = CONNECTION_SPEC.merged(
+    ArgumentSpec(
+        options={
+            "record": {"type": "str", "no_log": False},
+            "records": {"type": "list", "elements": "str", "no_log": False},
+            "state": {
+                "type": "str",
+                "choices": ["staged", "committed", "discarded"],
+                "required": True,
+                "no_log": False,
+            },
+            "credential": {
+                "type": "str",
+                "choices": ["password", "key_pair"],
+                "default": "password",
+                "no_log": False,
+            },
+            "password_policy": {
+                "type": "dict",
+                "no_log": False,
+                "options": {
+                    "length": {"type": "int", "default": 32, "no_log": False},
+                    "min_upper": {"type": "int", "default": 2, "no_log": False},
+                    "min_lower": {"type": "int", "default": 2, "no_log": False},
+                    "min_digits": {"type": "int", "default": 2, "no_log": False},
+                    "min_special": {"type": "int", "default": 2, "no_log": False},
+                    "special_characters": {"type": "str", "default": SPECIAL_CHARACTERS, "no_log": False},
+                },
+            },
+            "key_size": {"type": "int", "default": 2048, "no_log": False},
+            "key_field": {"type": "str", "no_log": False},
+            "max_age": {"type": "str", "no_log": False},
+            "force": {"type": "bool", "default": False, "no_log": False},
+            "rotation_id": {"type": "str", "no_log": False},
+            "lease": {"type": "str", "default": "15m", "no_log": False},
+            "fields": {"type": "dict", "default": {}, "no_log": False},
+        },
+        mutually_exclusive=[("record", "records")],
+        required_one_of=[("record", "records")],
+    )
+)
+
+
+def read_options(params: t.Mapping[str, t.Any]) -> Options:
+    """What holds for all records. Raises InvalidInput for what cannot be used."""
+    if params["key_size"] < keys.SMALLEST_RSA_KEY:
+        raise InvalidInput(f"key_size must be at least {keys.SMALLEST_RSA_KEY}.")
+    if params["rotation_id"] is not None and not params["rotation_id"].strip():
+        raise InvalidInput("rotation_id is empty; leave it out instead.")
+    return Options(
+        target=params["state"],
+        place=fields.Place(params["credential"], params["key_field"]),
+        rotation_id=params["rotation_id"],
+        max_age=None if params["max_age"] is None else duration.parse_duration(params["max_age"], option="max_age"),
+        force=params["force"],
+        lease=duration.parse_duration(params["lease"], option="lease"),
+        extra_fields=_extra_fields(params),
+    )
+
+
+def _extra_fields(params: t.Mapping[str, t.Any]) -> dict[str, str]:
+    own = [label for label in params["fields"] if label in fields.OWN_FIELDS]
+    if own:
+        raise InvalidInput(f"fields cannot set {', '.join(sorted(own))}: the module keeps these itself.")
+    bad = [label for label, value in params["fields"].items() if isinstance(value, (dict, list)) or not label.strip()]
+    if bad:
+        raise InvalidInput("fields takes names and plain values only.")
+    return {label: "" if value is None else str(value) for label, value in params["fields"].items()}

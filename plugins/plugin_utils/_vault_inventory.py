@@ -1,0 +1,206 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""From records with a rotation marker to hosts with ``keyturn_rotations``. Pure; no secret goes past ``extract``.
+
+What ``extract`` gives may be cached: {marked: [{uid, title, login, kind, max_age, rotated_at, pending, admin,
+problem}], admins: {uid: {title, kind, account, recipe}}, unreadable: n}. Whether a record is due is found out anew each
+time.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import re
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration, parse_rfc3339
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
+
+KIND_FIELD = "rotation_module"
+ADMIN_FIELD = "rotation_admin_record"
+AGE_FIELD = "rotation_max_age"
+ACCOUNT_FIELD = "rotation_account"
+# As the recipes of the role rest_password_rotate call it.
+RECIPE_FIELD = "recipe"
+# The host of records that belong to no account.
+NOWHERE = "without_admin_record"
+
+Extract = dict[str, t.Any]
+Marked = dict[str, t.Any]
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+_UID_PART = 8
+
+
+@dataclasses.dataclass
+class Account:
+    """A host of the inventory. problems: one line for each reason why some of its records will not rotate."""
+
+    rotations: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    due: int = 0
+    pending: int = 0
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+def extract(snapshot: Snapshot) -> Extract:
+    """What the inventory needs of the records, without any secret."""
+    named = _Named(snapshot)
+    candidates = [
+        (record, _text(record, ADMIN_FIELD))
+        for record in snapshot.records.values()
+        if _text(record, ADMIN_FIELD) or _text(record, KIND_FIELD)
+    ]
+    admins = {uid for _record, reference in candidates if reference for uid in [named.find(reference)[0]] if uid}
+    marked = [
+        _marked(record, reference, named)
+        for record, reference in candidates
+        # On an administrator's record, the field says what all records that name it are.
+        if reference or record.uid not in admins
+    ]
+    return {
+        "marked": marked,
+        "admins": {uid: _admin(snapshot.records[uid]) for uid in sorted(admins)},
+        "unreadable": snapshot.unreadable,
+    }
+
+
+class _Named:
+    """Finds each administrator's record once: a title is looked for in all records."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._found: dict[str, tuple[str | None, str | None]] = {}
+
+    def find(self, reference: str) -> tuple[str | None, str | None]:
+        """(uid, None), or (None, what is wrong)."""
+        if reference not in self._found:
+            try:
+                self._found[reference] = self._snapshot.find(reference).uid, None
+            except RotationError as error:
+                self._found[reference] = None, f"Its {ADMIN_FIELD} cannot be used: {error.msg}"
+        return self._found[reference]
+
+
+def _admin(record: Record) -> dict[str, str]:
+    return {
+        "title": record.title,
+        "kind": _text(record, KIND_FIELD),
+        "account": _text(record, ACCOUNT_FIELD),
+        "recipe": _text(record, RECIPE_FIELD),
+    }
+
+
+def _marked(record: Record, reference: str, named: _Named) -> Marked:
+    admin, problem = named.find(reference) if reference else (None, f"It has no custom field {ADMIN_FIELD}.")
+    return {
+        "uid": record.uid,
+        "title": record.title,
+        "login": fields.login(record.data),
+        "kind": _text(record, KIND_FIELD),
+        "max_age": _text(record, AGE_FIELD),
+        "rotated_at": fields.text(record.data, label=fields.ROTATED_AT),
+        "pending": fields.pending(record.data) is not None,
+        "admin": admin,
+        "problem": problem,
+    }
+
+
+def _text(record: Record, label: str) -> str:
+    return (fields.text(record.data, label=label) or "").strip()
+
+
+def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str, Account]:
+    """The hosts by name. default_max_age: for records without a field of their own."""
+    admins = found["admins"]
+    names = _host_names(admins)
+    marked = [
+        {
+            **entry,
+            "kind": entry["kind"] or admins.get(entry["admin"], {}).get("kind", ""),
+            "max_age": entry["max_age"] or default_max_age,
+        }
+        for entry in found["marked"]
+    ]
+    duplicates = _duplicates(marked)
+    hosts: dict[str, Account] = collections.defaultdict(Account)
+    groups: dict[tuple[str, ...], list[Marked]] = collections.defaultdict(list)
+    for entry in marked:
+        host = names[entry["admin"]] if entry["admin"] else NOWHERE
+        problem = entry["problem"] or duplicates.get(entry["uid"]) or _own_problem(entry)
+        groups[host, entry["kind"], entry["admin"] or "", entry["max_age"], problem or ""].append(entry)
+    for (host, kind, admin, max_age, problem), entries in sorted(groups.items()):
+        recipe = admins[admin]["recipe"] if admin and kind == "rest_password_rotate" else ""
+        rotation = {"kind": kind, "admin_record": admin, "max_age": max_age, "recipe": recipe, "problem": problem}
+        account = hosts[host]
+        account.rotations.append(
+            {key: value for key, value in rotation.items() if value} | {"records": [entry["uid"] for entry in entries]}
+        )
+        account.due += len([entry for entry in entries if _is_due(entry, now)])
+        account.pending += len([entry for entry in entries if entry["pending"]])
+        if problem:
+            account.problems.append(f"{', '.join(_name(entry) for entry in entries)}: {problem}")
+    return dict(hosts)
+
+
+def _name(entry: Marked) -> str:
+    return f"{entry['title'] or '(no title)'} ({entry['uid']})"
+
+
+def _own_problem(entry: Marked) -> str | None:
+    if entry["kind"] not in KINDS:
+        return f"Its {KIND_FIELD} {entry['kind'] or '(none)'} is unknown. Known are {', '.join(KINDS)}."
+    if not entry["login"]:
+        return "It has no login."
+    return None
+
+
+def _duplicates(marked: t.Sequence[Marked]) -> dict[str, str]:
+    """{uid: what is wrong} of records that name one user of one account; one of them would hold a wrong secret."""
+    users: dict[tuple[str, str, str], list[Marked]] = collections.defaultdict(list)
+    for entry in marked:
+        if entry["admin"] and entry["login"] and entry["kind"] in KINDS:
+            canonical = CANONICAL[KINDS[entry["kind"]]]
+            users[entry["admin"], entry["kind"], canonical(entry["login"])].append(entry)
+    return {
+        entry["uid"]: f"Several records have the login {entries[0]['login']}: "
+        f"{', '.join(sorted(each['uid'] for each in entries))}. Keep the fields in one of them."
+        for entries in users.values()
+        if len(entries) > 1
+        for entry in entries
+    }
+
+
+def _is_due(entry: Marked, now: dt.datetime) -> bool:
+    """As keeper_rotation decides; what cannot be read counts as due, so that a run looks at it."""
+    last = parse_rfc3339(entry["rotated_at"])
+    try:
+        age = parse_duration(entry["max_age"], option=AGE_FIELD)
+    except InvalidInput:
+        return True
+    return entry["pending"] or last is None or now - last >= age
+
+
+def _host_names(admins: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, str]:
+    """{uid of an administrator's record: host}. A name that two would get by their titles goes on with the UID."""
+    given = {uid: _safe(admin["account"]) for uid, admin in admins.items() if _safe(admin["account"])}
+    titles = {uid: _safe(admin["title"]) for uid, admin in admins.items() if uid not in given}
+    taken = collections.Counter([*titles.values(), *set(given.values()), "", "all", "localhost", "ungrouped", NOWHERE])
+    unique = {
+        uid: title if taken[title] == 1 else f"{title or 'account'}_{uid[:_UID_PART]}" for uid, title in titles.items()
+    }
+    return {**unique, **given}
+
+
+def _safe(name: str) -> str:
+    """A name that means nothing in a pattern of hosts."""
+    return _NOT_IN_NAMES.sub("_", name).strip("_.-")

@@ -1,0 +1,321 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The fleet's playbook through real ansible-playbook: isolation, batches, choices, bad input, and the report."""
+
+from __future__ import annotations
+
+import collections
+import json
+import re
+import secrets
+import typing as t
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import fresh_password
+from tests.integration.support import Ansible, Run
+from tests.integration.test_role_rest_password_rotate import RECIPE
+from tests.sandbox.fleet import KEY_KIND, KIND, Account, Fleet
+from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RestSandbox
+from tests.sandbox.scenery import ADMIN
+from tests.sandbox.server import Fault
+
+Entry = dict[str, t.Any]
+
+PLAYBOOK = "keyturn.credentials.rotate"
+_ALWAYS = 1_000_000
+_RECAP = re.compile(r"^(\S+)\s+: ok=.*unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+class Scene:
+    """A fleet, its inventory, and the report of the last run."""
+
+    def __init__(self, directory: Path, vault: KeeperSandbox, fleet: Fleet) -> None:
+        self.directory, self.vault, self.fleet = directory, vault, fleet
+        self.ansible = Ansible(directory, vault.environment())
+        self.config = vault.write_client_config(directory / "ksm-config.json")
+        self.seen = fleet.secrets()
+
+    def run(self, *arguments: str, hosts: dict[str, t.Any] | None = None, **variables: t.Any) -> Run:
+        """The playbook on the usual inventory, as far as ``hosts`` does not say otherwise."""
+        inventory = self.fleet.write_inventory(self.directory / "inventory.json", hosts)
+        given = {"keeper_config_file": str(self.config), "keyturn_report_dir": str(self.reports), **variables}
+        self.vault.journal.clear()
+        run = self.ansible.run(PLAYBOOK, given, "-i", str(inventory), *arguments)
+        self.seen |= self.fleet.secrets()
+        self.assert_no_secret(run.output, *(path.read_text("utf-8") for path in self.reports.iterdir()))
+        return run
+
+    def assert_no_secret(self, *texts: str) -> None:
+        assert [secret for secret in self.seen if any(secret in text for text in texts)] == []
+
+    @property
+    def reports(self) -> Path:
+        return self.directory / "report"
+
+    @property
+    def report(self) -> Entry:
+        return t.cast(Entry, json.loads((self.reports / "rotation.json").read_text("utf-8")))
+
+    def told(self) -> dict[str, list[Entry]]:
+        """{host: its credentials}."""
+        return {account["name"]: account["credentials"] for account in self.report["accounts"]}
+
+    def outcomes(self) -> dict[str, list[str]]:
+        return {name: [row["outcome"] for row in rows] for name, rows in self.told().items()}
+
+    def written(self) -> int:
+        return len(self.vault.journal.labels("update_secret"))
+
+
+def make(directory: Path, vault: KeeperSandbox, accounts: int) -> t.Iterator[Scene]:
+    with Fleet(vault, accounts=accounts, users=2) as fleet:
+        yield Scene(directory, vault, fleet)
+        assert fleet.errors == []
+
+
+@pytest.fixture
+def scene(tmp_path: Path, vault: KeeperSandbox) -> t.Iterator[Scene]:
+    """Three accounts with two users each."""
+    yield from make(tmp_path, vault, 3)
+
+
+@pytest.fixture
+def large(tmp_path: Path, vault: KeeperSandbox) -> t.Iterator[Scene]:
+    """Eight accounts with two users each."""
+    yield from make(tmp_path, vault, 8)
+
+
+def failed_hosts(run: Run) -> dict[str, bool]:
+    """{host: whether it failed or was unreachable} from the play's recap."""
+    return {host: (unreachable, failed) != ("0", "0") for host, unreachable, failed in _RECAP.findall(run.stdout)}
+
+
+def broken_hosts(large: Scene) -> dict[str, t.Any]:
+    """What the hosts from account_001 on are given, each with another thing wrong; account_000 has nothing wrong."""
+    _good, silent, locked, lost, nameless, _bare, twins, remote = large.fleet.accounts
+    silent.snowflake.faults.add(Fault("", times=_ALWAYS, hang="before"))
+    second_admin = large.vault.add_record(
+        title="second administrator",
+        fields={"login": ADMIN, "password": str(locked.snowflake.user(ADMIN).password)},
+        custom=[{"type": "text", "label": "snowflake_account_name", "value": [locked.snowflake.account.name]}],
+    )
+    large.vault.edit(locked.admin_uid, lambda content: content["fields"][1].update(value=[fresh_password()]))
+    large.vault.remove(lost.admin_uid)
+    twin = large.vault.add_record(title="a twin", fields={"login": "user_000", "password": fresh_password()})
+    first, second = locked.uids.values()
+    return {
+        silent.name: {
+            "keyturn_rotations": [silent.rotation(connection={**silent.connection(), "login_timeout": 2})],
+        },
+        locked.name: {
+            "keyturn_rotations": [
+                locked.rotation(records=[first]),
+                {"kind": "snowflake_user_passwort", "admin_record": second_admin, "records": ["of no known kind"]},
+                locked.rotation(records=[second], admin_record=second_admin),
+            ],
+        },
+        nameless.name: {"keyturn_rotations": [nameless.rotation(admin_record=None)]},
+        "account_005": {"something": "else"},
+        twins.name: {"keyturn_rotations": [twins.rotation(records=[*twins.uids.values(), twin])]},
+        remote.name: {
+            "keyturn_rotations": [remote.rotation()],
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": 1,
+        },
+    }
+
+
+@pytest.mark.core
+def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> None:
+    run = large.run("--forks", "4", hosts=broken_hosts(large))
+    assert run.returncode not in (0, 1, 250), run.output
+    good, silent, locked, lost, nameless, bare, twins, remote = large.fleet.accounts
+    told = large.told()
+    assert failed_hosts(run) == {"localhost": False} | {
+        account.name: account is not good for account in large.fleet.accounts
+    }
+    assert large.outcomes() == {
+        good.name: ["rotated", "rotated"],
+        silent.name: ["failed", "failed"],
+        locked.name: ["failed", "failed", "rotated"],
+        lost.name: ["failed", "failed"],
+        nameless.name: ["failed", "failed"],
+        bare.name: ["failed"],
+        twins.name: ["failed"] * 3,
+        remote.name: ["no_result", "no_result"],
+    }, run.output
+    assert large.fleet.settled(good, "USER_000") and large.fleet.settled(good, "USER_001")
+    assert large.fleet.settled(locked, "USER_001")
+    assert {row["error_code"] for row in told[silent.name]} <= {"unreachable", "unknown_outcome"}
+    assert [row["error_code"] for row in told[locked.name]] == ["auth_failed", "invalid_input", None]
+    assert "snowflake_user_passwort is unknown" in told[locked.name][1]["msg"]
+    assert [row["error_code"] for row in told[lost.name]] == ["not_found", "not_found"]
+    assert "no admin_record" in told[nameless.name][0]["msg"]
+    assert "no keyturn_rotations" in told[bare.name][0]["msg"]
+    assert "USER_000" in told[twins.name][0]["msg"]
+    report = large.report
+    states = collections.Counter(account["state"] for account in report["accounts"])
+    assert states == {"done": 1, "failed": 6, "no_result": 1} and not report["complete"]
+    for text in (
+        "8 accounts: 1 done, 6 failed, 1 without a result",
+        "17 credentials: 3 rotated, 2 no result, 12 failed",
+    ):
+        assert text in run.stdout
+    # Each failed account says why in its last line.
+    assert len(re.findall(r"^fatal: \[account_00[1-6]\]: FAILED! =>", run.stdout, re.MULTILINE)) >= 6
+    cases = list(ET.parse(large.reports / "rotation.xml").getroot().iter("testcase"))
+    kinds = collections.Counter(child.tag for case in cases for child in case)
+    assert len(cases) == 17 and kinds == {"failure": 12, "error": 2, "system-out": 3}
+
+
+@pytest.mark.core
+def test_the_next_run_and_what_it_is_told(scene: Scene) -> None:
+    first, second, third = scene.fleet.accounts
+    key = scene.fleet.add_key_user(first, "PIPELINE")
+    hosts = {
+        first.name: {
+            "keyturn_rotations": [
+                first.rotation(connection=None),
+                first.rotation(kind=KEY_KIND, records=[key], connection=None, max_age="7d"),
+            ],
+            # The other way to say the same, for a whole group.
+            "keyturn_connections": {KIND: first.connection(), KEY_KIND: first.connection()},
+        }
+    }
+
+    checked = scene.run("--check", hosts=hosts)
+    assert checked.returncode == 0, checked.output
+    assert scene.written() == 0 and scene.report["check_mode"]
+    assert scene.outcomes() == {first.name: ["due"] * 3, second.name: ["due"] * 2, third.name: ["due"] * 2}
+
+    tagged = scene.run("--tags", KEY_KIND, "--limit", first.name, hosts=hosts)
+    assert tagged.returncode == 0, tagged.output
+    assert scene.outcomes() == {first.name: ["left_out", "left_out", "rotated"]}
+    (row,) = [row for row in scene.told()[first.name] if row["kind"] == KEY_KIND]
+    assert row["verified"] and row["max_age"] == "7d" and row["next_due"][:10] > row["rotated_at"][:10]
+
+    rest = scene.run(hosts=hosts)
+    assert rest.returncode == 0, rest.output
+    assert scene.report["complete"] and scene.report["counts"]["rotated"] == 6
+    assert scene.outcomes()[first.name] == ["rotated", "rotated", "not_due"]
+
+    again = scene.run(hosts=hosts)
+    assert again.returncode == 0 and scene.written() == 0
+    assert scene.report["counts"] == dict.fromkeys(scene.report["counts"], 0) | {"not_due": 7}
+
+    forced = scene.run("--limit", f"{second.name},{third.name}", hosts=hosts, keyturn_force=True)
+    assert forced.returncode == 0 and scene.report["counts"]["rotated"] == 4
+    assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
+
+
+def test_every_kind_and_one_twice(scene: Scene, meraki: MerakiSandbox, rest: RestSandbox, tmp_path: Path) -> None:
+    """Two rotations of one kind on one host do not mix; what Meraki and a REST API rotate is told alike."""
+    first, second, _third = scene.fleet.accounts
+    key, password = secrets.token_hex(20), fresh_password()
+    meraki.add_key(key)
+    meraki.add_user(meraki.network.id, "a@example.com", password)
+    vpn_admin = scene.vault.add_record(
+        title="Meraki",
+        fields={"password": key},
+        custom=[{"type": "text", "label": "network_id", "value": [meraki.network.id]}],
+    )
+    vpn = scene.vault.add_record(title="VPN", fields={"login": "a@example.com", "password": password})
+    rest.add_user("A", password)
+    api_admin = scene.vault.add_record(
+        title="API",
+        fields={"login": rest.admin, "password": rest.admin_password, "url": rest.url},
+        custom=[{"type": "text", "label": "Realm", "value": ["users"]}],
+    )
+    api = scene.vault.add_record(title="API user", fields={"login": "A", "password": password})
+    recipe = tmp_path / "recipe.yml"
+    recipe.write_text(json.dumps(RECIPE))
+    hosts: dict[str, t.Any] = {
+        first.name: {"keyturn_rotations": [first.rotation(records=[uid]) for uid in first.uids.values()]},
+        second.name: {"keyturn_rotations": [second.rotation(), {"kind": "rest_password_rotate", "recipe": "x"}]},
+        "vpn": {
+            "keyturn_rotations": [{"kind": "meraki_vpn_user_password", "admin_record": vpn_admin, "records": [vpn]}],
+            "keyturn_connections": {"meraki_vpn_user_password": {"api_url": meraki.url}},
+        },
+        "api": {
+            "keyturn_rotations": [
+                {
+                    "kind": "rest_password_rotate",
+                    "admin_record": api_admin,
+                    "records": [api],
+                    "recipe": str(recipe),
+                    "connection": {"timeout": 5, "max_retries": 0},
+                }
+            ],
+        },
+    }
+    run = scene.run(hosts=hosts)
+    assert run.returncode == 2, run.output
+    outcomes = scene.outcomes()
+    assert outcomes[first.name] == ["rotated", "rotated"]
+    assert [row["record"] for row in scene.told()[first.name]] == list(first.uids.values())
+    assert outcomes[second.name] == ["rotated", "rotated", "failed"]
+    assert outcomes["vpn"] == outcomes["api"] == ["rotated"]
+    assert scene.told()["api"][0]["verified"] and not scene.told()["vpn"][0]["verified"]
+    assert meraki.accepts("a@example.com", str(scene.vault.field(vpn, "password")))
+    assert rest.accepts("A", str(scene.vault.field(api, "password")))
+    assert all(scene.fleet.settled(account, user) for account in (first, second) for user in account.uids)
+
+
+def test_canaries_and_percentages(scene: Scene) -> None:
+    first, second, third = scene.fleet.accounts
+
+    def forget(account: Account) -> dict[str, t.Any]:
+        return {account.name: {"keyturn_rotations": [account.rotation(admin_record="no such record")]}}
+
+    canary = scene.run(hosts=forget(first), keyturn_serial=[1, "100%"])
+    assert canary.returncode == 2, canary.output
+    assert scene.outcomes() == {
+        first.name: ["failed", "failed"],
+        second.name: ["no_result", "no_result"],
+        third.name: ["no_result", "no_result"],
+    }
+    assert scene.written() == 0
+
+    some = scene.run(hosts=forget(second), keyturn_serial=2, keyturn_max_fail_percentage=40)
+    assert some.returncode == 2, some.output
+    assert [outcome[0] for outcome in scene.outcomes().values()] == ["rotated", "failed", "no_result"]
+
+    rest = scene.run(hosts=forget(second), keyturn_serial=2)
+    assert rest.returncode == 2, rest.output
+    assert [outcome[0] for outcome in scene.outcomes().values()] == ["not_due", "failed", "rotated"]
+    assert scene.report["complete"]
+
+
+def test_no_account_at_all_is_no_success(scene: Scene) -> None:
+    nothing = scene.ansible.run(
+        PLAYBOOK, {"keyturn_report_dir": str(scene.reports)}, "-i", str(scene.directory / "missing.json")
+    )
+    assert nothing.returncode == 2 and "The inventory has no hosts" in nothing.stdout
+    assert scene.report["problem"].startswith("The inventory has no hosts") and not scene.report["complete"]
+    assert "The inventory has no hosts" in (scene.reports / "rotation.html").read_text("utf-8")
+    (case,) = ET.parse(scene.reports / "rotation.xml").getroot().iter("testcase")
+    assert case.find("error") is not None
+    nobody = scene.run("--limit", "account_999")
+    assert nobody.returncode == 1 and scene.written() == 0
+
+
+@pytest.mark.slow
+def test_a_task_that_hangs_ends_and_the_others_are_done(scene: Scene) -> None:
+    """The longest that a task may take is bounded from outside too, whatever it waits for."""
+    first, *others = scene.fleet.accounts
+    first.snowflake.faults.add(Fault("", times=_ALWAYS, hang="before"))
+    patient = first.rotation(connection={**first.connection(), "login_timeout": 3600})
+    run = scene.run(hosts={first.name: {"keyturn_rotations": [patient]}}, keyturn_task_timeout=60)
+    assert run.returncode == 2, run.output
+    told = scene.told()
+    assert [row["outcome"] for row in told[first.name]] == ["failed", "failed"]
+    assert all("timed out" in row["msg"].lower() for row in told[first.name]), told[first.name]
+    assert all(scene.fleet.settled(account, user) for account in others for user in account.uids)

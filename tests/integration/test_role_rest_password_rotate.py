@@ -1,0 +1,297 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role and its playbook by their full names: the users of one API, from the vault to the service and back."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integration.conftest import fresh_password
+from tests.integration.scene import Scene as AnyScene
+from tests.integration.support import Run
+from tests.integration.test_role_snowflake_user_password import file_leaks, leaks, recap, says
+from tests.sandbox import rest as sandbox
+from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.rest import RestSandbox
+from tests.sandbox.server import Fault, Response
+
+ADMIN_TITLE = "API Access Details"
+RECIPE: dict[str, t.Any] = yaml.safe_load(sandbox.RECIPE.read_text(encoding="utf-8"))
+
+
+class Scene(AnyScene):
+    """Users of one service with their records, and a recipe in a file, with or without verify."""
+
+    role = "rest_password_rotate"
+    probes_of_a_new_secret = 1
+
+    def __init__(
+        self, directory: Path, rest: RestSandbox, vault: KeeperSandbox, *names: str, verify: bool = True
+    ) -> None:
+        super().__init__(directory, vault, rest=rest)
+        self.rest = rest
+        self.recipe = {key: value for key, value in RECIPE.items() if verify or key != "verify"}
+        for name in names:
+            self.add(name)
+        self.admin_uid = self.add_admin_record(ADMIN_TITLE)
+        self.connection = {"timeout": 3, "max_retries": 0}
+
+    def accepts(self, name: str, secret: str) -> bool:
+        return self.rest.accepts(name, secret)
+
+    def add(self, name: str) -> str:
+        """A user and its record."""
+        self.old[name] = fresh_password()
+        self.rest.add_user(name, self.old[name])
+        self.uids[name] = self.add_record(name, password=self.old[name])
+        return self.uids[name]
+
+    def add_admin_record(self, title: str, **fields: t.Any) -> str:
+        """As Keeper's guide has it, and a field that the recipe needs in a path."""
+        known = {"login": self.rest.admin, "password": self.rest.admin_password, "url": self.rest.url + "/"}
+        custom = [{"type": "text", "label": "Realm", "value": ["users"]}]
+        return self.vault.add_record(title=title, fields=known | fields, custom=custom)
+
+    def variables(self, **more: t.Any) -> dict[str, t.Any]:
+        recipe = self.directory / "recipe.yml"
+        recipe.write_text(yaml.safe_dump(self.recipe))
+        return super().variables(**{"recipe": str(recipe), **more})
+
+    def forget(self) -> None:
+        super().forget()
+        self.rest.logins.clear()
+        self.rest.requests.clear()
+
+    def failed_logins(self, name: str) -> int:
+        return self.rest.logins.count((name, False))
+
+    def secrets(self) -> set[str]:
+        return super().secrets() | {self.rest.token}
+
+
+@pytest.fixture
+def scene(tmp_path: Path, rest: RestSandbox, vault: KeeperSandbox) -> Scene:
+    """Users A, B and C."""
+    return Scene(tmp_path, rest, vault, "A", "B", "C")
+
+
+@pytest.fixture
+def single(tmp_path: Path, rest: RestSandbox, vault: KeeperSandbox) -> Scene:
+    return Scene(tmp_path, rest, vault, "A")
+
+
+@pytest.fixture
+def write_only(tmp_path: Path, rest: RestSandbox, vault: KeeperSandbox) -> Scene:
+    """User A of a service that cannot be asked."""
+    return Scene(tmp_path, rest, vault, "A", verify=False)
+
+
+# -- the way it should go
+
+
+@pytest.mark.core
+def test_many_records_in_one_run(scene: Scene) -> None:
+    """One login of the administrator, one list for all; the second run changes nothing."""
+    run = scene.run()
+    assert run.returncode == 0, run.output
+    assert says(run, "3 rotated, 0 recovered, 0 not due, 0 failed")
+    assert all(scene.settled(name) for name in scene.uids)
+    assert not any(scene.accepts(name, old) for name, old in scene.old.items())
+    labels = scene.rest.journal.labels()
+    assert labels.count("POST /login") == labels.count("users") == 1
+    assert [scene.rest.logins.count((name, True)) for name in "ABC"] == [1, 1, 1]
+    assert [scene.failed_logins(name) for name in "ABC"] == [1, 1, 1]
+    assert scene.rest.user("A").tags == ["reader"]
+
+    passwords = {name: scene.password(name) for name in scene.uids}
+    run = scene.run()
+    assert run.returncode == 0 and recap(run) == (0, 0)
+    assert says(run, "0 rotated, 0 recovered, 3 not due, 0 failed")
+    assert scene.rest.journal.labels() == []
+    assert {name: scene.password(name) for name in scene.uids} == passwords
+
+
+def test_recovered_values_are_asked_for_first(scene: Scene) -> None:
+    """One of a run that died before the change, one of a run that died after it, and a new one, in one call."""
+    before, after = scene.stage("A"), scene.stage("B")
+    scene.rest.user("B").password = after
+    run = scene.run()
+    assert run.returncode == 0 and says(run, "1 rotated, 2 recovered, 0 not due, 0 failed"), run.output
+    assert (scene.password("A"), scene.password("B")) == (before, after)
+    assert all(scene.settled(name) for name in scene.uids)
+    assert scene.rest.journal.labels("change B") == []
+    assert scene.rest.journal.labels("login") == ["POST /login"]
+
+
+def test_a_service_that_cannot_be_asked(write_only: Scene) -> None:
+    """What an earlier run has set is set again, and committed."""
+    pending = write_only.stage("A")
+    write_only.rest.user("A").password = pending
+    run = write_only.run()
+    assert run.returncode == 0 and says(run, "0 rotated, 1 recovered, 0 not due, 0 failed"), run.output
+    assert write_only.settled("A") and write_only.password("A") == pending
+    assert write_only.rest.journal.labels() == ["POST /login", "users", "change A"]
+
+
+def test_check_mode_writes_nothing(scene: Scene) -> None:
+    before = {uid: scene.vault.record(uid) for uid in scene.uids.values()}
+    run = scene.run("--check", "--diff")
+    assert run.returncode == 0 and says(run, "check mode: 3 due")
+    assert {uid: scene.vault.record(uid) for uid in scene.uids.values()} == before
+    assert scene.rest.journal.labels() == []
+
+
+def test_the_other_title_a_token_and_what_wins(single: Scene) -> None:
+    """The token stands in the password field; the connection's own options win over the record's."""
+    single.add_admin_record(
+        "Record with Access Token", password=single.rest.token, login="nobody", url="https://[::1]:1"
+    )
+    single.recipe["auth"] = {"type": "bearer", "token": "${api_token}"}
+    connection = {**single.connection, "url": single.rest.url}
+    run = single.run(admin_record="Record with Access Token", connection=connection)
+    assert run.returncode == 0 and single.settled("A"), run.output
+    assert single.rest.journal.labels("login") == []
+
+
+@pytest.mark.core
+def test_nothing_is_shown_or_left(single: Scene) -> None:
+    single.rest.faults.add(
+        Fault("change A", response=Response(400, b'{"error": "no"}')),
+    )
+    found = {*single.secrets()}
+    failed = single.run("-vvvv", "--diff")
+    done = single.run("-vvvv", "--diff")
+    found |= single.secrets()
+    assert failed.returncode == 2 and done.returncode == 0
+    assert leaks(failed.output + done.output, found) == []
+    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.ansible.temporary, found) == []
+
+
+# -- what a service does not take
+
+
+def refused(scene: Scene, name: str) -> bool:
+    """The old password is live and in the record, and nothing is pending."""
+    return scene.settled(name) and scene.password(name) == scene.old[name]
+
+
+def test_definite_refusals_are_discarded_and_the_others_go_on(scene: Scene) -> None:
+    del scene.rest.users["2"]
+    scene.rest.faults.add(Fault("change C", response=Response(422, b'{"error": "too simple"}')))
+    run = scene.run()
+    assert run.returncode == 2 and says(run, "1 rotated, 0 recovered, 0 not due, 2 failed"), run.output
+    assert says(run, "[not_found]") and says(run, "[refused]") and not says(run, "Still pending")
+    assert scene.settled("A") and scene.password("A") != scene.old["A"]
+    assert refused(scene, "C")
+    assert scene.pending("B") is None and scene.password("B") == scene.old["B"]
+
+
+def test_an_unexpected_success_is_no_definite_refusal(single: Scene) -> None:
+    """The recipe lists 200, the service says 204 and has done it: the new password must not be thrown away."""
+    single.recipe["change"] = {**RECIPE["change"], "status": [200]}
+    run = single.run()
+    assert run.returncode == 2 and says(run, "answered with 204") and says(run, "Still pending"), run.output
+    assert single.live_is_known("A") and not single.accepts("A", single.old["A"])
+    single.recipe["change"] = RECIPE["change"]
+    assert single.run().returncode == 0 and single.settled("A")
+
+
+@pytest.mark.parametrize("kind", ["verify", "write only"])
+def test_a_recovered_value_is_never_discarded(kind: str, single: Scene) -> None:
+    """The login may have been refused for another reason than the password, as RabbitMQ does."""
+    if kind == "write only":
+        del single.recipe["verify"]
+    pending = single.stage("A")
+    single.rest.user("A").password = pending
+    single.rest.faults.add(Fault("whoami A", response=Response(401)))
+    single.rest.faults.add(Fault("change A", response=Response(403)))
+    run = single.run()
+    assert run.returncode == 2 and says(run, "[not_permitted]") and says(run, "Still pending"), run.output
+    assert single.pending("A") == pending and single.live_is_known("A")
+    single.rest.faults.clear()
+    assert single.run().returncode == 0 and single.settled("A") and single.password("A") == pending
+
+
+def in_doubt(kind: str, rest: RestSandbox) -> None:
+    faults = {
+        "administrator refused": [Fault("POST /login", response=Response(401))],
+        "login unknown before": [Fault("whoami", response=Response(503))],
+        "rate limited": [Fault("whoami", response=Response(429))],
+        "lost after": [Fault("change", drop="after"), Fault("whoami", skip=1, response=Response(500))],
+        "lost before": [Fault("change", drop="before"), Fault("whoami", skip=1, response=Response(500))],
+        "server error": [Fault("change", response=Response(502))],
+        "proof fails": [Fault("whoami", times=2, response=Response(401))],
+        "proof is unknown": [Fault("whoami", skip=1, response=Response(302))],
+    }
+    for fault in faults[kind]:
+        rest.faults.add(fault)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "administrator refused",
+        "login unknown before",
+        "lost after",
+        "proof fails",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("rate limited", "lost before", "server error", "proof is unknown")
+        ),
+    ],
+)
+def test_what_leaves_doubt_stays_pending_and_is_finished_by_the_next_run(kind: str, single: Scene) -> None:
+    in_doubt(kind, single.rest)
+    run = single.run()
+    assert run.returncode == 2 and says(run, "Still pending"), run.output
+    assert single.live_is_known("A")
+    pending = single.pending("A")
+    single.rest.faults.clear()
+    assert single.run().returncode == 0 and single.settled("A") and single.password("A") == pending
+
+
+def test_a_lost_answer_is_settled_by_the_login(single: Scene) -> None:
+    single.rest.faults.add(Fault("change A", drop="after"))
+    run = single.run()
+    assert run.returncode == 0 and says(run, "1 rotated"), run.output
+    assert single.settled("A") and single.rest.journal.labels("change") == ["change A"]
+
+
+# -- before anything is made
+
+
+def stays_untouched(scene: Scene, run: Run, text: str) -> None:
+    assert run.returncode == 2 and says(run, text) and says(run, "Nothing was done"), run.output
+    assert scene.pending("A") is None and scene.settled("A") and scene.rest.journal.labels() == []
+
+
+def test_what_is_wrong_with_the_recipe_shows_before_a_password_is_made(single: Scene) -> None:
+    stays_untouched(single, single.run(recipe="no_such_recipe"), "There is no recipe no_such_recipe. There are")
+    stays_untouched(single, single.run(recipe=str(single.directory / "none.yml")), "cannot be read")
+    single.recipe["change"] = {**RECIPE["change"], "path": "/${relam}/${id}"}
+    stays_untouched(single, single.run(), "the placeholder ${relam} is not known here")
+    single.recipe["change"] = {**RECIPE["change"], "query": {"new": "${password}"}}
+    stays_untouched(single, single.run(), "puts the secret password into the address")
+    single.recipe["change"] = {"method": "PUT"}
+    stays_untouched(single, single.run(), "missing required arguments: status")
+    single.recipe = {**RECIPE, "url": single.rest.url}
+    stays_untouched(single, single.run(), "must hold change, and may hold")
+
+
+def test_a_login_that_always_says_yes(single: Scene) -> None:
+    single.rest.gullible = True
+    run = single.run()
+    assert run.returncode == 2 and says(run, "so verify proves nothing"), run.output
+    assert refused(single, "A") and single.rest.journal.labels("change") == []
+
+
+def test_two_records_of_one_user(single: Scene) -> None:
+    single.uids["again"] = single.add_record("A", password=single.old["A"], title="Another record of A")
+    run = single.run()
+    assert run.returncode == 2 and says(run, "Several records have the login A") and single.rest.requests == []

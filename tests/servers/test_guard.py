@@ -1,0 +1,117 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real server never outlives its test, and neither does anything that it has started or written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.servers.launch import REPOSITORY, Launch, NotStarted, launched
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands over the orphans of a daemon")
+
+# A server with a daemon, as RabbitMQ has one: the daemon leaves its parent, its process group and its session.
+_SERVER = """
+import os, sys, time
+from pathlib import Path
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        Path("daemon").write_text(str(os.getpid()))
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+Path("server").write_text(str(os.getpid()))
+time.sleep(600)
+"""
+# A test: it starts the server, says where it is, and waits for its end.
+_TEST = """
+import sys
+from tests.servers.test_guard import started
+with started() as directory:
+    print(directory, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def started() -> t.Iterator[Path]:
+    found: list[Path] = []
+
+    def prepare(directory: Path, _ports: list[int]) -> Launch:
+        found[:] = [directory]
+        names = ("server", "daemon")
+        return Launch(
+            [sys.executable, "-c", _SERVER],
+            lambda: all((directory / name).exists() and (directory / name).read_text() for name in names),
+        )
+
+    with launched(prepare, ports=1):
+        yield found[0]
+
+
+def pids(directory: Path) -> list[int]:
+    return [int((directory / name).read_text()) for name in ("server", "daemon")]
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def wait_until(condition: t.Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_all_is_gone_at_the_end() -> None:
+    with started() as directory:
+        running = pids(directory)
+        assert all(map(alive, running))
+    assert not any(map(alive, running)) and not directory.exists()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_all_is_gone_when_the_test_dies(end: signal.Signals) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    test = subprocess.Popen(
+        [sys.executable, "-c", _TEST],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert test.stdin is not None and test.stdout is not None
+    with test.stdin, test.stdout:
+        directory = Path(test.stdout.readline().strip())
+        running = pids(directory)
+        assert all(map(alive, running))
+        # As a terminal or a timeout does it: the whole process group.
+        os.killpg(test.pid, end)
+        test.wait()
+        assert wait_until(lambda: not any(map(alive, running)) and not directory.exists())
+
+
+def test_a_server_that_ends_is_noticed() -> None:
+    def prepare(_directory: Path, _ports: list[int]) -> Launch:
+        return Launch([sys.executable, "-c", "print('no such option'); raise SystemExit(3)"], lambda: False)
+
+    with pytest.raises(NotStarted, match="no such option"), launched(prepare, ports=1):
+        pass

@@ -1,0 +1,163 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every recipe that has a real server rotates passwords on it, through ansible-playbook, and the server itself judges.
+
+The servers are not ours, and neither is the request that asks them whether a password is in force.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests import recipes
+from tests.integration.support import Ansible, Call
+from tests.servers import synapse
+from tests.servers.catalogue import SERVERS
+from tests.servers.server import Server
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+
+MODULE = "rest_password_rotate"
+# What a password may stumble over on its way; § is where each run puts something of its own.
+SHAPES = (
+    "§",
+    "'§\"\\`%41%2F+&=#?/;,<a>&amp;]]>",
+    "${username}${old_password}$${§ {{ 7*7 }}{% raw %}",
+    ":é ü § ☃ 😀",
+    "  blanks §\nline feed\ttab  ",
+    "§" + 30 * "long",
+)
+Entry = dict[str, t.Any]
+
+
+def password(shape: str = "§") -> str:
+    return shape.replace("§", secrets.token_urlsafe(9))
+
+
+def options_for(name: str, server: Server, passwords: dict[str, str], **more: t.Any) -> Entry:
+    """The module's options for users of a server."""
+    recipe = recipes.recipe(name)
+    return {
+        **recipe,
+        "url": server.url,
+        "vars": {**recipe.get("vars", {}), **server.vars},
+        "secrets": server.secrets,
+        "users": [{"username": user, "password": given} for user, given in passwords.items()],
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def start(name: str) -> t.Iterator[Server]:
+    reason = SERVERS[name].absent()
+    if reason:
+        pytest.skip(reason)
+    with SERVERS[name].start() as server:
+        yield server
+
+
+class Scene:
+    """Users of one server, one for each shape of a password, and the module's options to rotate them all."""
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.recipe = name
+        self.server = server
+        names = [*server.names, *(server.name(f"user{number}") for number in range(len(SHAPES)))][: len(SHAPES)]
+        self.old = {user: password() for user in names}
+        self.new = {user: password(shape) for user, shape in zip(names, SHAPES, strict=True)}
+        for user, given in self.old.items():
+            server.add_user(user, given)
+
+    def options(self, passwords: dict[str, str], **more: t.Any) -> Entry:
+        return options_for(self.recipe, self.server, passwords, **more)
+
+    def accepted(self, passwords: dict[str, str]) -> list[str]:
+        return [user for user, given in passwords.items() if self.server.accepts(user, given)]
+
+
+def all_are(entries: list[Entry], **expected: t.Any) -> bool:
+    return all({key: entry.get(key) for key in expected} == expected for entry in entries)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_rotates(name: str, tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
+    with start(name) as server:
+        found = Scene(name, server)
+        never = {user: password() for user in list(found.old)[:2]}
+        wrong = {key: password() for key in found.server.secrets}
+        calls = [
+            Call(found.options(found.new), keywords={"check_mode": True}),
+            Call(found.options({**found.new, found.server.name("nobody"): password()})),
+            Call(found.options(found.new)),
+            Call(found.options(never, secrets=wrong)),
+        ]
+        run = Ansible(tmp_path, {}).calls(MODULE, calls)
+        assert len(run.answers) == len(calls), run.output
+        checked, (*rotated, nobody), again, refused = (answer["rotations"] for answer in run.answers)
+
+        assert all_are(checked, changed=True, failed=False, verified=False), checked
+        # The check has changed nothing, or this would be unchanged.
+        assert all_are(rotated, changed=True, failed=False, verified=True), rotated
+        assert found.accepted(found.new) == list(found.new)
+        assert found.accepted(found.old) == []
+        assert all_are([nobody], changed=False, failed=True, error_code=found.server.no_user), nobody
+        assert all_are(again, changed=False, failed=False, verified=True), again
+        assert all_are(refused, changed=False, failed=True, error_code=found.server.wrong_admin), refused
+        assert found.accepted(never) == []
+        secret = {*found.old.values(), *found.new.values(), *never.values(), *wrong.values()}
+        assert not any(given in text for text in (run.output, str(run.answers)) for given in secret)
+
+        count = len(found.new)
+        record_property(
+            "real server",
+            f"{name} {found.server.version}: {count} rotated, {count} proved, {count} old refused, second run "
+            f"unchanged, wrong administrator refused ({found.server.wrong_admin})",
+        )
+
+
+def test_the_guide_can_be_followed(tmp_path: Path) -> None:
+    """Its playbook, as it stands there, with the recipe of the server that starts fastest."""
+    (tmp_path / "try.yml").write_text(recipes.in_guide("try.yml"))
+    with start("etcd") as server:
+        old, new = password(), password("{§}'\"")
+        server.add_user("test", old)
+        variables = {
+            "recipe": str(recipes.path("etcd")),
+            "url": server.url,
+            "user": "test",
+            "admin_password": server.secrets["admin_password"],
+            "new_password": {"__ansible_unsafe": new},
+        }
+        ansible = Ansible(tmp_path, {})
+        run = ansible.run(str(tmp_path / "try.yml"), variables, "--check")
+        assert run.returncode == 0 and '"changed": true' in run.stdout, run.output
+        assert server.accepts("test", old) and not server.accepts("test", new)
+        run = ansible.run(str(tmp_path / "try.yml"), variables)
+        assert run.returncode == 0 and '"verified": true' in run.stdout, run.output
+        assert server.accepts("test", new) and not server.accepts("test", old)
+        assert new not in run.output
+
+
+def test_a_real_limit_of_logins(tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
+    """Synapse as it comes lets an address log in five times: the third user is left alone."""
+    reason = synapse.absent()
+    if reason:
+        pytest.skip(reason)
+    with synapse.start(limited=True) as server:
+        old = {server.name(name): password() for name in ("one", "two", "three")}
+        for user, given in old.items():
+            server.add_user(user, given)
+        new = {user: password() for user in old}
+        options = options_for("synapse", server, new)
+        run = Ansible(tmp_path, {}).calls(MODULE, [Call(options)])
+        one, two, three = run.answers[0]["rotations"]
+        assert all_are([one, two], changed=True, verified=True, failed=False), run.answers
+        assert all_are([three], changed=False, failed=True, error_code="rate_limited", retry_safe=True), three
+        record_property("real server", "synapse with its own limits: 2 rotated, the third rate_limited and unchanged")

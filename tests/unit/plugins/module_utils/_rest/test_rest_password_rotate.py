@@ -1,0 +1,815 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each rule of the module, against the sandbox: steps, lookup, change, the three answers of verify, and the wire."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.keeper.tls import server_context
+from tests.sandbox.rest import RestSandbox
+from tests.sandbox.server import Fault, LoopbackServer, Request, Response
+from tests.unit.plugins.module_utils._rest.conftest import Caller, Result
+
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+def entry(result: Result) -> Result:
+    return t.cast(Result, result["rotations"][0])
+
+
+def failed(result: Result, code: str, *, changed: bool = False, text: str = "") -> Result:
+    """The one entry, which failed like this."""
+    assert result["failed"] and result["error_code"] == code, result
+    assert result["changed"] is changed and text in result["msg"], result
+    found = entry(result) if "rotations" in result else result
+    assert not found.get("verified") and found["msg"].count("Nothing was changed") <= 1
+    return found
+
+
+# -- one user
+
+
+def test_changed_and_proved_then_unchanged(call: Caller) -> None:
+    result = call()
+    assert entry(result) == {"username": "alice", "changed": True, "failed": False, "verified": True}
+    assert result["username"] == "alice" and result["diff"]["after"] == {"password": "changed"}
+    assert call.asked == ["whoami alice", "POST /login", "users", "change alice", "whoami alice"]
+    assert call.rest.accepts("alice", call.new) and call.rest.user("alice").tags == ["reader"]
+    result = call()
+    assert entry(result) == {"username": "alice", "changed": False, "failed": False, "verified": True}
+    assert "diff" not in result and call.asked == ["whoami alice"]
+
+
+def test_check_mode_asks_and_writes_nothing(call: Caller) -> None:
+    result = call(check_mode=True)
+    assert result["changed"] and not result["verified"] and result["verify_skipped_reason"] == "check_mode"
+    assert result["diff"]["after"] == {"password": "would change"}
+    assert call.asked == ["whoami alice", "POST /login", "users"] and call.rest.accepts("alice", call.old)
+    call.rest.user("alice").password = call.new
+    assert not call(check_mode=True)["changed"] and call.asked == ["whoami alice"]
+    assert call(check_mode=True, update_password="always")["changed"] and call.asked == ["POST /login", "users"]
+
+
+def test_always_changes_without_asking(call: Caller) -> None:
+    call.rest.user("alice").password = call.new
+    assert entry(call(update_password="always")) == {
+        "username": "alice",
+        "changed": True,
+        "failed": False,
+        "verified": True,
+    }
+    assert call.asked == ["POST /login", "users", "change alice", "whoami alice"]
+
+
+def test_without_verify_only_the_caller_can_say_that_nothing_is_to_be_done(call: Caller) -> None:
+    result = call(verify=None, old_password=call.new)
+    assert (result["changed"], result["verified"], result["verify_skipped_reason"]) == (False, False, "no_verify")
+    assert call.asked == []
+    result = call(verify=None, old_password=call.old)
+    assert (result["changed"], result["verified"], result["verify_skipped_reason"]) == (True, False, "no_verify")
+    assert call.rest.accepts("alice", call.new)
+
+
+# -- many users
+
+
+def test_one_hundred_users_cost_one_login_and_one_connection(call: Caller, capsys: pytest.CaptureFixture[str]) -> None:
+    """The list serves all of them, so it is read once; a lookup by name is needed once for each."""
+    users = [
+        {"username": f"user-{number}", "password": secrets.token_urlsafe(9), "old_password": secrets.token_urlsafe(9)}
+        for number in range(100)
+    ]
+    for user in users:
+        call.rest.add_user(user["username"], user["old_password"])
+    call.rest.page = 1000
+    connections = set[int]()
+    arrive = call.rest.respond
+
+    def respond(request: Request) -> Response:
+        connections.update(id(connection) for connection in call.rest.connections)
+        return arrive(request)
+
+    call.rest.respond = respond  # type: ignore[method-assign]
+    result = call(users=users)
+    assert [found["username"] for found in result["rotations"]] == [user["username"] for user in users]
+    assert all(found["changed"] and found["verified"] for found in result["rotations"])
+    assert len(call.asked) == 1 + 1 + 100 * 3
+    assert len(connections) == 1
+    counts = {"one list": len(call.asked)}
+
+    connections.clear()
+    for user in users:
+        user["password"], user["old_password"] = secrets.token_urlsafe(9), user["password"]
+    result = call(users=users, lookup=call.step("lookup", query={"name": "${username}"}))
+    assert all(found["changed"] and found["verified"] for found in result["rotations"])
+    assert call.asked.count("POST /login") == 1 and call.asked.count("users") == 100
+    assert len(connections) == 1
+    counts["a lookup for each"] = len(call.asked)
+    with capsys.disabled():
+        print(f"\n100 users, requests: {counts}, 1 login of the administrator, {len(connections)} connection")
+
+
+def test_one_failure_does_not_stop_the_others(call: Caller) -> None:
+    call.rest.add_user("bob", call.old)
+    users = [{"username": name, "password": call.new} for name in ("alice", "nobody", "bob")]
+    result = call(users=users)
+    assert result["failed"] and result["changed"] and result["error_code"] == "not_found"
+    assert [found["failed"] for found in result["rotations"]] == [False, True, False]
+    assert call.rest.accepts("bob", call.new)
+
+
+def test_an_administrator_who_is_refused_is_asked_once(call: Caller) -> None:
+    call.rest.add_user("bob", call.old)
+    users = [{"username": name, "password": call.new} for name in ("alice", "bob")]
+    result = call(users=users, secrets={"admin_password": "wrong"})
+    assert [found["error_code"] for found in result["rotations"]] == ["auth_failed"] * 2
+    assert call.asked.count("POST /login") == 1
+
+
+def test_no_login_of_the_administrator_when_nothing_is_to_be_done(call: Caller) -> None:
+    call.rest.user("alice").password = call.new
+    assert not call(secrets={"admin_password": "wrong"})["failed"]
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        [{"username": "alice", "password": "one"}, {"username": "alice", "password": "two"}],
+        [{"username": "alice", "password": ""}],
+        [{"username": "", "password": "x"}],
+        [{"username": "alice", "password": "a\ud800"}],
+        [],
+    ],
+)
+def test_lists_that_cannot_be_right(call: Caller, users: list[dict[str, str]]) -> None:
+    assert call(users=users)["error_code"] == "invalid_input" and call.asked == []
+
+
+# -- the administrator
+
+
+AUTH: dict[str, dict[str, t.Any]] = {
+    "bearer": {"type": "bearer", "token": "${api_token}"},
+    "header": {"type": "header", "prefix": "Bearer", "token": "${api_token}"},
+    "literal": {"type": "bearer", "token": None},
+    "oauth": {
+        "type": "oauth2_client_credentials",
+        "token_url": "/oauth/token",
+        "client_id": "${admin_username}",
+        "client_secret": "${admin_password}",
+        "scope": "users",
+        "audience": "for ${admin_username}",
+    },
+    "oauth basic": {
+        "type": "oauth2_client_credentials",
+        "token_url": "/oauth/token",
+        "client_id": "${admin_username}",
+        "client_secret": "${admin_password}",
+        "client_auth": "basic",
+    },
+    "login header": {
+        "type": "login",
+        "path": "/login",
+        "body": {"name": "${admin_username}", "password": "${admin_password}"},
+        "token_header": "x-token",
+        "prefix": "Bearer",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", AUTH)
+def test_ways_of_asking(call: Caller, kind: str) -> None:
+    auth = {**AUTH[kind], **({"token": call.rest.token} if kind == "literal" else {})}
+    call.rest.admin = "admin:é"
+    names = {"admin_username": call.rest.admin}
+    known = {"api_token": call.rest.token, "admin_password": call.rest.admin_password}
+    result = call(auth=auth, secrets=known, vars=names)
+    assert result["changed"] and result["verified"], result
+    if kind == "oauth":
+        form = urllib.parse.parse_qs(call.rest.requests[1].body.decode())
+        assert form["scope"] == ["users"] and form["audience"] == ["for admin:é"]
+
+
+def test_basic_is_sent_in_utf8(call: Caller) -> None:
+    auth = {"type": "basic", "username": "admin", "password": "pä$${x}\U0001f511"}
+    call(auth=auth, lookup=None, change={"method": "POST", "path": "/whoami", "status": [200]}, verify=None)
+    sent = call.rest.requests[0].headers["Authorization"].removeprefix("Basic ")
+    assert base64.b64decode(sent).decode() == "admin:pä$${x}\U0001f511"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Response(401), "auth_failed"),
+        (Response(400, b"{}"), "auth_failed"),
+        (Response(403), "auth_failed"),
+        (Response(404), "auth_failed"),
+        (Response(200, b"{}"), "auth_failed"),
+        (Response(200, b'{"token": ""}'), "auth_failed"),
+        (Response(200, b'{"token": ["a", "b"]}'), "auth_failed"),
+        (Response(200, b'{"token": "a\\nb"}'), "auth_failed"),
+        (Response(200, b"<html>"), "auth_failed"),
+        (Response(200, b'{"token": "' + b"x" * (1 << 20) + b'"}'), "auth_failed"),
+        (Response(429), "rate_limited"),
+        (Response(500), "unreachable"),
+        (Response(503), "unreachable"),
+    ],
+)
+def test_logins_of_the_administrator_that_fail(call: Caller, waits: list[float], answer: Response, code: str) -> None:
+    call.rest.faults.add(Fault("POST /login", times=9, response=answer))
+    found = failed(call(), code)
+    assert found["retry_safe"] is (code != "auth_failed") and call.asked.count("change alice") == 0
+
+
+def test_a_login_that_says_no_with_200(call: Caller) -> None:
+    call.rest.faults.add(Fault("POST /login", response=Response(200, b'{"token": "x", "error": "locked"}')))
+    failed(call(auth=call.step("auth", fail_if="error")), "auth_failed", text="locked")
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"token": "x"},
+        {"type": "bearer"},
+        {"type": "basic", "username": "x"},
+        {"type": "basic", "username": "a:b", "password": "c"},
+        {"type": "bearer", "token": "a\nb"},
+        {"type": "login", "path": "/login"},
+        {"type": "login", "path": "/login", "token_path": "a", "token_header": "b"},
+        {"type": "oauth2_client_credentials", "token_url": "/t", "client_id": "x"},
+        {"type": "bearer", "token": "x", "token_url": "/t"},
+        {"type": "header", "token": "x", "header": "X Y"},
+        {"type": "login", "path": "/login", "token_path": "[", "body": {}},
+    ],
+)
+def test_credentials_that_are_not_clear(call: Caller, auth: dict[str, t.Any]) -> None:
+    assert call(auth=auth)["error_code"] == "invalid_input" and call.asked == []
+
+
+# -- the lookup
+
+
+PAGING: list[dict[str, t.Any]] = [
+    {"link": True},
+    {"url": "next"},
+    {"cursor": "cursor", "param": "page"},
+    {"header": "x-next-page", "param": "page"},
+    {"param": "page"},
+]
+
+
+@pytest.mark.parametrize("paging", PAGING)
+def test_all_pages_are_read(call: Caller, paging: dict[str, t.Any]) -> None:
+    for number in range(9):
+        call.rest.add_user(f"user-{number}", call.old)
+    call.rest.page = 3
+    lookup = call.step("lookup", next=paging, max_pages=4)
+    # One more where only an empty page tells the end.
+    pages = 5 if paging == {"param": "page"} else 4
+    result = call(username="user-8", lookup=lookup)
+    assert result["verified"] and call.asked.count("users") == pages
+    call.rest.add_user("user-0", call.old)
+    call.rest.page = 4
+    failed(call(username="user-0", lookup=lookup), "ambiguous")
+    call.rest.page = 2
+    failed(call(username="user-7", lookup=lookup), "refused", text="more than 4 pages")
+    assert call.asked.count("users") == pages and "change user-7" not in call.asked
+
+
+def test_other_numbers_of_pages(call: Caller) -> None:
+    paging = {"param": "offset", "start": 0, "step": 50}
+    pages = [b'{"users": [{"name": "bob"}]}', b'{"users": []}']
+    for page in pages:
+        call.rest.faults.add(Fault("users", response=Response(200, page)))
+    failed(call(lookup=call.step("lookup", next=paging, query={"sort": "a"})), "not_found")
+    assert call.asked.count("users") == 2
+
+
+def test_endless_paging_ends(call: Caller) -> None:
+    page = json.dumps({"users": [], "next": "/users?page=1"}).encode()
+    call.rest.faults.add(Fault("users", times=99, response=Response(200, page)))
+    failed(call(lookup=call.step("lookup", next={"url": "next"})), "refused", text="more than 50 pages")
+    assert call.asked.count("users") == 50
+
+
+@pytest.mark.parametrize(
+    "scheme", ["//{other}/users", "http://{other}/users", "https://{own}/", "http://x@{own}/users"]
+)
+def test_the_next_page_stays_on_the_host(call: Caller, scheme: str) -> None:
+    with RestSandbox() as other:
+        own = call.rest.url.removeprefix("http://")
+        address = scheme.format(own=own, other=other.url.removeprefix("http://"))
+        page = json.dumps({"users": [], "next": address}).encode()
+        call.rest.faults.add(Fault("users", response=Response(200, page)))
+        failed(call(lookup=call.step("lookup", next={"url": "next"})), "refused", text="another host")
+        assert other.requests == []
+
+
+def test_a_next_page_may_be_relative(call: Caller) -> None:
+    page = json.dumps({"users": [], "next": "?page=1"}).encode()
+    call.rest.faults.add(Fault("users", response=Response(200, page)))
+    assert call(lookup=call.step("lookup", next={"url": "next"}))["verified"]
+
+
+@pytest.mark.parametrize(
+    ("body", "lookup", "code"),
+    [
+        (b'{"users": []}', {}, "not_found"),
+        (b'{"users": null}', {}, "not_found"),
+        (b'{"users": {"name": "alice", "id": "1", "tags": []}}', {}, ""),
+        (
+            b'{"users": [{"name": "alice", "id": "1", "tags": []}, {"name": "alice", "id": "2", "tags": []}]}',
+            {},
+            "ambiguous",
+        ),
+        (b'{"users": [{"name": "ALICE", "id": "1", "tags": []}]}', {}, "not_found"),
+        (b'{"users": [{"name": "ALICE", "id": "1", "tags": []}]}', {"case_insensitive": True}, ""),
+        (b'{"users": [{"name": "alice", "id": null, "tags": []}]}', {}, "not_found"),
+        (b'{"users": [{"name": "alice", "id": ["1"], "tags": []}]}', {}, "invalid_input"),
+        (b'{"users": [{"name": "alice", "id": "..", "tags": []}]}', {}, "invalid_input"),
+        (b'{"users": [{"name": "alice", "id": "", "tags": []}]}', {}, "invalid_input"),
+        (b'{"users": [{"id": "1", "tags": []}]}', {}, "not_found"),
+        (b'{"users": [{"id": "1", "tags": []}]}', {"match": None}, ""),
+        (
+            b'{"users": [{"name": "alice", "id": 1, "n": 7, "on": true, "tags": []}]}',
+            {"match": {"n": "7", "on": True}},
+            "",
+        ),
+        (b'{"users": "alice"}', {}, "refused"),
+        (b"[1]", {"items": "values(@)"}, "refused"),
+        (b"<html>", {}, "refused"),
+        (b'{"users": [' + b'"x",' * 300_000 + b"1]}", {}, "refused"),
+        (b'{"error": "not today", "users": []}', {"fail_if": "error"}, "refused"),
+    ],
+)
+def test_what_a_lookup_finds(call: Caller, body: bytes, lookup: dict[str, t.Any], code: str) -> None:
+    call.rest.faults.add(Fault("users", response=Response(200, body)))
+    result = call(lookup=call.step("lookup", **lookup))
+    if code:
+        failed(result, code)
+        assert call.asked.count("change alice") == 0
+    else:
+        assert result["changed"] and result["verified"], result
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "asked"),
+    [
+        (401, "auth_failed", 1),
+        (403, "not_permitted", 1),
+        (404, "not_found", 1),
+        (400, "refused", 1),
+        (204, "refused", 1),
+        (500, "unreachable", 1),
+        (503, "unreachable", 2),
+        (429, "rate_limited", 2),
+    ],
+)
+def test_lookups_that_fail(call: Caller, waits: list[float], status: int, code: str, asked: int) -> None:
+    call.rest.faults.add(Fault("users", times=9, response=Response(status)))
+    found = failed(call(), code)
+    assert found["retry_safe"] is (code in ("unreachable", "rate_limited"))
+    assert call.asked.count("users") == asked and "change alice" not in call.asked
+
+
+def test_a_name_null_does_not_match_users_without_a_name(call: Caller) -> None:
+    call.rest.faults.add(Fault("users", response=Response(200, b'{"users": [{"id": "1", "tags": []}]}')))
+    failed(call(username="null"), "not_found")
+
+
+def test_the_lookup_comes_first_where_verify_needs_it(call: Caller) -> None:
+    verify = call.step("verify", headers={"X-Id": "${id}"})
+    assert call(verify=verify)["verified"]
+    assert call.asked == ["POST /login", "users", "whoami alice", "change alice", "whoami alice"]
+    assert call.rest.requests[2].headers["X-Id"] == call.rest.user("alice").id
+
+
+# -- the change
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "asked"),
+    [
+        (400, "refused", 1),
+        (401, "auth_failed", 1),
+        (403, "not_permitted", 1),
+        (404, "not_found", 1),
+        (409, "refused", 1),
+        (429, "rate_limited", 2),
+        (200, "refused", 1),
+        (201, "refused", 1),
+        (302, "refused", 1),
+    ],
+)
+def test_changes_that_are_refused(call: Caller, waits: list[float], status: int, code: str, asked: int) -> None:
+    call.rest.faults.add(Fault("change", times=9, response=Response(status, b'{"error": "unlikely words"}')))
+    found = failed(call(), code)
+    assert call.asked.count("change alice") == asked and "unlikely" not in str(found)
+    assert call.asked.count("whoami alice") == 1
+    assert found["retry_safe"] is (code == "rate_limited") and found.get("status", status) == status
+
+
+def test_a_long_retry_after_is_not_waited_for(call: Caller, waits: list[float]) -> None:
+    call.rest.faults.add(Fault("change", times=9, response=Response(429, headers={"Retry-After": "61"})))
+    failed(call(max_retries=3), "rate_limited", text="61 s")
+    assert waits == [] and call.asked.count("change alice") == 1
+
+
+def test_a_change_that_was_not_processed_is_repeated(call: Caller, waits: list[float]) -> None:
+    call.rest.faults.add(Fault("change", response=Response(429, headers={"Retry-After": "7"})))
+    assert call()["verified"] and waits == [7.0] and call.asked.count("change alice") == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        (b'{"results": [{"error": "user not found"}]}', "refused", "user not found"),
+        (b'{"results": [{}]}', "", ""),
+        (b'{"results": [{"error": ""}]}', "", ""),
+        (b'{"results": [{"error": 0}]}', "refused", ""),
+        (b"", "unknown_outcome", ""),
+        (b"<html>", "unknown_outcome", ""),
+        (b'{"x": "' + b"x" * (1 << 20) + b'"}', "unknown_outcome", ""),
+    ],
+)
+def test_an_error_inside_a_success(call: Caller, body: bytes, code: str, text: str) -> None:
+    user = call.rest.user("alice")
+
+    def act() -> None:
+        user.password = call.new
+
+    done = code != "refused"
+    call.rest.faults.add(
+        Fault("change", response=Response(204 if not body else 200, body), after=act if done else None)
+    )
+    result = call(change=call.step("change", status=[200, 204], fail_if="results[0].error"))
+    if code:
+        found = failed(result, code, text=text)
+        assert found["retry_safe"] is (code == "unknown_outcome")
+    else:
+        assert result["changed"] and result["verified"], result
+
+
+# -- the answer of the change is lost
+
+
+LOST: dict[str, Fault] = {
+    "before": Fault("change", drop="before"),
+    "after": Fault("change", drop="after"),
+    "500": Fault("change", response=Response(500)),
+    "503": Fault("change", response=Response(503, headers={"Retry-After": "1"})),
+}
+
+
+def lose(call: Caller, kind: str) -> None:
+    fault = LOST[kind]
+    call.rest.faults.add(Fault(fault.match, drop=fault.drop, response=fault.response))
+
+
+@pytest.mark.parametrize("kind", LOST)
+@pytest.mark.parametrize("update", ["if_different", "always"])
+def test_a_lost_answer_is_settled_by_verify(call: Caller, kind: str, update: str) -> None:
+    lose(call, kind)
+    result = call(max_retries=3, update_password=update)
+    assert call.asked.count("change alice") == 1
+    if kind == "after":
+        assert result["changed"] and result["verified"]
+        return
+    found = failed(result, "unknown_outcome")
+    assert found["retry_safe"] and call.rest.accepts("alice", call.old)
+    assert call()["verified"]
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_lost_answer_without_verify_is_unknown(call: Caller, kind: str) -> None:
+    lose(call, kind)
+    found = failed(call(max_retries=3, verify=None), "unknown_outcome", text="either the old or the new password")
+    assert found["retry_safe"] and call.asked.count("change alice") == 1
+
+
+def test_a_lost_answer_that_verify_cannot_settle(call: Caller) -> None:
+    lose(call, "after")
+    call.rest.faults.add(Fault("whoami", skip=1, response=Response(503)))
+    assert failed(call(), "unknown_outcome")["retry_safe"]
+    assert not call()["changed"]
+
+
+def test_a_refused_connection_is_unreachable(call: Caller, waits: list[float]) -> None:
+    with RestSandbox() as gone:
+        address = gone.url
+    elsewhere = call.step("change", path=f"{address}/users/${{id}}")
+    assert failed(call(change=elsewhere), "unreachable", text="Nothing was changed")["retry_safe"]
+    assert len(waits) == 1
+    assert failed(
+        call(url=address, auth=None, lookup=None, verify=None, change=call.step("change", path="", body=None)),
+        "unreachable",
+    )["retry_safe"]
+
+
+def test_a_silent_service_does_not_take_a_timeout_for_every_user(call: Caller, waits: list[float]) -> None:
+    for number in range(6):
+        call.rest.add_user(f"user-{number}", call.old)
+    call.rest.faults.add(Fault("whoami", times=99, hang="before"))
+    users = [{"username": f"user-{number}", "password": call.new} for number in range(6)]
+    result = call(users=users, timeout=0.2)
+    assert {found["error_code"] for found in result["rotations"]} == {"unreachable"}
+    assert len(call.asked) <= 3
+
+
+# -- verify, before and after
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Response(429), "rate_limited"),
+        (Response(500), "unreachable"),
+        (Response(302), "unreachable"),
+        (Response(403), "unreachable"),
+        (Response(204), "unreachable"),
+        (Response(200, b"x" * ((1 << 20) + 1)), "unreachable"),
+        (None, "unreachable"),
+    ],
+)
+def test_an_unknown_answer_before_the_change(call: Caller, answer: Response | None, code: str) -> None:
+    call.rest.faults.add(Fault("whoami", response=answer, drop=None if answer else "before"))
+    found = failed(call(), code, text="Nothing was changed")
+    assert found["retry_safe"] and call.asked == ["whoami alice"]
+
+
+@pytest.mark.parametrize("status", [429, 500, 302, 403, 204, 0])
+def test_an_unknown_answer_after_the_change(call: Caller, status: int) -> None:
+    answer = Response(status) if status else None
+    call.rest.faults.add(Fault("whoami", skip=1, response=answer, drop=None if answer else "before"))
+    found = failed(call(rollback="old_password", old_password=call.old), "unknown_outcome", changed=True)
+    assert found["retry_safe"] and "rolled_back" not in found
+    assert call.asked.count("change alice") == 1 and call.asked.count("whoami alice") == 2
+
+
+def test_a_login_that_stays_rejected(call: Caller) -> None:
+    call.rest.faults.add(Fault("whoami", times=2, response=Response(401)))
+    found = failed(call(), "verify_failed", changed=True, text="Nothing was rolled back")
+    assert found["retry_safe"] and call.rest.accepts("alice", call.new) and "rolled_back" not in found
+
+
+def test_attempts_are_for_slow_services_after_the_change(call: Caller, waits: list[float]) -> None:
+    verify = call.step("verify", attempts=3, delay=7)
+    call.rest.faults.add(Fault("whoami", skip=1, times=2, response=Response(401)))
+    assert call(verify=verify)["verified"]
+    assert waits == [7.0, 7.0] and call.asked.count("whoami alice") == 4
+    call.rest.faults.add(Fault("whoami", response=Response(503)))
+    failed(call(verify=verify, password=call.old), "unreachable")
+    assert call.asked == ["whoami alice"]
+
+
+def test_a_rejection_may_be_told_otherwise(call: Caller) -> None:
+    """A status that is listed, a redirect among them, and a 200 with an error inside."""
+    call.rest.faults.add(Fault("whoami", response=Response(400)))
+    assert call(verify=call.step("verify", rejected=[302, 400]))["verified"]
+    call.rest.faults.add(Fault("whoami", response=Response(302)))
+    assert call(verify=call.step("verify", rejected=[302, 400]), password=call.old)["verified"]
+    call.rest.faults.add(Fault("whoami", response=Response(200, b'{"ok": false}')))
+    call.rest.faults.add(Fault("whoami", response=Response(200, b'{"ok": true}')))
+    assert call(verify=call.step("verify", fail_if="!ok"))["verified"]
+    call.rest.faults.add(Fault("whoami", response=Response(200, b"hello")))
+    failed(call(verify=call.step("verify", fail_if="!ok")), "unreachable")
+
+
+def test_the_administrator_does_not_vouch_for_the_user(call: Caller) -> None:
+    """Neither credentials, nor a header that holds a secret, nor a cookie of an earlier login goes into verify."""
+    headers = {"X-Plain": "${admin_username}", "X-Key": "a${admin_password}", "X-Mine": "1"}
+    token = Response(200, json.dumps({"token": call.rest.token}).encode(), {"Set-Cookie": "session=admin; Path=/"})
+    call.rest.faults.add(Fault("POST /login", response=token))
+    assert call(headers=headers, verify=call.step("verify", headers={"X-Mine": "2"}))["verified"]
+    for request in call.rest.requests:
+        login = request.path == "/whoami"
+        assert ("X-Key" in request.headers) is not login
+        assert request.headers["X-Plain"] == call.rest.admin and "Cookie" not in request.headers
+        assert request.headers["X-Mine"] == ("2" if login else "1")
+        assert request.headers["Authorization"].startswith("Basic ") if login else True
+
+
+# -- a login that always says yes
+
+
+def test_a_login_that_always_says_yes_shows_before_the_change(call: Caller) -> None:
+    call.rest.gullible = True
+    found = failed(call(old_password=call.old), "invalid_input", text="proves nothing")
+    assert not found["verified"] and call.asked == ["whoami alice", "whoami alice"]
+
+
+def test_a_login_that_always_says_yes_shows_after_the_change(call: Caller) -> None:
+    call.rest.gullible = True
+    result = call(old_password=call.old, update_password="always")
+    failed(result, "unknown_outcome", changed=True, text="proves nothing")
+    lose(call, "after")
+    failed(call(old_password=call.old, update_password="always"), "unknown_outcome", changed=True)
+
+
+def test_the_old_password_is_tried_only_where_no_login_was_rejected(call: Caller) -> None:
+    assert call(old_password=call.old)["verified"]
+    assert call.rest.logins == [("alice", False), ("alice", True)]
+    assert not call(old_password=call.old)["changed"]
+    assert call.rest.logins == [("alice", True), ("alice", False)]
+    assert not call(old_password=call.new)["changed"] and call.rest.logins == [("alice", True)]
+    assert call(old_password=call.old, update_password="always")["verified"]
+    assert call.rest.logins == [("alice", True), ("alice", False)]
+
+
+# -- roll-back
+
+
+def test_roll_back(call: Caller) -> None:
+    call.rest.faults.add(Fault("whoami", times=2, response=Response(401)))
+    change = call.step("change", body={"password": "${password}", "tags": "${tags}", "old": "${old_password}"})
+    found = failed(call(rollback="old_password", old_password=call.old, change=change), "verify_failed", changed=True)
+    assert found["rolled_back"] is True and call.rest.accepts("alice", call.old)
+    bodies = [json.loads(request.body) for request in call.rest.requests if request.method == "PUT"]
+    assert [(body["password"], body["old"]) for body in bodies] == [(call.new, call.old), (call.old, call.new)]
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("change", skip=1, response=Response(403)), Fault("change", skip=1, drop="after")]
+)
+def test_a_roll_back_that_fails(call: Caller, fault: Fault) -> None:
+    call.rest.faults.add(Fault("whoami", times=2, response=Response(401)))
+    call.rest.faults.add(fault)
+    found = failed(call(rollback="old_password", old_password=call.old), "verify_failed", changed=True)
+    assert found["rolled_back"] is False and "The roll-back failed" in found["msg"]
+
+
+def test_roll_back_needs_verify_and_the_old_password(call: Caller) -> None:
+    assert call(rollback="old_password", verify=None, old_password=call.old)["error_code"] == "invalid_input"
+    assert call(rollback="old_password")["error_code"] == "invalid_input"
+    assert call.asked == []
+
+
+# -- bad input, before any request
+
+
+def test_what_is_refused_before_any_request(call: Caller) -> None:
+    change, lookup, verify = call.options["change"], call.options["lookup"], call.options["verify"]
+    bad: list[dict[str, t.Any]] = [
+        {"change": {**change, "path": "/${nobody}"}},
+        {"change": {**change, "body": {"a": [{"b": "${nobody}"}]}}},
+        {"change": {**change, "body": "text"}},
+        {"change": {**change, "body": ["x"], "body_format": "form"}},
+        {"change": {**change, "path": "users"}},
+        {"change": {**change, "path": "${admin_username}/users"}},
+        {"change": {**change, "path": "https://${id}.example.com/users"}},
+        {"change": {**change, "path": "http://example.com/users"}},
+        {"change": {**change, "path": "https://user@example.com/users"}},
+        {"change": {**change, "path": "/users?x=1"}},
+        {"change": {**change, "path": "/us ers"}},
+        {"change": {**change, "path": "/users/.."}},
+        {"change": {**change, "path": "/users/${username}"}, "username": ".."},
+        {"change": {**change, "path": "/users/${password}"}},
+        {"change": {**change, "query": {"a": ["${admin_password}"]}}},
+        {"change": {**change, "status": []}},
+        {"change": {**change, "method": "PUT IT"}},
+        {"change": {**change, "headers": {"X Y": "1"}}},
+        {"change": {**change, "headers": {"X-User": "${username}"}}, "username": "a\r\nb"},
+        {"change": {**change, "body": {"old": "${old_password}"}}},
+        {"change": {**change, "fail_if": "["}},
+        {"change": {**change, "body": {"a": "${id|upper}"}}},
+        {"change": {**change, "body": {"a": "${id"}}},
+        {"lookup": {**lookup, "query": {"a": "${id}"}}},
+        {"lookup": {**lookup, "match": {"[": "x"}}},
+        {"lookup": {**lookup, "match": {"a": "${nobody}"}}},
+        {"lookup": {**lookup, "set": {"password": "a"}}},
+        {"lookup": {**lookup, "set": {"token": "a"}}},
+        {"lookup": {**lookup, "set": {"admin_username": "a"}}},
+        {"lookup": {**lookup, "max_pages": 0}},
+        {"lookup": {**lookup, "next": {"link": True, "url": "x"}}},
+        {"lookup": {**lookup, "next": {"cursor": "x"}}},
+        {"lookup": {**lookup, "next": {"start": 1}}},
+        {"lookup": {**lookup, "next": {"param": "page", "step": 0}}},
+        {"verify": {**verify, "status": [401]}},
+        {"verify": {**verify, "attempts": 0}},
+        {"verify": {**verify, "path": "/${nobody}"}},
+        {"verify": verify, "username": "a:b"},
+        {"vars": {"username": "x"}},
+        {"vars": {"token": "x"}},
+        {"vars": {"admin_username": "x", "admin_password": "x"}},
+        {"secrets": {"admin_password": ""}},
+        {"secrets": {"admin_password": 5}},
+        {"headers": {"X-A": "${nobody}"}},
+        {"headers": {"X-A": "${id}"}},
+        {"headers": {"X-A": None}},
+        {"url": "http://example.com"},
+        {"url": "https://user:x@example.com"},
+        {"url": "https://example.com?a=b"},
+        {"url": "example.com"},
+        {"timeout": 0},
+        {"ca_path": "/nowhere/ca.pem"},
+        {"client_cert": "/nowhere/cert.pem"},
+        {"client_key": "/nowhere/key.pem"},
+        {"password": ""},
+        {"username": ""},
+    ]
+    for given in bad:
+        result = call(**given)
+        assert result["failed"] and result["error_code"] == "invalid_input", (given, result)
+        assert call.asked == [], given
+
+
+def test_secrets_in_the_address_where_there_is_no_other_way(call: Caller) -> None:
+    change = call.step("change", query={"new": "${password}"})
+    assert call(change=change, allow_secrets_in_url=True)["verified"]
+    assert call.rest.requests[-2].query == {"new": [call.new]}
+
+
+def test_an_old_password_that_is_not_given_is_named(call: Caller) -> None:
+    result = call(change=call.step("change", body={"old": "${old_password}"}), old_password="")
+    failed(result, "invalid_input", text="no old_password is given")
+
+
+# -- the wire
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+@pytest.mark.parametrize("step", ["POST /login", "POST /oauth/token", "users", "change", "whoami"])
+def test_nothing_follows_a_redirect(call: Caller, step: str, status: int) -> None:
+    """No header, body or key reaches the target."""
+    with RestSandbox() as target:
+        call.rest.faults.add(Fault(step, response=Response(status, headers={"Location": f"{target.url}/login"})))
+        auth = AUTH["oauth"] if "oauth" in step else call.options["auth"]
+        failed(call(auth=auth), "unreachable" if step == "whoami" else "refused")
+        assert target.requests == [] and target.journal.labels() == []
+
+
+def test_a_redirect_may_be_listed(call: Caller) -> None:
+    user = call.rest.user("alice")
+    answer = Response(303, headers={"Location": "http://127.0.0.1:9/"})
+    call.rest.faults.add(Fault("change", response=answer, after=lambda: setattr(user, "password", call.new)))
+    assert call(change=call.step("change", status=[303]))["verified"]
+
+
+def spellings(text: str) -> list[str]:
+    """How the text may look in an answer that echoes it."""
+    raw = base64.b64encode(text.encode()).decode()
+    return [text, json.dumps(text)[1:-1], urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text), raw]
+
+
+@pytest.mark.parametrize("password", ['p"ä/ß+ &%\\1', "short", 'q"/é', "Aa1-" + "x" * 400])
+def test_a_service_that_echoes_everything(call: Caller, password: str) -> None:
+    """The text that fail_if picks is shown without secrets, in any spelling, and cut only then."""
+    sent: list[str] = []
+
+    def echo(request: Request) -> Response:
+        sent[:] = [sent_before.headers["Authorization"] for sent_before in call.rest.requests[:1]]
+        sent.append(request.headers["Authorization"])
+        told = [password, call.old, call.rest.admin_password, call.rest.token, request.headers["Authorization"]]
+        basic = base64.b64encode(f"alice:{password}".encode()).decode()
+        words = [word for text in told for word in spellings(text)] + [f"Basic {basic}", basic]
+        return Response(200, json.dumps({"error": "sorry " + "\n".join(words) + " end"}).encode())
+
+    arrive = call.rest.respond
+    call.rest.respond = lambda request: echo(request) if request.method == "PUT" else arrive(request)  # type: ignore[method-assign]
+    change = call.step("change", status=[200], fail_if="error")
+    result = call(password=password, old_password=call.old, change=change)
+    found = failed(result, "refused", text="sorry")
+    shown = json.dumps(result)
+    for secret in [password, call.old, call.rest.admin_password, call.rest.token, *sent]:
+        for word in spellings(secret):
+            assert word not in found["msg"] and word not in shown
+    assert len(re.sub(r"^.*?says no: |\. Nothing was changed\.$", "", found["msg"])) <= 300
+
+
+def test_no_part_of_an_answer_is_returned(call: Caller) -> None:
+    word = secrets.token_urlsafe(12)
+    for step in ("POST /login", "users", "change", "whoami"):
+        for status in (200, 204, 301, 400, 401, 403, 404, 409, 500):
+            call.rest.faults.clear()
+            body = json.dumps({"error": word, word: word}).encode()
+            headers = {"X-Error": word, "Location": f"/{word}"}
+            call.rest.faults.add(Fault(step, times=9, response=Response(status, body, headers)))
+            assert word not in json.dumps(call(password=secrets.token_urlsafe(9), max_retries=0))
+
+
+def test_a_certificate_that_does_not_verify(call: Caller, waits: list[float], tmp_path: Path) -> None:
+    context, authority = server_context(tmp_path)
+    with LoopbackServer(call.rest, tls=context) as server:
+        url = f"https://{server.host}:{server.port}"
+        failed(call(url=url, verify=None), "unreachable", text="certificate")
+        assert waits == [] and server.journal.labels() == []
+        result = call(url=url, ca_path=str(authority))
+        assert result["verified"], result
+
+
+def test_an_answer_of_a_server_that_is_none(call: Caller, waits: list[float]) -> None:
+    with LoopbackServer(call.rest) as other:
+        other.faults.add(Fault("", times=9, drop="after"))
+        url = f"http://{other.host}:{other.port}"
+        assert failed(call(url=url), "unreachable")["retry_safe"]
