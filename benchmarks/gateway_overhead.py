@@ -72,6 +72,8 @@ class Comparison:
         environment |= {
             "ANSIBLE_COLLECTIONS_PATH": inherited["ANSIBLE_COLLECTIONS_PATH"],
             "ANSIBLE_HOME": str(self._home / "ansible"),
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+            "ANSIBLE_LOCALHOST_WARNING": "False",
             "ANSIBLE_PIPELINING": "True",
             "LC_ALL": "C.UTF-8",
         }
