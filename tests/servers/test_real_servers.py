@@ -146,18 +146,21 @@ def test_the_guide_can_be_followed(tmp_path: Path) -> None:
 
 
 def test_a_real_limit_of_logins(tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
-    """Synapse as it comes lets an address log in five times: the third user is left alone."""
+    """Synapse as it comes lets an address log in a few times: what was not proved is not claimed, and may be repeated."""
     reason = synapse.absent()
     if reason:
         pytest.skip(reason)
     with synapse.start(limited=True) as server:
-        old = {server.name(name): password() for name in ("one", "two", "three")}
-        for user, given in old.items():
-            server.add_user(user, given)
-        new = {user: password() for user in old}
-        options = options_for("synapse", server, new)
+        names = [server.name(name) for name in ("one", "two", "three")]
+        for user in names:
+            server.add_user(user, password())
+        options = options_for("synapse", server, {user: password() for user in names})
         run = Ansible(tmp_path, {}).calls(MODULE, [Call(options)])
-        one, two, three = run.answers[0]["rotations"]
-        assert all_are([one, two], changed=True, verified=True, failed=False), run.answers
-        assert all_are([three], changed=False, failed=True, error_code="rate_limited", retry_safe=True), three
-        record_property("real server", "synapse with its own limits: 2 rotated, the third rate_limited and unchanged")
+        first, *others = run.answers[0]["rotations"]
+        assert all_are([first], changed=True, verified=True, failed=False), first
+        limited = [entry for entry in others if entry["failed"]]
+        assert limited and all_are(limited, verified=False, retry_safe=True), others
+        # Before the change it is a limit; after it, nobody knows.
+        seen = [(entry["error_code"], entry["changed"]) for entry in limited]
+        assert set(seen) <= {("rate_limited", False), ("unknown_outcome", True)}, seen
+        record_property("real server", f"synapse with its own limits: 1 rotated and proved, then {seen}")
