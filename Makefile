@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test judge-meraki judge-awx test-rest-servers test-gateway campaign lint build ci clean
+.PHONY: help demo sandbox test judge-meraki judge-awx test-rest-servers test-gateway campaign scale lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -45,6 +45,9 @@ test-gateway: .venv/bin/nox ## every case of the Keeper Gateway's script, and it
 
 campaign: .venv/bin/nox ## the long test campaigns
 	$(NOX) campaign $(WORDS)
+
+scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and slices, counted and measured
+	$(NOX) scale $(WORDS)
 
 lint: .venv/bin/nox ## all static checks, and the collection's tarball built and installed
 	$(NOX) lint sanity build

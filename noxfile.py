@@ -385,6 +385,15 @@ def judge_awx(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "tests/awx_judged")))
 
 
+@nox.session
+def scale(session: nox.Session) -> None:
+    """10,000 credentials of 200 accounts, with forks and slices; what it takes, and that each is accounted for."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "tests.campaigns.scale", *session.posargs, env={"PYTHONPATH": both}, **PATIENT)
+
+
 # Last, so that a run of several sessions ends with these tests.
 @nox.session
 @MATRIX

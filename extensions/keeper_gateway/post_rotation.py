@@ -664,9 +664,8 @@ def attend(supervised: Supervised, fifo: str, content: bytes, deadline: float) -
                 with contextlib.suppress(OSError):
                     feeder = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
             waiting = rest and feeder < 0
-            reading, writing, _ = select.select(
-                sources, [feeder] if feeder >= 0 else [], [], min(_POLL, left) if waiting else left
-            )
+            patience = min(_POLL, left) if waiting else left
+            reading, writing = select.select(sources, [feeder] if feeder >= 0 else [], [], patience)[:2]
             if writing:
                 try:
                     rest = rest[os.write(feeder, rest[:4096]) :]

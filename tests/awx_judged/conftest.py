@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.integration.conftest import meraki, rest, vault  # noqa: F401
 from tests.sandbox.scenery import REPOSITORY, Scenery
 
 AWX = REPOSITORY / "extensions" / "awx"

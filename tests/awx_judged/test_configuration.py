@@ -20,6 +20,7 @@ import pytest
 pytest.importorskip("awxkit", reason="make judge-awx installs AWX's code")
 
 from tests.awx_judged.conftest import AWX  # noqa: E402
+from tests.integration import support  # noqa: E402
 from tests.integration.support import Ansible, Run  # noqa: E402
 from tests.sandbox.awx import collection, rules  # noqa: E402
 from tests.sandbox.awx.service import ENCRYPTED, PREFIX, Controller  # noqa: E402
@@ -75,13 +76,16 @@ class Awx:
 
 
 @pytest.fixture
-def awx(tmp_path: Path, blocked: frozenset[str]) -> t.Iterator[Awx]:
+def awx(tmp_path: Path, blocked: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Awx]:
+    # A process for each of some twenty objects, on a busy machine.
+    monkeypatch.setattr(support, "_LONGEST_RUN", 900)
     awx = Awx(tmp_path, blocked)
     with awx.server:
         yield awx
         assert awx.server.errors == []
 
 
+@pytest.mark.timeout(2000)
 def test_from_an_empty_awx_to_a_sliced_schedule_and_no_further(awx: Awx, types: dict[str, Variables]) -> None:
     run, changed, written = awx.configure(keyturn_awx_keeper_config_file=str(awx.config_file), keyturn_awx_slices=7)
     assert run.returncode == 0, run.output

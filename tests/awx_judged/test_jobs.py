@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import typing as t
 from pathlib import Path
@@ -16,12 +17,19 @@ import pytest
 pytest.importorskip("awx_plugins", reason="make judge-awx installs AWX's code")
 
 from tests.awx_judged.conftest import AWX  # noqa: E402
+from tests.integration.scene import Scene  # noqa: E402
 from tests.integration.test_leaks import leaks, leaks_below  # noqa: E402
+from tests.integration.test_role_meraki_vpn_user_password import Scene as MerakiScene  # noqa: E402
+from tests.integration.test_role_rest_password_rotate import Scene as RestScene  # noqa: E402
 from tests.sandbox.awx import job  # noqa: E402
-from tests.sandbox.scenery import Scenery  # noqa: E402
+from tests.sandbox.keeper import KeeperSandbox  # noqa: E402
+from tests.sandbox.meraki import MerakiSandbox  # noqa: E402
+from tests.sandbox.rest import RestSandbox  # noqa: E402
+from tests.sandbox.scenery import REPOSITORY, Scenery  # noqa: E402
 
 Variables = dict[str, t.Any]
 ADMIN_RECORD = "Snowflake Authentication Record"
+COLLECTIONS = REPOSITORY / ".cache" / "collections"
 
 
 def environment(scenery: Scenery) -> dict[str, str]:
@@ -107,6 +115,48 @@ def test_key_pair_role(scenery: Scenery, types: dict[str, Variables]) -> None:
     assert outcome.status == "successful", outcome.stdout
     assert "1 rotated, 0 recovered, 0 not due, 0 failed" in outcome.stdout
     assert_nothing_kept(outcome, before | passwords(scenery) | config_secrets(scenery))
+
+
+def rotated_by_template(scene: Scene, types: dict[str, Variables], directory: Path, **survey: str) -> None:
+    """The role's template, given the records' UIDs, rotates them all and keeps no secret."""
+    home = directory / "job-home"
+    home.mkdir(mode=0o700)
+    before = scene.secrets()
+    known = {
+        "project": AWX / "project",
+        "playbook": f"{scene.role}.yml",
+        "credentials": [(types["keeper"], {"keeper_config": scene.config.read_text()})],
+        "survey": {
+            "keyturn_records": "\n".join(scene.uids.values()),
+            "keyturn_admin_record": scene.admin_uid,
+            # In AWX, an extra variable of the template: where the sandbox is.
+            f"{scene.role}_connection": scene.connection,
+            **survey,
+        },
+        "environment": {
+            **scene.vault.environment(),
+            "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
+            "ANSIBLE_HOME": str(home / ".ansible"),
+            "HOME": str(home),
+            "LC_ALL": "C.UTF-8",
+        },
+    }
+    outcome = job.run(job.Job(**known), directory)
+    assert outcome.status == "successful", outcome.stdout
+    assert f"{len(scene.uids)} rotated, 0 recovered, 0 not due, 0 failed" in outcome.stdout
+    assert all(scene.settled(name) and not scene.accepts(name, old) for name, old in scene.old.items())
+    assert_nothing_kept(outcome, before | scene.secrets())
+
+
+def test_meraki_role(meraki: MerakiSandbox, vault: KeeperSandbox, types: dict[str, Variables], tmp_path: Path) -> None:
+    scene = MerakiScene(tmp_path, meraki, vault, "a@example.com", "b@example.com")
+    rotated_by_template(scene, types, tmp_path)
+
+
+def test_rest_role(rest: RestSandbox, vault: KeeperSandbox, types: dict[str, Variables], tmp_path: Path) -> None:
+    scene = RestScene(tmp_path, rest, vault, "A", "B")
+    # AWX offers the names of recipes; the sandbox has none, but a file.
+    rotated_by_template(scene, types, tmp_path, keyturn_recipe=scene.variables()["rest_password_rotate_recipe"])
 
 
 @pytest.mark.connector

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import json
 import re
+import secrets
 import typing as t
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -17,8 +18,11 @@ import pytest
 
 from tests.integration.conftest import fresh_password
 from tests.integration.support import Ansible, Run
+from tests.integration.test_role_rest_password_rotate import RECIPE
 from tests.sandbox.fleet import KEY_KIND, KIND, Account, Fleet
 from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.rest import RestSandbox
 from tests.sandbox.scenery import ADMIN
 from tests.sandbox.server import Fault
 
@@ -208,6 +212,59 @@ def test_the_next_run_and_what_it_is_told(scene: Scene) -> None:
     forced = scene.run("--limit", f"{second.name},{third.name}", hosts=hosts, keyturn_force=True)
     assert forced.returncode == 0 and scene.report["counts"]["rotated"] == 4
     assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
+
+
+def test_every_kind_and_one_twice(scene: Scene, meraki: MerakiSandbox, rest: RestSandbox, tmp_path: Path) -> None:
+    """Two rotations of one kind on one host do not mix; what Meraki and a REST API rotate is told alike."""
+    first, second, _third = scene.fleet.accounts
+    key, password = secrets.token_hex(20), fresh_password()
+    meraki.add_key(key)
+    meraki.add_user(meraki.network.id, "a@example.com", password)
+    vpn_admin = scene.vault.add_record(
+        title="Meraki",
+        fields={"password": key},
+        custom=[{"type": "text", "label": "network_id", "value": [meraki.network.id]}],
+    )
+    vpn = scene.vault.add_record(title="VPN", fields={"login": "a@example.com", "password": password})
+    rest.add_user("A", password)
+    api_admin = scene.vault.add_record(
+        title="API",
+        fields={"login": rest.admin, "password": rest.admin_password, "url": rest.url},
+        custom=[{"type": "text", "label": "Realm", "value": ["users"]}],
+    )
+    api = scene.vault.add_record(title="API user", fields={"login": "A", "password": password})
+    recipe = tmp_path / "recipe.yml"
+    recipe.write_text(json.dumps(RECIPE))
+    hosts: dict[str, t.Any] = {
+        first.name: {"keyturn_rotations": [first.rotation(records=[uid]) for uid in first.uids.values()]},
+        second.name: {"keyturn_rotations": [second.rotation(), {"kind": "rest_password_rotate", "recipe": "x"}]},
+        "vpn": {
+            "keyturn_rotations": [{"kind": "meraki_vpn_user_password", "admin_record": vpn_admin, "records": [vpn]}],
+            "keyturn_connections": {"meraki_vpn_user_password": {"api_url": meraki.url}},
+        },
+        "api": {
+            "keyturn_rotations": [
+                {
+                    "kind": "rest_password_rotate",
+                    "admin_record": api_admin,
+                    "records": [api],
+                    "recipe": str(recipe),
+                    "connection": {"timeout": 5, "max_retries": 0},
+                }
+            ],
+        },
+    }
+    run = scene.run(hosts=hosts)
+    assert run.returncode == 2, run.output
+    outcomes = scene.outcomes()
+    assert outcomes[first.name] == ["rotated", "rotated"]
+    assert [row["record"] for row in scene.told()[first.name]] == list(first.uids.values())
+    assert outcomes[second.name] == ["rotated", "rotated", "failed"]
+    assert outcomes["vpn"] == outcomes["api"] == ["rotated"]
+    assert scene.told()["api"][0]["verified"] and not scene.told()["vpn"][0]["verified"]
+    assert meraki.accepts("a@example.com", str(scene.vault.field(vpn, "password")))
+    assert rest.accepts("A", str(scene.vault.field(api, "password")))
+    assert all(scene.fleet.settled(account, user) for account in (first, second) for user in account.uids)
 
 
 def test_canaries_and_percentages(scene: Scene) -> None:

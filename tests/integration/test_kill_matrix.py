@@ -144,7 +144,8 @@ def test_an_orphan_changes_the_password_late(
 
     Both runs use one value, so it does not matter when.
     """
-    scene = scene_of(ONE, tmp_path, snowflake, vault)
+    # An orphan that gives up waiting would try a login of its own: not on a machine that is slow.
+    scene = Scene(tmp_path, snowflake, vault, ONE, login_timeout=180)
     started: list[subprocess.Popen[str]] = []
     ready = threading.Event()
 

@@ -69,24 +69,49 @@ def forms(secret: str, *, short: bool = False) -> list[str]:
     return sorted(found, key=len, reverse=True)
 
 
+class Scrubber:
+    """Masks every form of every secret; made once for many texts: hundreds of users have hundreds of secrets.
+
+    short: as in C(forms), for texts that somebody else wrote.
+    """
+
+    def __init__(self, secrets: t.Iterable[str], *, short: bool = False) -> None:
+        spellings = {form for secret in secrets if secret for form in forms(secret, short=short)}
+        self._spellings = sorted(spellings, key=len, reverse=True)
+        self._starts = {spelling[:_SHORTEST_FORM] for spelling in spellings}
+        self._lengths = {len(start) for start in self._starts}
+
+    def text(self, text: str) -> str:
+        if self._may_be_in(text):
+            for spelling in self._spellings:
+                text = text.replace(spelling, MASK)
+        return text
+
+    def everything(self, value: t.Any) -> t.Any:
+        """The same for every text in nested lists and dicts."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.everything(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.everything(item) for item in value]
+        return value
+
+    def _may_be_in(self, text: str) -> bool:
+        """Whether any spelling begins anywhere in the text."""
+        return any(
+            text[at : at + length] in self._starts for length in self._lengths for at in range(len(text) - length + 1)
+        )
+
+
 def scrub(text: str, secrets: t.Iterable[str], *, short: bool = False) -> str:
     """The text with every form of every secret masked. short: as in C(forms), for a text that somebody else wrote."""
-    every = {form for secret in secrets if secret for form in forms(secret, short=short)}
-    spellings = sorted(every, key=len, reverse=True)
-    for spelling in spellings:
-        text = text.replace(spelling, MASK)
-    return text
+    return Scrubber(secrets, short=short).text(text)
 
 
-def scrub_all(value: t.Any, secrets: t.Sequence[str]) -> t.Any:
+def scrub_all(value: t.Any, secrets: t.Iterable[str]) -> t.Any:
     """The same for every text in nested lists and dicts."""
-    if isinstance(value, str):
-        return scrub(value, secrets)
-    if isinstance(value, dict):
-        return {key: scrub_all(item, secrets) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [scrub_all(item, secrets) for item in value]
-    return value
+    return Scrubber(secrets).everything(value)
 
 
 def secrets_in(params: t.Mapping[str, t.Any], options: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:

@@ -175,7 +175,7 @@ def _reasons(answer: http.Answer, hidden: list[str]) -> str:
 
 
 def _shown(text: str, hidden: list[str]) -> str:
-    text = secrets.scrub(text, hidden)
+    text = secrets.scrub(text, hidden, short=True)
     # A part of a secret, or one in another case, is no form that could be masked.
     if any(_quotes(text.casefold(), secret.casefold()) for secret in hidden):
         return "(not shown, because it quotes a secret)"

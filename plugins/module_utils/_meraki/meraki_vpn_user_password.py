@@ -155,12 +155,12 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
         outcome.changed = state.password_set
         outcome.verify_skipped_reason = WRITE_ONLY
         if state.password_set:
-            outcome.after["password"] = "changed"
+            outcome.after = {"password": "changed"}
 
     def expected(self, item: Wanted, state: State, steps: t.Sequence[SetPassword], outcome: Outcome) -> None:
         self._tell(state, outcome)
         if steps:
-            outcome.after["password"] = "would change"
+            outcome.after = {"password": "would change"}
 
     def _tell(self, state: State, outcome: Outcome) -> None:
         user = state.user
@@ -174,7 +174,6 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
             "expires_at": user.expires_at,
         }
         outcome.facts = {"user": shown, "network_id": self._client.network_id}
-        outcome.before, outcome.after = dict(shown), dict(shown)
 
 
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

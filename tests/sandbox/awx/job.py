@@ -35,6 +35,7 @@ _INVENTORY_UPDATE = {
     "ANSIBLE_INVENTORY_EXPORT": "True",
     "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
     "ANSIBLE_VERBOSE_TO_STDERR": "True",
+    "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
 }
 
 Variables = dict[str, t.Any]

@@ -99,6 +99,7 @@ class Dashboard:
         self.networks: dict[str, Network] = {}
         self.batches: dict[str, dict[str, t.Any]] = {}
         self.limiters: dict[str, Limiter] = collections.defaultdict(Limiter)
+        self.limited_answers = 0
         # What clients sent: (method, path, body), secrets included.
         self.writes: list[tuple[str, str, t.Any]] = []
         # How they authenticated: the names of the headers.
@@ -106,7 +107,10 @@ class Dashboard:
 
     def limited(self, organization: str) -> bool:
         with self.lock:
-            return self.rate is not None and not self.limiters[organization].allows(self.rate, burst=self.burst)
+            if self.rate is None or self.limiters[organization].allows(self.rate, burst=self.burst):
+                return False
+            self.limited_answers += 1
+            return True
 
     def add_user(self, network_id: str, email: str, password: str, **fields: t.Any) -> User:
         with self.lock:

@@ -180,3 +180,14 @@ def test_a_foreign_text_holds_no_spelling_of_a_short_secret() -> None:
     text = 'a\\"b YSJi a%22b YWJj a"b'
     assert secrets.scrub(text, ['a"b'], short=True).replace(secrets.MASK, "*") == "* * * YWJj *"
     assert secrets.scrub("x", [""], short=True) == "x"
+
+
+def test_hundreds_of_secrets_and_texts_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forms of a secret are found once, however many texts there are."""
+    asked: list[str] = []
+    found = secrets.forms
+    monkeypatch.setattr(secrets, "forms", lambda secret, short: asked.append(secret) or found(secret))
+    known = [f"secret-number-{number}" for number in range(50)]
+    texts = [{"msg": f"no {each} here", "short": "x", "empty": ""} for each in known]
+    assert secrets.scrub_all(texts, known) == [{"msg": f"no {secrets.MASK} here", "short": "x", "empty": ""}] * 50
+    assert len(asked) == 50

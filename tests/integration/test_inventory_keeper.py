@@ -1,0 +1,200 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory plugin through ansible-inventory and the fleet's playbook, against the sandbox vault."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import resource
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import fresh_password
+from tests.integration.support import Ansible
+from tests.sandbox.fleet import KIND, Fleet
+from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.server import Fault
+
+Entry = dict[str, t.Any]
+
+_MANY = 5_000
+_ACCOUNTS = 100
+_LONGEST = 10.0
+
+
+def _plain(value: Entry) -> t.Any:
+    """Ansible marks texts that are no templates."""
+    return value.get("__ansible_unsafe", value)
+
+
+@dataclasses.dataclass
+class Scene:
+    """A vault and a source that leads there."""
+
+    directory: Path
+    vault: KeeperSandbox
+    ansible: Ansible
+
+    def source(self, **options: t.Any) -> Path:
+        path = self.directory / "production.keeper.yml"
+        given = {
+            "plugin": "keyturn.credentials.keeper",
+            "keeper_config_file": str(self.directory / "ksm-config.json"),
+            **options,
+        }
+        path.write_text(json.dumps({name: value for name, value in given.items() if value is not None}))
+        return path
+
+    def list(self, source: Path, *arguments: str, **environment: str) -> tuple[Entry, str]:
+        """The inventory, and what was written to stderr. Nothing of it may be a secret."""
+        self.vault.journal.clear()
+        program = str(Path(sys.executable).parent / "ansible-inventory")
+        run = subprocess.run(
+            [program, "-i", str(source), "--list", "--export", *arguments],
+            env=self.ansible.environ(environment),
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        self.assert_no_secret(run.stdout, run.stderr)
+        return t.cast(Entry, json.loads(run.stdout or "{}", object_hook=_plain)), run.stderr
+
+    def assert_no_secret(self, *texts: str) -> None:
+        found = {self.vault.field(uid, key) for uid in self.vault.records for key in ("password", "rotation_pending")}
+        assert [secret for secret in found if secret and any(secret in text for text in texts)] == []
+
+    def add(self, title: str, login: str, **custom: str) -> str:
+        fields = [{"type": "text", "label": label, "value": [value]} for label, value in custom.items()]
+        return self.vault.add_record(
+            title=title, type="pamUser", fields={"login": login, "password": fresh_password()}, custom=fields
+        )
+
+
+@pytest.fixture
+def scene(tmp_path: Path, vault: KeeperSandbox) -> Scene:
+    vault.write_client_config(tmp_path / "ksm-config.json")
+    return Scene(tmp_path, vault, Ansible(tmp_path, vault.environment()))
+
+
+def rotations(inventory: Entry, host: str) -> list[Entry]:
+    return t.cast("list[Entry]", inventory["_meta"]["hostvars"][host]["keyturn_rotations"])
+
+
+def test_hosts_groups_and_what_is_wrong(scene: Scene) -> None:
+    """One call; a title is no template; each problem is one line, and becomes no secret."""
+    admin = scene.add("{{ 6 * 7 }}", "ROTATOR")
+    good = scene.add(
+        "good", "GOOD", rotation_module=KIND, rotation_admin_record=admin, rotated_at="2999-01-01T00:00:00Z"
+    )
+    stuck = scene.add(
+        "stuck",
+        "STUCK",
+        rotation_module="{{ lookup('env', 'HOME') }}",
+        rotation_admin_record=admin,
+        rotation_pending=fresh_password(),
+    )
+    lost = scene.add("lost", "LOST", rotation_module=KIND, rotation_admin_record="nobody")
+    inventory, errors = scene.list(scene.source())
+    assert scene.vault.journal.labels() == ["get_secret *"]
+    assert set(inventory["_meta"]["hostvars"]) == {"6_7", "without_admin_record"}
+    assert inventory["_meta"]["hostvars"]["6_7"]["ansible_connection"] == "local"
+    assert inventory["_meta"]["hostvars"]["6_7"]["keeper_config_file"] == str(scene.directory / "ksm-config.json")
+    assert sorted(entry["records"] for entry in rotations(inventory, "6_7")) == sorted([[good], [stuck]])
+    assert "lookup('env', 'HOME')" in json.dumps(rotations(inventory, "6_7"))
+    assert [entry["records"] for entry in rotations(inventory, "without_admin_record")] == [[lost]]
+    groups = {name: members["hosts"] for name, members in inventory.items() if "hosts" in members}
+    assert groups == {
+        KIND: ["6_7", "without_admin_record"],
+        "keyturn_due": ["6_7", "without_admin_record"],
+        "keyturn_pending": ["6_7"],
+        "keyturn_problems": ["6_7", "without_admin_record"],
+    }
+    for line in ("stuck (", "is unknown. Known are", "lost (", "rotation_admin_record cannot be used"):
+        assert line in " ".join(errors.split()), errors
+
+
+def test_the_cache_holds_no_secret_and_due_is_found_out_anew(scene: Scene) -> None:
+    admin = scene.add("prod", "ROTATOR")
+    uid = scene.add("A", "A", rotation_module=KIND, rotation_admin_record=admin, rotated_at="2999-01-01T00:00:00Z")
+    cache = scene.directory / "cache"
+    cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(cache)}
+    first, _errors = scene.list(scene.source(**cached))
+    assert "keyturn_not_due" in first and len(scene.vault.journal.labels()) == 1
+    (file,) = cache.iterdir()
+    assert uid in file.read_text("utf-8")
+    scene.assert_no_secret(file.read_text("utf-8"))
+    scene.vault.remove(uid)
+    again, _errors = scene.list(scene.source(**cached))
+    assert again == first and scene.vault.journal.labels() == []
+    old = file.read_text("utf-8").replace("2999-01-01", "2001-01-01")
+    file.write_text(old)
+    due, _errors = scene.list(scene.source(**cached))
+    assert "keyturn_due" in due and "keyturn_not_due" not in due
+    fresh, errors = scene.list(scene.source(**cached), "--flush-cache")
+    assert "prod" not in json.dumps(fresh) and len(scene.vault.journal.labels()) == 1
+    assert "No record that Keeper shows has a custom field rotation_admin_record" in " ".join(errors.split())
+
+
+def test_a_vault_that_cannot_be_read_is_one_clear_line(scene: Scene) -> None:
+    scene.vault.faults.add(Fault("get_secret", drop="after"))
+    _inventory, errors = scene.list(scene.source())
+    assert "Reading from Keeper: no answer from Keeper" in " ".join(errors.split()) and "[unreachable]" in errors
+    for options, words in (
+        ({"keeper_config_file": str(scene.directory / "missing.json")}, "missing.json does not exist"),
+        ({"keeper_config_file": None, "keeper_config": "rubbish"}, "neither JSON nor base64 of JSON"),
+        ({"max_age": "monthly"}, "max_age must be a number and a unit"),
+    ):
+        _inventory, errors = scene.list(scene.source(**options))
+        assert words in " ".join(errors.split()) and "Traceback" not in errors
+        assert scene.vault.journal.labels() == []
+
+
+def test_the_fleet_rotates_what_the_vault_names(scene: Scene) -> None:
+    """Two accounts from the vault; one record is wrong, and its account's others are done."""
+    with Fleet(scene.vault, accounts=2, users=2, marked=True) as fleet:
+        first, second = fleet.accounts
+        scene.add("astray", "ASTRAY", rotation_module="nonsense", rotation_admin_record=second.admin_uid)
+        variables = {"keyturn_report_dir": str(scene.directory / "report")}
+        # Where the sandbox is, a real inventory need not say: the accounts' names tell.
+        connections = scene.directory / "host_vars"
+        connections.mkdir()
+        for account in fleet.accounts:
+            content = {"keyturn_connections": {KIND: account.connection()}}
+            (connections / f"{account.name}.json").write_text(json.dumps(content))
+        run = scene.ansible.run("keyturn.credentials.rotate", variables, "-i", str(scene.source()))
+        assert run.returncode == 2, run.output
+        report = json.loads((scene.directory / "report" / "rotation.json").read_text("utf-8"))
+        assert report["counts"]["rotated"] == 4 and report["counts"]["failed"] == 1
+        assert [account["state"] for account in report["accounts"]] == ["done", "failed"]
+        assert all(fleet.settled(account, user) for account in fleet.accounts for user in account.uids)
+        scene.assert_no_secret(run.output)
+        assert fleet.errors == []
+
+
+@pytest.mark.slow
+def test_five_thousand_records(scene: Scene, record_property: t.Callable[[str, object], None]) -> None:
+    admins = [scene.add(f"account {number}", "ROTATOR") for number in range(_ACCOUNTS)]
+    for number in range(_MANY):
+        scene.add(
+            f"user {number}", f"U{number}", rotation_module=KIND, rotation_admin_record=admins[number % _ACCOUNTS]
+        )
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    inventory, _errors = scene.list(scene.source())
+    wall, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"{_MANY} records: wall {wall:.1f} s, CPU {cpu:.1f} s, {len(scene.vault.journal.labels())} call")
+    record_property("inventory", f"{_MANY} records: wall {wall:.1f} s, CPU {cpu:.1f} s")
+    assert len(inventory["_meta"]["hostvars"]) == _ACCOUNTS
+    assert sum(len(rotations(inventory, host)[0]["records"]) for host in inventory["_meta"]["hostvars"]) == _MANY
+    # CPU, because the wall's time is also that of the sandbox, and of whatever else the machine does.
+    assert cpu < _LONGEST
