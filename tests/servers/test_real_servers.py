@@ -146,7 +146,7 @@ def test_the_guide_can_be_followed(tmp_path: Path) -> None:
 
 
 def test_a_real_limit_of_logins(tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
-    """Synapse as it comes lets an address log in a few times: what was not proved is not claimed, and may be repeated."""
+    """Synapse as it comes lets an address log in a few times: what was not proved is not claimed."""
     reason = synapse.absent()
     if reason:
         pytest.skip(reason)
