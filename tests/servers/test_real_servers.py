@@ -18,6 +18,7 @@ import pytest
 
 from tests import recipes
 from tests.integration.support import Ansible, Call
+from tests.sandbox.keeper import KeeperSandbox
 from tests.servers import synapse
 from tests.servers.catalogue import SERVERS
 from tests.servers.server import Server
@@ -143,6 +144,30 @@ def test_the_guide_can_be_followed(tmp_path: Path) -> None:
         assert run.returncode == 0 and '"verified": true' in run.stdout, run.output
         assert server.accepts("test", new) and not server.accepts("test", old)
         assert new not in run.output
+
+
+def test_the_role_from_the_vault_to_a_real_server(tmp_path: Path) -> None:
+    """A recipe by its name, the administrator's record of Keeper's guide, and nothing else."""
+    with start("etcd") as server, KeeperSandbox() as vault:
+        old = password()
+        server.add_user("app", old)
+        admin = {"login": server.vars["admin_username"], "password": server.secrets["admin_password"]}
+        vault.add_record(title="API Access Details", fields={**admin, "url": server.url})
+        uid = vault.add_record(title="app", type="pamUser", fields={"login": "app", "password": old})
+        config = vault.write_client_config(tmp_path / "ksm-config.json")
+        ansible = Ansible(tmp_path, vault.environment())
+        variables = {
+            "keeper_config_file": str(config),
+            "rest_password_rotate_records": ["app"],
+            "rest_password_rotate_recipe": "etcd",
+        }
+        run = ansible.run("keyturn.credentials.rest_password_rotate", variables)
+        assert run.returncode == 0 and "1 rotated, 0 recovered, 0 not due, 0 failed" in run.stdout, run.output
+        new = str(vault.field(uid, "password"))
+        assert server.accepts("app", new) and not server.accepts("app", old)
+        run = ansible.run("keyturn.credentials.rest_password_rotate", variables)
+        assert run.returncode == 0 and "0 rotated, 0 recovered, 1 not due, 0 failed" in run.stdout, run.output
+        assert vault.field(uid, "password") == new and vault.errors == []
 
 
 def test_a_real_limit_of_logins(tmp_path: Path, record_property: t.Callable[[str, object], None]) -> None:
