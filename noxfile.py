@@ -400,9 +400,9 @@ def scale(session: nox.Session) -> None:
 def test(session: nox.Session, core: str) -> None:
     """All tests, with each supported ansible-core for which a Python is here.
 
-    What the connector answers does not depend on ansible-core, so its tests run with the first one only.
+    What does not depend on ansible-core is tested with the first one only.
     """
-    chosen = "not slow and not servers" + ("" if core == next(iter(CORES)) else " and not connector")
+    chosen = "not slow and not servers" + ("" if core == next(iter(CORES)) else " and core")
     install(session, core, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
     session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", chosen)))

@@ -133,6 +133,7 @@ def broken_hosts(large: Scene) -> dict[str, t.Any]:
     }
 
 
+@pytest.mark.core
 def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> None:
     run = large.run("--forks", "4", hosts=broken_hosts(large))
     assert run.returncode not in (0, 1, 250), run.output
@@ -175,6 +176,7 @@ def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> 
     assert len(cases) == 17 and kinds == {"failure": 12, "error": 2, "system-out": 3}
 
 
+@pytest.mark.core
 def test_the_next_run_and_what_it_is_told(scene: Scene) -> None:
     first, second, third = scene.fleet.accounts
     key = scene.fleet.add_key_user(first, "PIPELINE")

@@ -90,6 +90,7 @@ def rotations(inventory: Entry, host: str) -> list[Entry]:
     return t.cast("list[Entry]", inventory["_meta"]["hostvars"][host]["keyturn_rotations"])
 
 
+@pytest.mark.core
 def test_hosts_groups_and_what_is_wrong(scene: Scene) -> None:
     """One call; a title is no template; each problem is one line, and becomes no secret."""
     admin = scene.add("{{ 6 * 7 }}", "ROTATOR")
@@ -123,6 +124,7 @@ def test_hosts_groups_and_what_is_wrong(scene: Scene) -> None:
         assert line in " ".join(errors.split()), errors
 
 
+@pytest.mark.core
 def test_the_cache_holds_no_secret_and_due_is_found_out_anew(scene: Scene) -> None:
     admin = scene.add("prod", "ROTATOR")
     uid = scene.add("A", "A", rotation_module=KIND, rotation_admin_record=admin, rotated_at="2999-01-01T00:00:00Z")
@@ -145,6 +147,7 @@ def test_the_cache_holds_no_secret_and_due_is_found_out_anew(scene: Scene) -> No
     assert "No record that Keeper shows has a custom field rotation_admin_record" in " ".join(errors.split())
 
 
+@pytest.mark.core
 def test_a_vault_that_cannot_be_read_is_one_clear_line(scene: Scene) -> None:
     scene.vault.faults.add(Fault("get_secret", drop="after"))
     _inventory, errors = scene.list(scene.source())
@@ -159,6 +162,7 @@ def test_a_vault_that_cannot_be_read_is_one_clear_line(scene: Scene) -> None:
         assert scene.vault.journal.labels() == []
 
 
+@pytest.mark.core
 def test_the_fleet_rotates_what_the_vault_names(scene: Scene) -> None:
     """Two accounts from the vault; one record is wrong, and its account's others are done."""
     with Fleet(scene.vault, accounts=2, users=2, marked=True) as fleet:
@@ -181,6 +185,7 @@ def test_the_fleet_rotates_what_the_vault_names(scene: Scene) -> None:
         assert fleet.errors == []
 
 
+@pytest.mark.core
 @pytest.mark.slow
 def test_five_thousand_records(scene: Scene, record_property: t.Callable[[str, object], None]) -> None:
     admins = [scene.add(f"account {number}", "ROTATOR") for number in range(_ACCOUNTS)]

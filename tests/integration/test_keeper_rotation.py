@@ -119,6 +119,7 @@ def assert_hidden(run: Run, *values: str) -> None:
 # -- one rotation
 
 
+@pytest.mark.core
 def test_staged_reused_committed_not_due(keeper: Keeper) -> None:
     """The life of a rotation; the value is never generated twice."""
     before = keeper.foreign_parts()

@@ -73,7 +73,12 @@ def test_the_matrix_is_complete(names: str, tmp_path: Path, snowflake: Snowflake
     assert journal(scene) == requests_of(names)
 
 
-@pytest.mark.parametrize("point", points(requests_of(ONE)), ids=str)
+def in_short(point: Point) -> t.Any:
+    """To be killed before a request leaves the servers as to be killed after the one before it."""
+    return pytest.param(point, marks=() if point.side == "after" else (pytest.mark.slow,), id=str(point))
+
+
+@pytest.mark.parametrize("point", map(in_short, points(requests_of(ONE))))
 def test_killed_run_of_one_record(
     point: Point,
     tmp_path: Path,

@@ -288,6 +288,7 @@ NOTIFIERS = [
 ]
 
 
+@pytest.mark.core
 @connector
 @linux
 @pytest.mark.parametrize("callback", CALLBACKS)
@@ -338,6 +339,7 @@ def test_the_watcher_sees_what_ansible_writes_without_pipelining(
     assert leaks(run.output, secret) == []
 
 
+@pytest.mark.core
 @connector
 def test_no_secret_in_artifacts_of_ansible_runner(
     snowflake: SnowflakeSandbox, tmp_path: Path, key: rsa.RSAPrivateKey
@@ -400,6 +402,7 @@ def test_the_users_own_snowflake_settings_are_not_read(
     assert leaks(run.output, secret, login["login_password"]) == []
 
 
+@pytest.mark.core
 def test_settings_of_ansible_that_publish_arguments_stop_the_module(
     snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]
 ) -> None:
@@ -438,6 +441,7 @@ def syslog(monkeypatch: pytest.MonkeyPatch) -> Syslog:
     return log
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("many", [False, True], ids=["single", "users"])
 def test_no_secret_in_the_machines_syslog(syslog: Syslog, capsys: pytest.CaptureFixture[str], many: bool) -> None:
     """Ansible logs the repr of a list, in which an escaped character keeps it from finding the password."""
@@ -451,6 +455,7 @@ def test_no_secret_in_the_machines_syslog(syslog: Syslog, capsys: pytest.Capture
     assert leaks("\n".join(syslog.lines), admin, secret) == []
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("where", ["answer", "error", "exception"])
 def test_whatever_the_logic_says_is_scrubbed(syslog: Syslog, capsys: pytest.CaptureFixture[str], where: str) -> None:
     """One place masks every form, also in keys, lists and texts of exceptions."""

@@ -72,6 +72,7 @@ def puts(scene: Scene) -> list[str]:
 # -- the way it should go
 
 
+@pytest.mark.core
 def test_two_runs(scene: Scene) -> None:
     """Calls are shared, nothing leaks, the second run finds the records' own stamps and asks Meraki nothing."""
     run = scene.run("-vvvv", "--diff")
@@ -96,6 +97,7 @@ def test_two_runs(scene: Scene) -> None:
     assert {name: scene.password(name) for name in scene.uids} == passwords
 
 
+@pytest.mark.core
 def test_check_mode_writes_nothing(scene: Scene) -> None:
     before = {uid: scene.vault.record(uid) for uid in scene.uids.values()}
     run = scene.run("--check", "--diff")

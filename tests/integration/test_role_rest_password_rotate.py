@@ -95,6 +95,7 @@ def write_only(tmp_path: Path, rest: RestSandbox, vault: KeeperSandbox) -> Scene
 # -- the way it should go
 
 
+@pytest.mark.core
 def test_many_records_in_one_run(scene: Scene) -> None:
     """One login of the administrator, one list for all; the second run changes nothing."""
     run = scene.run()
@@ -158,6 +159,7 @@ def test_the_other_title_a_token_and_what_wins(single: Scene) -> None:
     assert single.rest.journal.labels("login") == []
 
 
+@pytest.mark.core
 def test_nothing_is_shown_or_left(single: Scene) -> None:
     single.rest.faults.add(
         Fault("change A", response=Response(400, b'{"error": "no"}')),

@@ -39,8 +39,6 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 
 Entry = dict[str, t.Any]
 
-pytestmark = pytest.mark.connector
-
 
 @pytest.fixture
 def scene(tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> KeyScene:
@@ -91,6 +89,7 @@ def alters(scene: KeyScene) -> list[str]:
 # -- the way it should go
 
 
+@pytest.mark.core
 def test_first_key_second_key_and_retirement(scene: KeyScene) -> None:
     """The previous key stays valid until a later run retires it."""
     run = scene.run("-vvvv", "--diff")
@@ -148,6 +147,7 @@ def test_not_due_and_nothing_to_retire_asks_nobody(single: KeyScene) -> None:
     assert single.vault.record(single.uids["A"]) == before
 
 
+@pytest.mark.core
 def test_check_mode_writes_nothing(scene: KeyScene) -> None:
     before = {uid: scene.vault.record(uid) for uid in scene.uids.values()}
     run = scene.run("--check", "--diff")

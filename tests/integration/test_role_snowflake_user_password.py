@@ -125,7 +125,7 @@ def file_leaks(folder: Path, found: t.Iterable[str]) -> list[str]:
 # -- the way it should go
 
 
-@pytest.mark.connector
+@pytest.mark.core
 def test_many_records_in_one_run(scene: Scene) -> None:
     """Calls are shared, new values go in without a probe, and the second run changes nothing."""
     run = scene.run()
@@ -174,7 +174,7 @@ def test_records_by_title(scene: Scene) -> None:
     assert scene.snowflake.accepts("A", scene.old["A"])
 
 
-@pytest.mark.connector
+@pytest.mark.core
 def test_recovered_values_are_probed_first(scene: Scene) -> None:
     """One of a run that died before the change, one of a run that died after it, and a fresh one."""
     before, after = scene.stage("A"), scene.stage("B")
@@ -198,6 +198,7 @@ def test_max_age_and_force(single: Scene) -> None:
     assert single.password("A") != second and single.settled("A")
 
 
+@pytest.mark.core
 def test_check_mode_writes_nothing(scene: Scene) -> None:
     before = {uid: scene.vault.record(uid) for uid in scene.uids.values()}
     run = scene.run("--check", "--diff")
@@ -210,7 +211,7 @@ def test_check_mode_writes_nothing(scene: Scene) -> None:
 # -- definite refusals
 
 
-@pytest.mark.connector
+@pytest.mark.core
 def test_definite_refusals_are_discarded_and_the_others_go_on(scene: Scene) -> None:
     scene.add("GONE")
     scene.snowflake.user("B").type = "SERVICE"
@@ -271,7 +272,6 @@ def ambiguous(kind: str, snowflake: SnowflakeSandbox) -> None:
         snowflake.faults.add(fault)
 
 
-@pytest.mark.connector
 @pytest.mark.parametrize(
     "kind",
     [
@@ -303,7 +303,6 @@ def test_ambiguous_failures_keep_the_value(single: Scene, kind: str) -> None:
     assert single.settled("A") and single.password("A") == pending and single.failed_logins("A") <= 1
 
 
-@pytest.mark.connector
 def test_a_lost_answer_that_a_login_decides(single: Scene) -> None:
     single.snowflake.faults.add(Fault("ALTER USER A", times=99, hang="after"))
     run = single.run()
@@ -414,6 +413,7 @@ def test_records_that_are_missing_or_read_only(scene: Scene) -> None:
     assert scene.snowflake.journal.labels("USER B") == []
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("value", [None, "not a list of anything {{", []])
 def test_bad_variables(single: Scene, value: t.Any) -> None:
     run = single.run(records=value)
@@ -448,7 +448,6 @@ def key_pair() -> tuple[str, str]:
     return pem, base64.b64encode(der).decode()
 
 
-@pytest.mark.connector
 @pytest.mark.parametrize("how", ["record", "path", "option"])
 def test_an_administrator_with_a_private_key(single: Scene, how: str) -> None:
     """From the record if that has no password, or as the connection says, which replaces the record's password."""
@@ -490,6 +489,7 @@ def test_the_connection_wins(single: Scene) -> None:
 # -- the vault's configuration
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("form", ["KSM_CONFIG", "KSM_CONFIG_FILE", "base64", "json", "mapping"])
 def test_configuration(single: Scene, form: str) -> None:
     text = single.config.read_text()
@@ -508,6 +508,7 @@ def test_configuration(single: Scene, form: str) -> None:
 # -- nothing leaks
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("outcome", ["success", "refused", "verify_failed", "vault down", "recovered", "check"])
 def test_no_secret_is_shown_or_left(scene: Scene, outcome: str) -> None:
     """stdout, stderr, the log, Ansible's home and the temporary folder, at the highest verbosity."""

@@ -26,6 +26,7 @@ def run_target(ansible: Ansible, name: str, variables: dict[str, t.Any], *argume
     return ansible.run([play], unsafe(variables), *arguments, ANSIBLE_ROLES_PATH=str(TARGETS))
 
 
+@pytest.mark.core
 @pytest.mark.connector
 def test_snowflake_user_password(snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]) -> None:
     snowflake.add_user("ETL", password=fresh_password())
@@ -39,6 +40,7 @@ def test_snowflake_user_password(snowflake: SnowflakeSandbox, ansible: Ansible, 
     assert not any(password in run.output for password in passwords)
 
 
+@pytest.mark.core
 def test_meraki_vpn_user_password(meraki: MerakiSandbox, ansible: Ansible) -> None:
     login = meraki.settings(meraki.add_key(fresh_password()))
     meraki.add_user(meraki.network.id, "ann@example.com", fresh_password())
@@ -52,6 +54,7 @@ def test_meraki_vpn_user_password(meraki: MerakiSandbox, ansible: Ansible) -> No
     assert not any(password in run.output for password in passwords)
 
 
+@pytest.mark.core
 def test_rest_password_rotate(rest: RestSandbox, ansible: Ansible) -> None:
     """At the highest verbosity, where Ansible shows the arguments of modules."""
     recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
