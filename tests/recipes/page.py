@@ -43,13 +43,13 @@ importance first.
 
 def _cell(text: t.Any) -> str:
     """Ansible's C(…) as a literal."""
-    return re.sub(r"C\(([^()]*)\)", r"``\1``", str(text)) or "-"
+    return re.sub(r"C\(([^()]*)\)", r"``\1``", str(text))
 
 
 def _table(*rows: tuple[str, ...], widths: str) -> str:
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for first, *others in rows:
-        lines += [f"   * - {_cell(first)}", *(f"     - {_cell(other)}" for other in others)]
+        lines += [f"   * - {_cell(first)}", *(f"     - {_cell(other)}".rstrip() for other in others)]
     return "\n".join(lines)
 
 
