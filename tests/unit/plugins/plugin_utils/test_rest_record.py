@@ -58,7 +58,14 @@ def test_the_website_field_by_any_of_its_names(label: str) -> None:
 
 def test_named_values() -> None:
     """A name that the recipe has in vars or in an address is no secret, unless it says that it is one."""
-    fields: dict[str, t.Any] = {"Realm": ["r"], "Tenant": ["t"], "api key": ["k"], "Door_Code": ["d"], "token": ["x"], "empty": []}
+    fields: dict[str, t.Any] = {
+        "Realm": ["r"],
+        "Tenant": ["t"],
+        "api key": ["k"],
+        "Door_Code": ["d"],
+        "token": ["x"],
+        "empty": [],
+    }
     fields |= {"object": [{"a": 1}], "client_id": ["c"], "client_secret": ["s"]}
     options = module_options(record(**fields), RECIPE, {})
     assert options["vars"] == {"realm": "r", "tenant": "t", "level": 3, "admin_username": "admin", "client_id": "c"}

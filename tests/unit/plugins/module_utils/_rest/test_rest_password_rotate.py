@@ -765,23 +765,33 @@ def spellings(text: str) -> list[str]:
 @pytest.mark.parametrize("password", ['p"ä/ß+ &%\\1', "short", 'q"/é', "Aa1-" + "x" * 400])
 def test_a_service_that_echoes_everything(call: Caller, password: str) -> None:
     """The text that fail_if picks is shown without secrets, in any spelling, and cut only then."""
+    # The base64 of "bob:" and a short password holds no base64 of the password alone.
+    call.rest.add_user("bob", call.old)
     sent: list[str] = []
 
     def echo(request: Request) -> Response:
         sent[:] = [sent_before.headers["Authorization"] for sent_before in call.rest.requests[:1]]
         sent.append(request.headers["Authorization"])
         told = [password, call.old, call.rest.admin_password, call.rest.token, request.headers["Authorization"]]
-        basic = base64.b64encode(f"alice:{password}".encode()).decode()
-        words = [word for text in told for word in spellings(text)] + [f"Basic {basic}", basic]
+        basic = base64.b64encode(f"bob:{password}".encode()).decode()
+        # What is only known from what was sent comes first, where nothing can be cut off.
+        words = [basic, f"Basic {basic}", *(word for text in told for word in spellings(text))]
         return Response(200, json.dumps({"error": "sorry " + "\n".join(words) + " end"}).encode())
 
     arrive = call.rest.respond
     call.rest.respond = lambda request: echo(request) if request.method == "PUT" else arrive(request)  # type: ignore[method-assign]
     change = call.step("change", status=[200], fail_if="error")
-    result = call(password=password, old_password=call.old, change=change)
+    result = call(username="bob", password=password, old_password=call.old, change=change)
     found = failed(result, "refused", text="sorry")
     shown = json.dumps(result)
-    for secret in [password, call.old, call.rest.admin_password, call.rest.token, *sent]:
+    for secret in [
+        password,
+        call.old,
+        call.rest.admin_password,
+        call.rest.token,
+        *sent,
+        sent[0].removeprefix("Basic "),
+    ]:
         for word in spellings(secret):
             assert word not in found["msg"] and word not in shown
     assert len(re.sub(r"^.*?says no: |\. Nothing was changed\.$", "", found["msg"])) <= 300
