@@ -94,7 +94,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
             raise AnsibleParserError(f"{error.msg} [{error.error_code}]") from None
         accounts = _vault_inventory.accounts(found, self.get_option("max_age"), now())
         for name, account in sorted(accounts.items()):
-            self._add(name, account)
+            self._add(inventory, name, account)
         self._warn(found, [line for account in accounts.values() for line in account.problems])
 
     def _found(self, path: str, cache: bool) -> _vault_inventory.Extract:
@@ -109,8 +109,8 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
             self._cache[key] = found
         return found
 
-    def _add(self, name: str, account: _vault_inventory.Account) -> None:
-        self.inventory.add_host(name)
+    def _add(self, inventory: t.Any, name: str, account: _vault_inventory.Account) -> None:
+        inventory.add_host(name)
         kinds = {rotation["kind"] for rotation in account.rotations} & set(_fleet.KINDS)
         states = {
             "keyturn_due" if account.due else "keyturn_not_due": True,
@@ -118,12 +118,12 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
             "keyturn_problems": bool(account.problems),
         }
         for group in sorted(kinds) + [group for group, member in states.items() if member]:
-            self.inventory.add_group(group)
-            self.inventory.add_child(group, name)
-        self.inventory.set_variable(name, "ansible_connection", "local")
-        self.inventory.set_variable(name, "keyturn_rotations", account.rotations)
+            inventory.add_group(group)
+            inventory.add_child(group, name)
+        inventory.set_variable(name, "ansible_connection", "local")
+        inventory.set_variable(name, "keyturn_rotations", account.rotations)
         if self.get_option("keeper_config_file"):
-            self.inventory.set_variable(name, "keeper_config_file", self.get_option("keeper_config_file"))
+            inventory.set_variable(name, "keeper_config_file", self.get_option("keeper_config_file"))
 
     def _warn(self, found: _vault_inventory.Extract, problems: list[str]) -> None:
         for line in problems[:_MOST_WARNINGS]:

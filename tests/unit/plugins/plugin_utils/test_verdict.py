@@ -454,8 +454,8 @@ def test_outcomes_of_what_was_not_reached() -> None:
     """Whatever is missing among the answers, a due record without a commit has failed, and is still pending."""
     staged = answer(record("A"), record("I", "idle", rotated_at="2026-05-01T00:00:00Z"), record("X", "failed"))
     broken = {"failed": True, "msg": "The module could not start.", "error_code": "missing_dependency"}
-    for more, message in (({}, "The run ended before it."), ({"fresh": broken}, "The module could not start.")):
-        due, idle, unread = Verdict(staged, **more).outcomes
+    for fresh, message in ((None, "The run ended before it."), (broken, "The module could not start.")):
+        due, idle, unread = Verdict(staged, fresh=fresh).outcomes
         assert (due["outcome"], due["pending"]) == ("failed", True) and due["msg"].startswith(message)
         assert (idle["outcome"], idle["pending"], idle["rotated_at"]) == ("not_due", False, "2026-05-01T00:00:00Z")
         assert (unread["outcome"], unread["error_code"], unread["record"]) == ("failed", "vault_error", "X")
