@@ -186,7 +186,12 @@ def test_hundreds_of_secrets_and_texts_cost_little(monkeypatch: pytest.MonkeyPat
     """The forms of a secret are found once, however many texts there are."""
     asked: list[str] = []
     found = secrets.forms
-    monkeypatch.setattr(secrets, "forms", lambda secret, short: asked.append(secret) or found(secret))
+
+    def counted(secret: str, *arguments: int) -> list[str]:
+        asked.append(secret)
+        return found(secret, *arguments)
+
+    monkeypatch.setattr(secrets, "forms", counted)
     known = [f"secret-number-{number}" for number in range(50)]
     texts = [{"msg": f"no {each} here", "short": "x", "empty": ""} for each in known]
     assert secrets.scrub_all(texts, known) == [{"msg": f"no {secrets.MASK} here", "short": "x", "empty": ""}] * 50
