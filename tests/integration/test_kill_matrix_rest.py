@@ -48,7 +48,7 @@ def test_the_matrix_is_complete(kind: Kind, tmp_path: Path, rest: RestSandbox, v
     assert journal(scene) == requests_of(kind)
 
 
-@pytest.mark.parametrize(("kind", "point"), cases())
+@pytest.mark.parametrize(("kind", "point"), list(cases()))
 def test_killed_run(
     kind: Kind,
     point: Point,
