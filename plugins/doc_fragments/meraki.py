@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of module_utils/_meraki/ that are about the API, and of module_utils/_core/http.py."""
+    """The options of module_utils/_meraki/ that are about the API."""
 
     DOCUMENTATION = r"""
 options:
@@ -36,30 +36,6 @@ options:
         applications.
     type: float
     default: 8.0
-  validate_certs:
-    description:
-      - Whether the service's TLS certificate must be valid.
-    type: bool
-    default: true
-  ca_path:
-    description:
-      - A file with the certificates to trust instead of the usual ones.
-    type: path
-  proxy:
-    description:
-      - The address of a proxy. Proxies in the environment are ignored.
-    type: str
-  timeout:
-    description:
-      - Seconds that a single request may take.
-    type: float
-    default: 30.0
-  max_retries:
-    description:
-      - How often a request is repeated after answers that may pass, and after none.
-      - The waits grow from 1 second, or are what C(Retry-After) says, up to 60 seconds; a longer one fails at once.
-    type: int
-    default: 3
 requirements:
   - requests
 """
