@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.keypair import read_key
-from tests.gateway import SCRIPT, USER, Fields, Gateway, Payload, Result, fresh_secret
+from tests.gateway import USER, Fields, Gateway, Payload, Result, fresh_secret
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
 from tests.integration.test_leaks import Watcher, leaks
 from tests.sandbox.keeper import KeeperSandbox
