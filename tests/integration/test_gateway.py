@@ -106,7 +106,7 @@ SNOWFLAKE_FAILURES: dict[str, tuple[int, str, Fields, t.Callable[[SnowflakeSandb
     "proof refused": (3, "verify_failed", {}, no_proof),
     "answers lost": (3, "unknown_outcome", {"admin": {"login_timeout": "3"}}, lost_answer),
     "unreachable": (3, "unreachable", {"admin": {"login_port": "1", "login_timeout": "2"}}, None),
-    "short password": (1, "invalid_input", {"new": "short"}, None),
+    "short password": (1, "invalid_input", {"new": secrets.token_hex(4)[:7]}, None),
     "no account": (1, "invalid_input", {"admin": {"snowflake_account_name": ""}}, None),
     "no way to log in": (1, "invalid_input", {"admin": {"password": ""}}, None),
     "port is no number": (1, "invalid_input", {"admin": {"login_port": "many"}}, None),
