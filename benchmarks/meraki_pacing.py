@@ -11,6 +11,7 @@ tests/sandbox/cisco_collection.py), and with it the package meraki, gets N users
 from __future__ import annotations
 
 import argparse
+import functools
 import dataclasses
 import os
 import secrets
@@ -104,7 +105,7 @@ def main() -> int:
     if options.compare:
         folder = str(Path(options.cisco).resolve())
         one = measure(options.compare, ours)
-        other = measure(options.compare, lambda *arguments: cisco(*arguments, folder))
+        other = measure(options.compare, functools.partial(cisco, folder=folder))
         print(one.line("ours"))
         print(other.line("cisco.meraki"))
         print(
