@@ -11,8 +11,8 @@ tests/sandbox/cisco_collection.py), and with it the package meraki, gets N users
 from __future__ import annotations
 
 import argparse
-import functools
 import dataclasses
+import functools
 import os
 import secrets
 import sys
