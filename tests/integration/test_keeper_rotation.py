@@ -59,8 +59,10 @@ class Keeper:
         return {"keeper_config_file": str(self.config), "state": state, **named, **options}
 
     def call(self, state: str = "staged", *arguments: str, **options: t.Any) -> Entry:
-        """The module's result; the journal afterwards holds this call's requests only."""
+        """The module's result; the journal afterwards holds this call's requests only. arguments: of a playbook."""
         self.vault.journal.clear()
+        if arguments in ((), ("--check",)):
+            return self.ansible.alone("keeper_rotation", self.options(state, **options), check_mode=bool(arguments))
         return self.result(self.ansible.module("keeper_rotation", self.options(state, **options), *arguments))
 
     def result(self, run: Run) -> Entry:

@@ -218,10 +218,10 @@ class Http:
             wait = self._wait(number, answer)
             last = number == self._wire.max_retries or wait > LONGEST_RETRY_AFTER or waited + wait > _LONGEST_WAITING
             if repeat == "never" or not passing or last or self._given_up():
-                if answer is not None:
-                    return dataclasses.replace(answer, doubt=doubt)
-                assert lost is not None
-                raise NoAnswer(lost.reason, unsent=lost.unsent and not doubt, certificate=lost.certificate) from None
+                if lost is not None:
+                    unsent = lost.unsent and not doubt
+                    raise NoAnswer(lost.reason, unsent=unsent, certificate=lost.certificate) from None
+                return dataclasses.replace(t.cast(Answer, answer), doubt=doubt)
             doubt = doubt or doubt_now
             time.sleep(wait)
             waited += wait

@@ -33,7 +33,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options 
     Step,
     Verify,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import CannotPick, truth
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import CannotPick, Expression, truth
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import basic, build, check_header
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
@@ -79,8 +79,7 @@ class Client:
             yield
 
     def _send(self, request: http.Request, repeat: http.Repeat) -> http.Answer:
-        assert self._http is not None
-        return self._http.send(request, repeat)
+        return t.cast(http.Http, self._http).send(request, repeat)
 
     # -- requests
 
@@ -159,9 +158,8 @@ class Client:
         if login.token_header:
             token: t.Any = answer.headers.get(login.token_header.lower())
         else:
-            assert login.token_path is not None
             try:
-                token = login.token_path(answer.json())
+                token = t.cast(Expression, login.token_path)(answer.json())
             except (CannotPick, ValueError):
                 token = None
         if not isinstance(token, str) or not token or any(character in token for character in "\r\n\0"):

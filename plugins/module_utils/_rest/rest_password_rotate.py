@@ -22,7 +22,12 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LoginAnswer, LostChange
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options, options_from
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import (
+    Lookup,
+    Options,
+    Verify,
+    options_from,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan import (
     NO_VERIFY,
     Change,
@@ -142,18 +147,15 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return {**self._options.values, **picked, **own}
 
     def _find(self, item: Wanted) -> dict[str, t.Any]:
-        assert self._options.lookup is not None
-        return self._client.find(self._options.lookup, self._values(item, {}), item.username)
+        return self._client.find(t.cast(Lookup, self._options.lookup), self._values(item, {}), item.username)
 
     def _log_in(self, item: Wanted, state: State) -> LoginAnswer:
-        verify = self._options.verify
-        assert verify is not None
+        verify = t.cast(Verify, self._options.verify)
         return self._client.log_in(verify, self._client.login_request(verify, self._values(item, state.picked)))
 
     def _log_in_after(self, item: Wanted, state: State) -> LoginAnswer:
         """The login after the change, repeated while it is rejected, because some services are slow to follow."""
-        verify = self._options.verify
-        assert verify is not None
+        verify = t.cast(Verify, self._options.verify)
         answer = self._log_in(item, state)
         for _attempt in range(verify.attempts - 1):
             if answer.verdict != "rejected":
@@ -201,18 +203,17 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def _rolled_back(self, item: Wanted, state: State) -> RotationError:
         """Send the change with the passwords swapped, and say what came of it."""
-        assert state.login is not None
+        login = t.cast(LoginAnswer, state.login)
         subject = f"Setting the old password of {item.username} again"
         try:
             self._client.change(self._client.change_request(self._values(_swapped(item), state.picked)), subject)
         except (LostChange, RotationError) as error:
-            return _verify_failed(item, state.login, f"The roll-back failed. {error.msg}", rolled_back=False)
-        return _verify_failed(item, state.login, "The old password was set again.", rolled_back=True)
+            return _verify_failed(item, login, f"The roll-back failed. {error.msg}", rolled_back=False)
+        return _verify_failed(item, login, "The old password was set again.", rolled_back=True)
 
 
 def _swapped(item: Wanted) -> Wanted:
-    assert item.old_password is not None
-    return Wanted(item.username, password=item.old_password, old_password=item.password)
+    return Wanted(item.username, password=t.cast(str, item.old_password), old_password=item.password)
 
 
 def _verify_failed(item: Wanted, login: LoginAnswer, what_now: str, **evidence: bool) -> VerifyFailed:
