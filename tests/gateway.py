@@ -141,9 +141,8 @@ class Gateway:
             start_new_session=True,
             **options,
         )
-        assert process.stdin is not None
-        with process.stdin:
-            process.stdin.write(line)
+        with t.cast(t.IO[bytes], process.stdin) as stdin:
+            stdin.write(line)
         process.stdin = None
         return process
 

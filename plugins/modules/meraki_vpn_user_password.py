@@ -17,7 +17,7 @@ description:
     RV(rotations[].verified) is always V(false).
 extends_documentation_fragment:
   - keyturn.credentials.meraki
-  - keyturn.credentials.http
+  - keyturn.credentials.wire
   - keyturn.credentials.attributes
   - keyturn.credentials.attributes.actiongroup_meraki
 options:

@@ -25,7 +25,7 @@ description:
     O(verify.auth), are literal unless all of the text is one placeholder.
   - Redirects are never followed. The change is repeated only when it was certainly not processed.
 extends_documentation_fragment:
-  - keyturn.credentials.http
+  - keyturn.credentials.wire
   - keyturn.credentials.attributes
   - keyturn.credentials.attributes.actiongroup_rest
 options:
@@ -570,7 +570,8 @@ retry_safe:
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import run_module
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.rest_password_rotate import SPEC, run
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.rest_password_rotate import run
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 
 
 def main() -> t.NoReturn:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.conftest import meraki, rest, vault  # noqa: F401
+from tests.integration.conftest import meraki, rest, vault  # noqa: F401 # pylint: disable=unused-import
 from tests.sandbox.scenery import REPOSITORY, Scenery
 
 AWX = REPOSITORY / "extensions" / "awx"

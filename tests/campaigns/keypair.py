@@ -93,8 +93,8 @@ class KeyScene(Scene):
         """The published key: what a reader of the record finds."""
         return self.vault.field(self.uids[name], field)
 
-    def accepts(self, name: str, pem: str | None) -> bool:
-        return pem is not None and self.snowflake.accepts_key(name, read_key(pem)[1])
+    def accepts(self, name: str, secret: str | None) -> bool:
+        return secret is not None and self.snowflake.accepts_key(name, read_key(secret)[1])
 
     def settled(self, name: str) -> bool:
         leftover = [self.vault.field(self.uids[name], label) for label in ("rotation_pending", "rotation_state")]

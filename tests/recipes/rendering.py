@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import rest_password_rotate
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from tests import recipes
 
 # Nothing here is anybody's secret: each text says what it is, with what its place in a request may stumble over.
@@ -116,7 +117,7 @@ def _options(name: str) -> dict[str, t.Any]:
         "secrets": {key: value for key, value in values.items() if recipes.is_secret(key)},
         "vars": {**found.get("vars", {}), **variables},
     }
-    arguments = rest_password_rotate.SPEC.module_arguments()
+    arguments = SPEC.module_arguments()
     result = ArgumentSpecValidator(**arguments).validate(given)
     assert result.error_messages == [], result.error_messages
     return t.cast("dict[str, t.Any]", result.validated_parameters)

@@ -67,15 +67,19 @@ def _write_json(path: Path, content: object) -> None:
 
 
 def install(target: Path) -> Path:
-    """Put the collection below ``target`` (a collections path), over an older one; return the collection's folder."""
+    """Put the collection below ``target`` (a collections path), over another version; return its folder."""
     root = target / "ansible_collections" / NAMESPACE / NAME
+    # Written last, so that whoever runs beside us never finds half of a collection.
+    manifest = root / "MANIFEST.json"
+    if manifest.exists() and json.loads(manifest.read_text("utf-8"))["collection_info"]["version"] == version():
+        return root
     if root.exists():
         shutil.rmtree(root)
     root.mkdir(parents=True)
     _copy_sources(root)
     _write_json(root / "FILES.json", {"files": [], "format": 1})
     files = {"name": "FILES.json", "ftype": "file", "chksum_type": "sha256", "chksum_sha256": None, "format": 1}
-    _write_json(root / "MANIFEST.json", {"collection_info": _about(), "file_manifest_file": files, "format": 1})
+    _write_json(manifest, {"collection_info": _about(), "file_manifest_file": files, "format": 1})
     return root
 
 

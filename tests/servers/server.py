@@ -44,7 +44,6 @@ class Kind(t.Protocol):
 
     def absent(self) -> str:
         """Why it cannot be started here, or an empty text."""
-        ...
 
     def start(self) -> contextlib.AbstractContextManager[Server]: ...
 

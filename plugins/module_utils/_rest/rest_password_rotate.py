@@ -36,7 +36,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan imp
     Wanted,
     plan,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC as SPEC
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
 

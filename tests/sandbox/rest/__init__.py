@@ -6,7 +6,9 @@
 
 from pathlib import Path
 
-from tests.sandbox.rest.service import RestSandbox as RestSandbox
+from tests.sandbox.rest.service import RestSandbox
+
+__all__ = ["RECIPE", "RestSandbox"]
 
 # The role's recipe for it.
 RECIPE = Path(__file__).with_name("recipe.yml")

@@ -15,7 +15,8 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.rest_password_rotate import SPEC, run
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.rest_password_rotate import run
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from tests.sandbox.rest import RestSandbox
 
 Result = dict[str, t.Any]
