@@ -176,7 +176,6 @@ def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> 
     assert len(cases) == 17 and kinds == {"failure": 12, "error": 2, "system-out": 3}
 
 
-@pytest.mark.core
 def test_the_next_run_and_what_it_is_told(scene: Scene) -> None:
     first, second, third = scene.fleet.accounts
     key = scene.fleet.add_key_user(first, "PIPELINE")
@@ -269,6 +268,7 @@ def test_every_kind_and_one_twice(scene: Scene, meraki: MerakiSandbox, rest: Res
     assert all(scene.fleet.settled(account, user) for account in (first, second) for user in account.uids)
 
 
+@pytest.mark.slow
 def test_canaries_and_percentages(scene: Scene) -> None:
     first, second, third = scene.fleet.accounts
 

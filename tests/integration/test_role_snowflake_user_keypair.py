@@ -186,6 +186,7 @@ def test_slots_that_are_full_of_others_keys(single: KeyScene, published: str | N
 # -- where the key is kept
 
 
+@pytest.mark.slow
 def test_fields_for_the_key(scene: KeyScene) -> None:
     """The record's keyPair field, a field of one's own, and one that is missing."""
     scene.vault.edit(scene.uids["A"], lambda content: content["fields"].append({"type": "keyPair", "value": []}))
@@ -245,6 +246,7 @@ def test_an_administrator_with_a_key(single: KeyScene, how: str) -> None:
     assert leaks(run.output, *single.secrets(), pem("admin")) == []
 
 
+@pytest.mark.slow
 def test_an_administrator_that_rotates_its_own_record(single: KeyScene) -> None:
     """Every run logs in with what the last one published, and the session's key is never taken away."""
     admin_by_key(single)
@@ -302,7 +304,15 @@ def test_one_that_fails_stops_no_other(scene: KeyScene) -> None:
     assert scene.pending("B") is not None and scene.pending("C") is None
 
 
-@pytest.mark.parametrize("kind", ["lost after", "lost before", "refused proof", "silent proof"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "lost after",
+        pytest.param("lost before", marks=pytest.mark.slow),
+        "refused proof",
+        pytest.param("silent proof", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_left_open_is_kept_and_finished(single: KeyScene, kind: str) -> None:
     fill(single, "in use")
     publish(single, "in use")
@@ -329,7 +339,10 @@ def test_two_records_of_one_user(single: KeyScene) -> None:
 
 
 # What is in Snowflake for certain needs no login to be committed: DESCRIBE has shown its fingerprint.
-@pytest.mark.parametrize("why", ["user disabled", "verify false", "user locked"])
+@pytest.mark.parametrize(
+    "why",
+    ["user disabled", *[pytest.param(why, marks=pytest.mark.slow) for why in ("verify false", "user locked")]],
+)
 def test_a_key_that_is_in_place_and_cannot_log_in_is_committed_all_the_same(single: KeyScene, why: str) -> None:
     """A killed run left it in its slot; without this the record would stay pending for ever, and nobody would hear."""
     pending = single.stage("A")
@@ -378,7 +391,7 @@ def test_a_pending_key_that_cannot_be_read_stops_no_other(scene: KeyScene) -> No
 # -- a key that is there already
 
 
-@pytest.mark.parametrize("place", ["slot 1", "slot 2", "named"])
+@pytest.mark.parametrize("place", [pytest.param("slot 1", marks=pytest.mark.slow), "slot 2", "named"])
 def test_adopting_a_key_without_rotating_it(single: KeyScene, place: str) -> None:
     """The existing key is put where a staged one would be; the role proves it, publishes it, and changes no key."""
     fill(single, *({"slot 1": ("in use", "foreign"), "slot 2": ("foreign", "in use")}.get(place, (None, None))))
@@ -403,6 +416,7 @@ def test_adopting_a_key_without_rotating_it(single: KeyScene, place: str) -> Non
     assert run.returncode == 0 and single.accepts("A", pem("in use")) and single.settled("A")
 
 
+@pytest.mark.slow
 def test_adopting_by_the_time_alone(single: KeyScene) -> None:
     """A key in its normal field, and the time by hand: not due until that is too old. Nothing is proved then."""
     fill(single, "in use", "foreign")
@@ -426,6 +440,7 @@ def test_from_password_to_key_pair(single: KeyScene) -> None:
     assert run.returncode == 0 and single.settled("A") and single.snowflake.accepts("A", "Old-passw0rd")
 
 
+@pytest.mark.slow
 def test_from_slots_to_named_pairs(single: KeyScene) -> None:
     """The key in the slot stays valid until somebody empties the slot."""
     assert single.run().returncode == 0

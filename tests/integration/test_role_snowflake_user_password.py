@@ -310,7 +310,7 @@ def test_a_lost_answer_that_a_login_decides(single: Scene) -> None:
 
 
 @pytest.mark.parametrize("passcode_first", [True, False])
-@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("live", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_recovered_value_of_a_user_with_mfa(single: Scene, passcode_first: bool, live: bool) -> None:
     """A login that asks for a second factor may not have looked at the password, so it is set once more."""
     pending = single.stage("A")
@@ -324,7 +324,7 @@ def test_a_recovered_value_of_a_user_with_mfa(single: Scene, passcode_first: boo
     assert user.password == single.password("A") == pending and single.pending("A") is None
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("side", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_a_vault_that_is_down_at_the_commit(single: Scene, side: t.Literal["before", "after"]) -> None:
     """Tried three times; then the new password is live and waits in the pending field."""
     single.vault.faults.add(Fault("secret", skip=4, times=99, drop=side))
@@ -343,7 +343,7 @@ def test_a_commit_that_fails_once_is_repeated(single: Scene) -> None:
 
 
 @pytest.mark.parametrize("condition", ["disabled", "locked", "absent", "not permitted", "service", "must change role"])
-@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("live", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_recovered_value_that_may_be_live_is_kept(single: Scene, condition: str, live: bool) -> None:
     """What happened to the user meanwhile says nothing about what an earlier run has set."""
     pending = single.stage("A")
@@ -379,8 +379,8 @@ def test_a_recovered_value_that_may_be_live_is_kept(single: Scene, condition: st
 # -- records that cannot be rotated
 
 
-@pytest.mark.parametrize("twin", ["A", "a", '"A"'])
-@pytest.mark.parametrize("recovered", [False, True])
+@pytest.mark.parametrize("twin", ["A", pytest.param("a", marks=pytest.mark.slow), '"A"'])
+@pytest.mark.parametrize("recovered", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_two_records_of_one_user(single: Scene, twin: str, recovered: bool) -> None:
     """Refused before Snowflake is asked, however the user is spelt: one record would end up wrong."""
     if recovered:
