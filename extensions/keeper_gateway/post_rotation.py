@@ -82,7 +82,7 @@ _PUBLIC = {"uid", "title", "login", "url", "rotation_module", "snowflake_account
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Of the parent's environment, what could log, lead elsewhere, or belongs to the gateway itself.
 _FOREIGN = re.compile(
-    r"(ANSIBLE_|PYTHON|XDG_|LC_|LANG|GATEWAY_|KEYTURN_|BASH_ENV$|ENV$|HOME$|PWD$|OLDPWD$|TMPDIR$|TEMP$|TMP$)"
+    r"(ANSIBLE_|PYTHON|XDG_|LC_|LANG|GATEWAY_|KEYTURN_|SNOWFLAKE_|MERAKI_|BASH_ENV$|ENV$|HOME$|PWD$|OLDPWD$|TMPDIR$|TEMP$|TMP$)"
 )
 _LARGEST_PAYLOAD = 16 * 1024 * 1024
 _LARGEST_RECEIPT = 64 * 1024
@@ -190,7 +190,7 @@ def one_text(payload: dict[str, t.Any], name: str, *, required: bool = False) ->
 
 
 def read_record(given: t.Any) -> Record:
-    """A record's fields by name. Numbered duplicates go to the first; of a field that matters one value must remain."""
+    """A record's fields by name; numbered duplicates go to the first."""
     if not isinstance(given, dict):
         raise Failure("invalid_input", "records in the payload holds something that is no record.")
     record: Record = {}
@@ -202,10 +202,15 @@ def read_record(given: t.Any) -> Record:
             one = read_value(name, one)
             if one not in known:
                 known.append(one)
-    for name in _FIELDS.values():
-        if len(record.get(name, [])) > 1:
-            raise Failure("invalid_input", f"A record of the payload has several values for {name}.")
+    refuse_doubles(record, ("uid", "title", "rotation_module"))
     return record
+
+
+def refuse_doubles(record: Record, names: t.Iterable[str]) -> None:
+    for name in names:
+        if len(record.get(name, [])) > 1:
+            uid = safe(first(record, "uid"))
+            raise Failure("invalid_input", f"Record {uid} of the payload has several values for {name}.")
 
 
 def read_value(name: str, value: t.Any) -> t.Any:
@@ -292,17 +297,18 @@ def read_event(blob: bytes, argument: str | None) -> Event:
     payload = decode(blob, "stdin")
     if not isinstance(payload, dict):
         raise Failure("invalid_input", "stdin is JSON, but no object.")
-    user_uid = one_text(payload, "userRecordUid").strip()
+    user_uid = one_text(payload, "userRecordUid", required=True).strip()
     records = read_records(payload)
-    own = [record for record in records if user_uid and first(record, "uid") == user_uid]
+    own = [record for record in records if first(record, "uid") == user_uid]
     others = [record for record in records if record not in own]
     module, reason = choose_module(argument, records)
     needs_password = module != KEYPAIR
-    if not needs_password and not user_uid:
-        raise Failure("invalid_input", "userRecordUid is missing or empty in the payload.")
     user = one_text(payload, "user") or "".join(first(record, "login") for record in own[:1])
     if not user and needs_password:
         raise Failure("invalid_input", "user is missing or empty in the payload, and login in the user's record.")
+    admin = choose_admin(module, others)
+    for record in (*own, *filter(None, [admin])):
+        refuse_doubles(record, _FIELDS.values())
     return Event(
         module=module,
         reason=reason,
@@ -310,7 +316,7 @@ def read_event(blob: bytes, argument: str | None) -> Event:
         user_uid=user_uid,
         new_password=one_text(payload, "newPassword", required=needs_password),
         old_password=one_text(payload, "oldPassword"),
-        admin=choose_admin(module, others),
+        admin=admin,
         records=records,
     )
 
@@ -390,6 +396,12 @@ def find_ansible(argument: str | None) -> tuple[str, str]:
     return absolute(found), "PATH"
 
 
+def is_ours(folder: str) -> bool:
+    """Not one that other users of the machine could have filled, such as /tmp."""
+    found = os.stat(folder)
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & stat.S_IWOTH
+
+
 def find_collections(argument: str | None) -> tuple[list[str], str]:
     """Folders for ANSIBLE_COLLECTIONS_PATH, the one with this collection first."""
     folder = argument or os.environ.get("KEYTURN_PLAYBOOK_DIR")
@@ -407,7 +419,11 @@ def find_collections(argument: str | None) -> tuple[list[str], str]:
         (os.path.expanduser("~/.ansible/collections"), "Ansible's default"),
         ("/usr/share/ansible/collections", "Ansible's default"),
     ]
-    usable = [(absolute(path), source) for path, source in candidates if os.path.isdir(path)]
+    usable = [
+        (absolute(path), source)
+        for path, source in candidates
+        if os.path.isdir(path) and (source != "the script's own place" or is_ours(path))
+    ]
     holding = [(path, source) for path, source in usable if os.path.isdir(collection_in(path))]
     if not holding:
         raise Failure(
@@ -452,6 +468,7 @@ def environment_for(folder: str, tools: Tools, options: argparse.Namespace) -> d
     environment = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
     environment.setdefault("PATH", os.defpath)
     if options.keeper_config_file:
+        environment.pop("KSM_CONFIG", None)
         environment["KSM_CONFIG_FILE"] = absolute(options.keeper_config_file)
     return {
         **environment,

@@ -9,10 +9,11 @@ import os
 import pathlib
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import now
-from ansible_collections.keyturn.credentials.plugins.plugin_utils import _report
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _fleet, _report
 
 _NAME = "rotation"
 Result = dict[str, t.Any]
@@ -50,10 +51,21 @@ def _host(name: str, hostvars: t.Any) -> _report.Host:
     variables = hostvars[name]
     return _report.Host(
         name=str(name),
-        rotations=variables.get("keyturn_rotations"),
+        rotations=_rotations(variables),
         results=variables.get("keyturn_results") or {},
         done=bool(variables.get("keyturn_done")),
     )
+
+
+def _rotations(variables: t.Any) -> t.Any:
+    """A host's own variable may hold a template that fails: that host's problem, and no one else's."""
+    try:
+        rotations = variables.get("keyturn_rotations")
+        # Templates are evaluated only when they are looked at.
+        _fleet.credentials(rotations, {}, done=False)
+    except AnsibleError:
+        return [{"problem": "keyturn_rotations of this host holds a template that cannot be evaluated."}]
+    return rotations
 
 
 def _write(directory: pathlib.Path, report: _report.Report) -> list[str]:

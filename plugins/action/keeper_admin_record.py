@@ -8,9 +8,12 @@ import os
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     Ambiguous,
+    AuthFailed,
     InvalidInput,
+    MissingDependency,
     NotFound,
     RotationError,
     Unreachable,
@@ -54,7 +57,10 @@ class ActionModule(CensoringActionModule):
             raise InvalidInput("The administrator's record is named by an empty text.")
         config = config_text(params, os.environ)
         parse_config(config)
+        require("keeper_secrets_manager_core", package="keeper-secrets-manager-core")
         answer = self._ask_official(reference, config, task_vars)
+        if not isinstance(answer.get("record"), dict):
+            raise VaultError(f"Reading record {reference} from Keeper failed.")
         return t.cast("dict[str, t.Any]", answer["record"])
 
     def _ask_official(self, reference: str, config: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -70,7 +76,7 @@ class ActionModule(CensoringActionModule):
             shared_loader_obj=self._shared_loader_obj,
         )
         if plugin is None:
-            raise InvalidInput("The collection keepersecurity.keeper_secrets_manager is not installed.")
+            raise MissingDependency("The collection keepersecurity.keeper_secrets_manager is not installed.")
         # The plugin prefers a file, and a client-config.json in the working directory to everything else.
         variables = {**task_vars, "keeper_config": config, "keeper_config_file": os.devnull}
         try:
@@ -88,6 +94,8 @@ def _failure(reference: str, error: Exception) -> RotationError:
         return Ambiguous(f"Several Keeper records have the title {reference}. Name the UID instead.")
     if "could not find any records" in lowered or "could not be found" in lowered:
         return NotFound(f"Keeper shows this application no record with the UID or title {reference}.")
+    if "access_denied" in lowered:
+        return AuthFailed(f"Reading record {reference}: Keeper refused this application (access_denied).")
     if "ssl" in lowered or "certificate" in lowered:
         return VaultError(f"Reading record {reference}: Keeper's TLS certificate does not verify.", retry_safe=False)
     if "connection" in lowered or "max retries" in lowered:

@@ -130,7 +130,5 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
             self.display.warning(line)
         if len(problems) > _MOST_WARNINGS:
             self.display.warning(f"{len(problems) - _MOST_WARNINGS} more problems: they are in keyturn_rotations.")
-        if found["unreadable"]:
-            self.display.warning(f"{found['unreadable']} records or folders of Keeper could not be decrypted.")
         if not found["marked"]:
             self.display.warning(f"No record that Keeper shows has a custom field {_vault_inventory.ADMIN_FIELD}.")

@@ -128,7 +128,7 @@ rotations:
     verify_skipped_reason:
       description: Why RV(rotations[].verified) is V(false).
       type: str
-      returned: when not failed
+      returned: when the user was found
       sample: write_only
     failed:
       description: Whether the user failed.

@@ -135,8 +135,13 @@ def receipt(event: Mapping, answers: t.Sequence[Mapping], *, check_mode: bool) -
     reasons += [answer for answer in answers if answer.get("error_code")]
     if len(entries) == 1 and not reasons:
         return {**head, "done": True, "error_code": None, "msg": "", **_shown(entries[0])}
-    reason = reasons[0] if reasons else {"error_code": None, "msg": "Nothing in the playbook did the rotation."}
-    return {**head, "done": False, "error_code": reason["error_code"], "msg": str(reason["msg"])}
+    if not reasons:
+        return {**head, "done": False, "error_code": None, "msg": "Nothing in the playbook did the rotation."}
+    code = reasons[0].get("error_code") or "unknown_outcome"
+    # A service that answers an unexpected 2xx or 3xx may have done what it was asked.
+    if code == "refused" and 200 <= (reasons[0].get("status") or 0) < 400:
+        code = "unknown_outcome"
+    return {**head, "done": False, "error_code": code, "msg": str(reasons[0]["msg"])}
 
 
 def _problems(event: Mapping) -> list[Options]:

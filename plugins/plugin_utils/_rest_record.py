@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import typing as t
@@ -52,6 +53,9 @@ def read_recipe(reference: str, folder: str) -> Options:
         raise InvalidInput(f"The recipe {path} is not YAML.") from None
     if not isinstance(content, dict) or "change" not in content or not content.keys() <= RECIPE_KEYS:
         raise InvalidInput(f"The recipe {path} must hold change, and may hold {', '.join(sorted(RECIPE_KEYS))}.")
+    for key, value in content.items():
+        if not isinstance(value, dict):
+            raise InvalidInput(f"The recipe {path}: {key} must be a mapping.")
     return content
 
 
@@ -72,6 +76,11 @@ def _in_addresses(given: t.Mapping[str, t.Any]) -> set[str]:
     return template.names([step.get(key) for step in steps for key in _ADDRESS], "recipe")
 
 
+def _used(given: t.Mapping[str, t.Any]) -> set[str]:
+    """The placeholders that stand anywhere. A value that nobody asks for need not travel, or blank out texts."""
+    return set(re.findall(r"\$\{([^{}|]+)", json.dumps([given.get(key) for key in ("headers", *_STEPS)], default=str)))
+
+
 def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.Mapping[str, t.Any]) -> Options:
     """The options of rest_password_rotate, users aside. Holds secrets.
 
@@ -86,8 +95,9 @@ def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.
     plain = (given.get("vars") or {}).keys() | _in_addresses({**given, **connection})
     variables: Options = {"admin_username": login, "client_id": login} if login else {}
     hidden: Options = dict.fromkeys(("admin_password", "api_token", "client_secret"), password) if password else {}
+    used = _used({**given, **connection}) | variables.keys() | hidden.keys()
     for name, value in fields.items():
-        if name in TAKEN_NAMES:
+        if name in TAKEN_NAMES or name not in used:
             continue
         is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
         (variables if is_plain else hidden)[name] = value

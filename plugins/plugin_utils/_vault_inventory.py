@@ -149,6 +149,11 @@ def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str
         account.pending += len([entry for entry in entries if entry["pending"]])
         if problem:
             account.problems.append(f"{', '.join(_name(entry) for entry in entries)}: {problem}")
+    if found["unreadable"]:
+        number = found["unreadable"]
+        text = f"{number} records or folders of Keeper could not be decrypted; what is in them is not rotated."
+        hosts[NOWHERE].rotations.append({"problem": text})
+        hosts[NOWHERE].problems.append(text)
     return dict(hosts)
 
 
@@ -161,6 +166,10 @@ def _own_problem(entry: Marked) -> str | None:
         return f"Its {KIND_FIELD} {entry['kind'] or '(none)'} is unknown. Known are {', '.join(KINDS)}."
     if not entry["login"]:
         return "It has no login."
+    try:
+        parse_duration(entry["max_age"], option=AGE_FIELD)
+    except InvalidInput as error:
+        return error.msg
     return None
 
 

@@ -110,6 +110,12 @@ class Verdict:
         both = self._paired(chosen(staged, "due"), due)
         self._fresh = self._paired(chosen(staged, "fresh"), fresh) or _of(both, recovered=False)
         self._recovered = self._paired(chosen(staged, "recovered"), recovered) or _of(both, recovered=True)
+        # A service cannot hold a new secret before it was set, so a login that says so proves nothing.
+        self._never_sent = {
+            uid: record
+            for uid, (record, outcome) in _of(both, recovered=False).items()
+            if not outcome["failed"] and not outcome["changed"]
+        }
         self._again = self._paired(self.unproved, again)
         self._idle = self._paired(chosen(staged, "idle"), idle)
         self._endings = {
@@ -150,7 +156,7 @@ class Verdict:
     def commit(self) -> list[str]:
         """UIDs of the records whose secret is in force."""
         outcomes = {**self._fresh, **self._recovered, **self._again}
-        unsure = {record["record_uid"] for record in self.unproved} - self._again.keys()
+        unsure = ({record["record_uid"] for record in self.unproved} - self._again.keys()) | self._never_sent.keys()
         return [uid for uid, (_record, outcome) in outcomes.items() if not outcome["failed"] and uid not in unsure]
 
     @property
@@ -169,7 +175,7 @@ class Verdict:
             and outcome.get("probe") == "rejected"
             and outcome.get("refusal_reason") != "PRIOR_USE"
         ]
-        return refused + seen
+        return [*refused, *seen, *self._never_sent]
 
     @property
     def failures(self) -> list[str]:
@@ -196,6 +202,11 @@ class Verdict:
             f"The pending secret of Keeper record {entry['title']} ({entry['record_uid']}) cannot be read. If nobody "
             "needs it, clear it with keeper_rotation and state=discarded."
             for entry in damaged
+        ]
+        texts += [
+            f"The service accepted the new password of Keeper record {record['title']} ({uid}) before it was set, so "
+            "the login that should prove it (verify) proves nothing. Nothing was changed."
+            for uid, record in self._never_sent.items()
         ]
         texts += [
             f"The key of Keeper record {entry['title']} ({entry['record_uid']}) is not in place at the service, so the "
@@ -270,8 +281,10 @@ class Verdict:
             return None
         whole = [answer for answer in self._answers if answer and not _entries(answer) and answer.get("msg")]
         texts = [text for text in self.failures if f"({uid})" in text]
+        # A task that failed without a code may have died after a write; a record that alone is named is at fault.
+        code = (whole[0].get("error_code") or "unknown_outcome") if whole else "invalid_input" if texts else None
         return {
-            "error_code": whole[0].get("error_code") if whole else None,
+            "error_code": code,
             "msg": str(whole[0]["msg"]) if whole else (texts or [_NOT_REACHED])[0],
             "retry_safe": bool(whole[0].get("retry_safe", True)) if whole else True,
         }

@@ -303,8 +303,24 @@ def test_no_account_at_all_is_no_success(scene: Scene) -> None:
     assert "The inventory has no hosts" in (scene.reports / "rotation.html").read_text("utf-8")
     (case,) = ET.parse(scene.reports / "rotation.xml").getroot().iter("testcase")
     assert case.find("error") is not None
+    limited = scene.ansible.run(PLAYBOOK, {}, "-i", str(scene.directory / "missing.json"), "--limit", "keyturn_due")
+    assert limited.returncode != 0 and "The inventory has no hosts" in limited.output
     nobody = scene.run("--limit", "account_999")
     assert nobody.returncode == 1 and scene.written() == 0
+
+
+def test_what_is_mistyped_spoils_nothing_and_is_no_success(scene: Scene) -> None:
+    """A tag that is no kind, and a template of one host that cannot be evaluated."""
+    first, *others = scene.fleet.accounts
+    tag = scene.run("--tags", "snowflake_user_pasword")
+    assert tag.returncode == 2 and "No kind of rotation is called snowflake_user_pasword" in tag.stdout
+    assert scene.written() == 0
+
+    run = scene.run(hosts={first.name: {"keyturn_rotations": "{{ nowhere }}"}})
+    assert run.returncode == 2, run.output
+    assert failed_hosts(run) == {first.name: True, **{other.name: False for other in others}}
+    assert [row["outcome"] for row in scene.told()[first.name]] == ["failed"]
+    assert all(scene.fleet.settled(account, user) for account in others for user in account.uids)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ class RotationError(Exception):
     retry_safe: running the same task again cannot lose or damage anything, and may succeed.
     changed: the service was changed before this failure.
     unanswered: how many questions in a row the service left open; the engine gives up on the session at two.
+    everybody: it concerns the administrator, so no further item need be tried.
     evidence: further fields for the item's entry in ``rotations``.
     """
 
@@ -31,6 +32,7 @@ class RotationError(Exception):
         retry_safe: bool | None = None,
         changed: bool = False,
         unanswered: int = 0,
+        everybody: bool = False,
         evidence: dict[str, t.Any] | None = None,
     ) -> None:
         super().__init__(msg)
@@ -38,6 +40,7 @@ class RotationError(Exception):
         self.retry_safe = self.default_retry_safe if retry_safe is None else retry_safe
         self.changed = changed
         self.unanswered = unanswered
+        self.everybody = everybody
         self.evidence = evidence or {}
 
 

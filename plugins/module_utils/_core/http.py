@@ -16,8 +16,10 @@ import dataclasses
 import http.cookiejar
 import ipaddress
 import json
+import math
 import os
 import random
+import ssl
 import time
 import typing as t
 import urllib.parse
@@ -39,6 +41,10 @@ _LONGEST_WAITING = 120.0
 _SILENT_TIMEOUTS = 1.6
 _CONNECT_TIMEOUT = 10.0
 _CHUNK = 65536
+# Statuses of requests that were given up half-way, by the service or by something between: nobody knows what was done.
+GIVEN_UP = (408, 499)
+# Names of urllib3's exceptions after which nothing was sent.
+_NO_CONNECTION = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
 
 # read: repeated after anything that may pass. same: a write of one and the same value, repeated likewise.
 # write: only if certainly not processed. never: not at all.
@@ -72,7 +78,7 @@ class Wire:
     def from_params(cls, params: t.Mapping[str, t.Any]) -> Wire:
         """From validated module parameters. Raises InvalidInput for numbers out of range and files that are absent."""
         wire = cls(**{field.name: params[field.name] for field in dataclasses.fields(cls) if field.name in params})
-        if wire.timeout <= 0 or wire.max_retries < 0:
+        if not 0 < wire.timeout < math.inf or wire.max_retries < 0:
             raise InvalidInput("timeout must be more than 0, and max_retries not less than 0.")
         if wire.client_key and not wire.client_cert:
             raise InvalidInput("client_key is given without client_cert.")
@@ -80,6 +86,11 @@ class Wire:
             path = getattr(wire, name)
             if path and not os.access(path, os.R_OK):
                 raise InvalidInput(f"{name}: {path} cannot be read.")
+        if wire.ca_path and os.path.isfile(wire.ca_path):
+            try:
+                ssl.create_default_context(cafile=wire.ca_path)
+            except ssl.SSLError:
+                raise InvalidInput(f"ca_path: {wire.ca_path} is no PEM file of certificate authorities.") from None
         return wire
 
 
@@ -130,11 +141,11 @@ class NoAnswer(Exception):
         self.certificate = certificate
 
 
-def checked_url(text: str, *, option: str, allow_http: bool = False) -> str:
+def checked_url(text: str, *, option: str, allow_http: bool = False, proxy: str | None = None) -> str:
     """The base address without a slash at its end.
 
     Raises InvalidInput unless it is https (or http to loopback, or to anywhere with allow_http) with nothing but a
-    host, a port and a path.
+    host, a port and a path. Through a proxy elsewhere, loopback is the proxy's.
     """
     try:
         parts = urllib.parse.urlsplit(text.strip())
@@ -143,11 +154,12 @@ def checked_url(text: str, *, option: str, allow_http: bool = False) -> str:
         raise InvalidInput(f"{option} is no address.") from None
     if parts.scheme not in ("https", "http") or not host:
         raise InvalidInput(f"{option} must be an address that begins with https://.")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+    if parts.username is not None or parts.password is not None or "?" in text or "#" in text:
         raise InvalidInput(f"{option} must have no user info, query or fragment.")
     if any(character.isspace() or not character.isprintable() for character in text.strip()):
         raise InvalidInput(f"{option} contains blanks or control characters.")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+    near = _is_loopback(host) and (not proxy or _is_loopback(urllib.parse.urlsplit(proxy).hostname or ""))
+    if parts.scheme == "http" and not allow_http and not near:
         raise InvalidInput(f"{option} is http:// to a host that is not loopback, where anybody could read the secrets.")
     return text.strip().rstrip("/")
 
@@ -189,6 +201,8 @@ class Http:
     def _new_session(self) -> t.Any:
         session = self._requests.Session()
         session.trust_env = False
+        # Even without following a redirect, requests would read all of its body.
+        session.get_redirect_target = lambda response: None
         # A cookie of one login must not vouch for the next.
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         session.verify = (self._wire.ca_path or True) if self._wire.validate_certs else False
@@ -268,6 +282,9 @@ class Http:
             timeout=(min(bound, _CONNECT_TIMEOUT), bound),
         )
         with contextlib.closing(response):
+            if response.status_code < 200:
+                # http.client stops at 102 and 103; the real answer would be taken for that to the next request.
+                raise self._requests.exceptions.ConnectionError
             body, oversized = self._read(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, headers, body, oversized)
@@ -289,12 +306,16 @@ class Http:
             # A handshake that fails looks like a connection that breaks later; with TLS 1.3 it may even be both.
             return NoAnswer("TLS failed", unsent=False)
         if isinstance(error, exceptions.ProxyError):
-            return NoAnswer("the proxy does not connect", unsent=True)
+            # urllib3 gives a connection that breaks under a request that was sent the same name.
+            cause = getattr(getattr(error.args[0] if error.args else None, "reason", None), "original_error", None)
+            if type(cause).__name__ in _NO_CONNECTION or str(cause).startswith("Tunnel connection failed"):
+                return NoAnswer("the proxy does not connect", unsent=True)
+            return NoAnswer("the connection through the proxy broke", unsent=False)
         if isinstance(error, exceptions.ConnectTimeout):
             return NoAnswer("no connection in time", unsent=True)
         if isinstance(error, exceptions.ConnectionError):
             cause = getattr(error.args[0] if error.args else None, "reason", None)
-            if type(cause).__name__ in ("NewConnectionError", "NameResolutionError"):
+            if type(cause).__name__ in _NO_CONNECTION:
                 unknown = type(cause).__name__ == "NameResolutionError"
                 return NoAnswer("its host name is not known" if unknown else "no connection", unsent=True)
             return NoAnswer("the connection broke", unsent=False)
@@ -325,7 +346,7 @@ def rate_limited(subject: str, answer: Answer) -> RateLimited:
     """The error for an answer 429 that was the last one."""
     asked = retry_after(answer)
     advice = f" It asks to wait {asked:.0f} s." if asked is not None else ""
-    return RateLimited(f"{subject}: the service limits the rate (429).{advice} Run again later.")
+    return RateLimited(f"{subject}: the service limits the rate (429).{advice} Run again later.", unanswered=1)
 
 
 def unreachable(subject: str, lost: NoAnswer) -> Unreachable:

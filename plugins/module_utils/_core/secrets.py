@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import typing as t
 import urllib.parse
@@ -59,6 +60,7 @@ def forms(secret: str, *, short: bool = False) -> list[str]:
         json.dumps(secret)[1:-1].replace("/", "\\/"),
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
+        html.escape(secret),
     }
     fragments = {secret.strip(), *_base64_cores(raw), *_pem_parts(secret)}
     found = {form for form in whole | fragments if len(form) >= _SHORTEST_FORM}

@@ -36,9 +36,9 @@ _KEY = re.compile(r"[!-~]+\Z")
 _REASONS, _LONGEST_REASON, _TELLING = 3, 200, 6
 
 
-def base_url(text: str) -> str:
+def base_url(text: str, proxy: str | None = None) -> str:
     """The address of the API with its path. Raises InvalidInput."""
-    url = http.checked_url(text, option="api_url")
+    url = http.checked_url(text, option="api_url", proxy=proxy)
     return url if url.endswith(_BASE_PATH) else url + _BASE_PATH
 
 
@@ -125,11 +125,13 @@ class Client:
         if 300 <= status < 400:
             return Refused(
                 f"{subject}: the service redirects ({status}), which is not followed, because key and password would "
-                "go to another address. Set api_url to the address of the organization's region."
+                "go to another address. Set api_url to the address of the organization's region.",
+                evidence={"status": status},
             )
         if status == 401:
             return AuthFailed(
-                f"{subject}: the API key is wrong, revoked, or of another region than {self._host} (401)."
+                f"{subject}: the API key is wrong, revoked, or of another region than {self._host} (401).",
+                everybody=True,
             )
         if status == 403:
             return NotPermitted(f"{subject}: the API key's administrator may not do this (403).")
@@ -140,7 +142,7 @@ class Client:
             )
         if status == 429:
             return http.rate_limited(subject, answer)
-        if 400 <= status < 500:
+        if 400 <= status < 500 and status not in http.GIVEN_UP:
             said = _reasons(answer, [*hidden, self._key])
             return Refused(f"{subject}: Meraki refused ({status}){said}.", evidence={"refusal_code": status})
         return None

@@ -183,7 +183,7 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not users:
         raise InvalidInput("users is empty; there is nothing to do.")
     wanted = [Wanted(user["email"], user["password"], user["old_password"]) for user in users]
-    key, url = client.checked_key(params["api_key"]), client.base_url(params["api_url"])
+    key, url = client.checked_key(params["api_key"]), client.base_url(params["api_url"], params["proxy"])
     network_id = client.checked_network_id(params["network_id"])
     bucket = TokenBucket(checked_rate(params["requests_per_second"], option="requests_per_second"))
     options = Options(always=params["update_password"] == "always", require_authorized=params["require_authorized"])

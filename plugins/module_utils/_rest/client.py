@@ -67,7 +67,7 @@ class Client:
 
     def __init__(self, options: Options, known: t.Iterable[str]) -> None:
         self._options = options
-        self._known = set(known)
+        self._known = {form for secret in known for form in (secret, template.backslash(secret))}
         self._http: http.Http | None = None
         self._tokens: dict[tuple[t.Any, ...], str | RotationError] = {}
         self._listing: tuple[http.Request, list[t.Any]] | None = None
@@ -223,9 +223,9 @@ class Client:
                 raise Unreachable(f"{subject}: no answer, {lost.reason}. Nothing was changed.", unanswered=1) from None
             raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
         if answer.status not in step.status:
-            if answer.status >= 500:
+            if answer.status >= 500 or answer.status in http.GIVEN_UP:
                 raise LostChange(f"{subject}: answered with {answer.status}.", unanswered=0)
-            raise _refusal(subject, step, answer)
+            raise _refusal(subject, step, answer, administrator=self._asks_alone)
         try:
             refused = self._says_no(step, answer)
         except ValueError:
@@ -235,6 +235,13 @@ class Client:
             ) from None
         if refused is not None:
             raise Refused(f"{subject}: the service says no{refused}. Nothing was changed.")
+
+    @property
+    def _asks_alone(self) -> bool:
+        """Whether a 401 to the change can only be about the administrator, and not about an old password."""
+        auth, change = self._options.auth, self._options.change
+        own = template.names([change.path, change.query, change.headers, change.body], change.where)
+        return bool(auth.basic or auth.token or auth.login) and "old_password" not in own
 
     def log_in(self, verify: Verify, request: http.Request) -> LoginAnswer:
         """One login as the user, never repeated."""
@@ -259,15 +266,23 @@ class Client:
 
 
 def _refusal(
-    subject: str, step: Step, answer: http.Answer, refused_login: type[RotationError] | None = None
+    subject: str,
+    step: Step,
+    answer: http.Answer,
+    refused_login: type[RotationError] | None = None,
+    *,
+    administrator: bool = True,
 ) -> RotationError:
-    """The error for a status that does not mean yes. refused_login: what any 4xx means."""
+    """The error for a status that does not mean yes.
+
+    refused_login: what any 4xx means. administrator: whether a 401 is about the administrator, for certain.
+    """
     status = answer.status
     told = f"{subject}: answered with {status}"
     if status == 429:
         return http.rate_limited(subject, answer)
     if status >= 500:
-        return Unreachable(f"{told}, which says neither yes nor no. Nothing was changed.")
+        return Unreachable(f"{told}, which says neither yes nor no. Nothing was changed.", unanswered=1)
     if 300 <= status < 400:
         return Refused(
             f"{told}, a redirect, which is never followed. Name the final address.", evidence={"status": status}
@@ -278,4 +293,5 @@ def _refusal(
         )
     kinds: dict[int, type[RotationError]] = {401: AuthFailed, 403: NotPermitted, 404: NotFound}
     kind = refused_login or kinds.get(status, Refused)
-    return kind(f"{told}. Nothing was changed.", evidence={"status": status})
+    barred = kind is AuthFailed and administrator
+    return kind(f"{told}. Nothing was changed.", evidence={"status": status}, everybody=barred)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import typing as t
 
@@ -131,7 +132,7 @@ def options_from(params: Params) -> Options:
     lookup = _lookup(params["lookup"]) if params["lookup"] else None
     verify = _verify(params["verify"], common, frozenset(secrets), lookup) if params["verify"] else None
     options = Options(
-        url=checked_url(params["url"], option="url", allow_http=params["allow_http"]),
+        url=checked_url(params["url"], option="url", allow_http=params["allow_http"], proxy=params["proxy"]),
         wire=Wire.from_params(params),
         allow_http=params["allow_http"],
         values={**variables, **secrets},
@@ -368,7 +369,7 @@ def _paging(given: Params) -> Paging:
 
 
 def _verify(given: Params, common: t.Mapping[str, str], secrets: frozenset[str], lookup: Lookup | None) -> Verify:
-    if given["attempts"] < 1 or given["delay"] < 0:
+    if given["attempts"] < 1 or not 0 <= given["delay"] < math.inf:
         raise InvalidInput("verify.attempts must be at least 1, and verify.delay not less than 0.")
     if set(given["rejected"]) & set(given["status"]):
         raise InvalidInput("verify: a status stands in status and in rejected, so its meaning is not clear.")

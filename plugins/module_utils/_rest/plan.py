@@ -84,7 +84,8 @@ def is_due(options: Options, item: Wanted, state: State) -> bool:
         raise InvalidInput(
             f"The login as {item.username} is accepted with the new password and with the old one, so verify proves "
             "nothing. Nothing was changed. Correct verify; if the service lets old passwords live on for a while, run "
-            "again later."
+            "again later.",
+            retry_safe=True,
         )
     return False
 

@@ -64,7 +64,7 @@ def _address(step: Step, options: Options, values: Values) -> str:
     where = f"{step.where}.path"
     path = template.text(step.path, values, where, encode=functools.partial(_segment, where))
     if path and not path.startswith("/"):
-        address = checked_url(path, option=where, allow_http=options.allow_http)
+        address = checked_url(path, option=where, allow_http=options.allow_http, proxy=options.wire.proxy)
     else:
         address = options.url + path
     segments = urllib.parse.urlsplit(address).path.split("/")

@@ -51,7 +51,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return {"username": item.username}
 
     def account(self, item: Wanted) -> str:
-        return item.username
+        lookup = self._options.lookup
+        return item.username.casefold() if lookup and lookup.case_insensitive else item.username
 
     def check(self, item: Wanted) -> None:
         if not item.username:
@@ -178,11 +179,16 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             return
         control = self._control(item, state)
         if control is not None and control.verdict == "accepted":
+            done = (
+                "The service acknowledged the change."
+                if state.changed
+                else "Whether the change took effect is not known."
+            )
             raise UnknownOutcome(
                 f"The login as {item.username} is accepted with the new password and with the old one, so verify "
-                "proves nothing. The service acknowledged the change. Correct verify; if the service lets old "
-                "passwords live on for a while, run again later.",
-                changed=True,
+                f"proves nothing. {done} Correct verify; if the service lets old passwords live on for a while, run "
+                "again later.",
+                changed=state.changed,
             )
 
     def _settled(self, item: Wanted, state: State, lost: LostChange) -> State:
@@ -196,7 +202,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if login.verdict != "accepted":
             raise UnknownOutcome(
                 f"{unknown}: the login with the new password {login.reason}. Run again.",
-                unanswered=2 if login.silent else 0,
+                unanswered=2 if login.silent else lost.unanswered,
             )
         self._check_control(item, state)
         return dataclasses.replace(state, changed=True, login=login)
@@ -208,7 +214,9 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         try:
             self._client.change(self._client.change_request(self._values(_swapped(item), state.picked)), subject)
         except (LostChange, RotationError) as error:
-            return _verify_failed(item, login, f"The roll-back failed. {error.msg}", rolled_back=False)
+            why = error.msg.removesuffix(" Nothing was changed.")
+            left = f"The roll-back failed, so which password is in force is not known. {why}"
+            return _verify_failed(item, login, left, rolled_back=False)
         return _verify_failed(item, login, "The old password was set again.", rolled_back=True)
 
 

@@ -35,7 +35,7 @@ Part = t.Union[str, Placeholder]  # noqa: UP007 - ansible-test's pylint takes no
 _TOKEN = re.compile(r"(?P<literal>\$\$\{)|\$\{(?P<inside>[^{}]*)\}|(?P<broken>\$\{)")
 
 
-def _backslash(text: str) -> str:
+def backslash(text: str) -> str:
     """For string literals of query languages."""
     return re.sub(r"([\\'\"])", r"\\\1", text).replace("\n", "\\n")
 
@@ -44,7 +44,7 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-_FILTERS: dict[str, t.Callable[[str], str]] = {"backslash": _backslash, "base64": _base64}
+_FILTERS: dict[str, t.Callable[[str], str]] = {"backslash": backslash, "base64": _base64}
 
 
 def parse(text: str, where: str) -> list[Part]:

@@ -124,13 +124,21 @@ def _rotate_each(
     first: dict[str, Outcome] = {}
     written: list[tuple[Item, Outcome, State]] = []
     guard = _Guard()
+    barred: list[RotationError] = []
 
     def write(item: Item, outcome: Outcome) -> None:
-        state = rotator.observe(item)
-        if check_mode:
-            _foresee(rotator, item, state, outcome)
-        else:
-            written.append((item, outcome, _write(rotator, item, state, outcome)))
+        if barred:
+            raise barred[0]
+        try:
+            state = rotator.observe(item)
+            if check_mode:
+                _foresee(rotator, item, state, outcome)
+            else:
+                written.append((item, outcome, _write(rotator, item, state, outcome)))
+        except RotationError as error:
+            if error.everybody:
+                barred.append(error)
+            raise
 
     for item, outcome in zip(items, outcomes, strict=True):
         if first.setdefault(rotator.account(item), outcome) is outcome:
@@ -151,7 +159,8 @@ class _Guard:
     def run(self, outcome: Outcome, otherwise: str, work: t.Callable[[], None]) -> None:
         """Do the work, or say that it was left out; C(otherwise) says where that leaves the item."""
         if self._unanswered >= _PATIENCE:
-            outcome.error = Unreachable(f"{otherwise}, because the service had stopped answering before it.")
+            kind = UnknownOutcome if outcome.changed else Unreachable
+            outcome.error = kind(f"{otherwise}, because the service had stopped answering before it.")
             return
         try:
             work()

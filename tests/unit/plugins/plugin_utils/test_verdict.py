@@ -479,3 +479,13 @@ def test_outcomes_of_keys_that_are_not_due() -> None:
     """One that the service was found not to hold is no success, though nothing was to be done."""
     (told,) = Verdict(answer(record("I", "idle")), idle=answer(failed("verify_failed"))).outcomes
     assert (told["outcome"], told["error_code"]) == ("failed", "verify_failed")
+
+
+def test_a_new_secret_that_logs_in_before_it_was_set_is_never_committed() -> None:
+    """Nobody has it, so the login that accepts it accepts everything; what an earlier run left may be in force."""
+    staged = answer(record("new"), record("left", "recovered"))
+    verdict = Verdict(staged, due=answer(worked(changed=False), worked(changed=False)))
+    assert verdict.commit == ["left"] and verdict.discard == ["new"]
+    assert len(verdict.failures) == 1 and "(new)" in verdict.failures[0] and "proves nothing" in verdict.failures[0]
+    told = Verdict(staged, due=answer(worked(changed=False), worked(changed=False)), discarded=answer(record("new")))
+    assert told.outcomes[0]["outcome"] == "failed" and told.outcomes[0]["error_code"] == "invalid_input"

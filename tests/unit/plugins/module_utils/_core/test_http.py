@@ -272,3 +272,65 @@ def test_plain_http_where_the_user_says_so() -> None:
 def test_settings_that_cannot_be_used(params: dict[str, t.Any]) -> None:
     with pytest.raises(InvalidInput):
         http.Wire.from_params(params)
+
+
+def serve_once(behave: t.Callable[[socket.socket], None]) -> tuple[str, threading.Thread]:
+    """The address of a server of one connection; ``behave`` gets it after each request until it returns."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        with listener:
+            connection, _peer = listener.accept()
+            with connection:
+                behave(connection)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}", thread
+
+
+def test_an_answer_after_103_is_not_taken_for_that_to_the_next_request() -> None:
+    def behave(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        connection.recv(65536)
+
+    address, thread = serve_once(behave)
+    with http.Http(dataclasses.replace(WIRE, max_retries=0)) as client:
+        with pytest.raises(http.NoAnswer) as raised:
+            client.send(http.Request("PUT", address), "write")
+        assert not raised.value.unsent
+        # The connection is not used again, and nobody else listens.
+        with pytest.raises(http.NoAnswer):
+            client.send(http.Request("GET", address), "never")
+    thread.join(5)
+
+
+@pytest.mark.parametrize("target", ["http://service.example/x", "https://service.example/x"])
+def test_a_lost_answer_behind_a_proxy_is_no_refused_connection(waits: list[float], target: str) -> None:
+    """What was handed to the proxy may have arrived; a tunnel that was not made has let nothing through."""
+    seen: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        seen.append(connection.recv(65536))
+
+    address, thread = serve_once(behave)
+    with http.Http(dataclasses.replace(WIRE, proxy=address)) as client, pytest.raises(http.NoAnswer) as raised:
+        client.send(http.Request("PUT", target), "write")
+    thread.join(5)
+    assert raised.value.unsent is False or target.startswith("https")
+    assert len(seen) == 1
+
+
+def test_the_body_of_a_redirect_is_bounded_too(server: LoopbackServer) -> None:
+    headers = {"Location": url(server, "/other")}
+    server.faults.add(Fault("", response=Response(302, b"x" * 70_000, headers)))
+    with http.Http(WIRE, largest=60_000) as client:
+        answer = client.send(http.Request("GET", url(server)), "read")
+    assert (answer.status, answer.oversized) == (302, True)
+
+
+def test_loopback_is_not_near_through_a_proxy_elsewhere() -> None:
+    assert http.checked_url("http://localhost:1", option="url", proxy="http://127.0.0.1:3128") == "http://localhost:1"
+    with pytest.raises(InvalidInput, match="loopback"):
+        http.checked_url("http://localhost:1", option="url", proxy="http://proxy.example:3128")
