@@ -309,7 +309,7 @@ def judge_meraki(session: nox.Session) -> None:
 
     Word: the OpenAPI document, which is not ours to publish; it may hold more than is needed.
     """
-    install(session, DEFAULT_CORE, *TESTS, "meraki==4.7.0")
+    install(session, DEFAULT_CORE, *TESTS, "meraki==4.7.0", "pip")
     link_collections(session)
     cisco = CACHE / "cisco"
     session.run("python", "-m", "tests.sandbox.cisco_collection", str(cisco))
@@ -374,9 +374,8 @@ def recipes(session: nox.Session) -> None:
 @nox.session(name="judge-awx")
 def judge_awx(session: nox.Session) -> None:
     """Our files for AWX, judged by AWX's own code: injection, runner chain, modules, command line, builder."""
-    install(
-        session, DEFAULT_CORE, *TESTS, "-r", "tests/awx_judged/requirements.txt", "snowflake-connector-python>=5,<6"
-    )
+    judged = ("-r", "tests/awx_judged/requirements.txt")
+    install(session, DEFAULT_CORE, *TESTS, *judged, "snowflake-connector-python>=5,<6", "pip")
     # A copy, because setuptools leaves its own files beside the sources.
     with copied_tree() as tree:
         session.install("--quiet", str(tree / "extensions" / "awx" / "credential_plugin"))

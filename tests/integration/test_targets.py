@@ -16,6 +16,7 @@ from tests.integration.support import REPOSITORY, Ansible, Run, unsafe
 from tests.integration.test_role_snowflake_user_password import leaks
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.rest import RECIPE, RestSandbox
+from tests.sandbox.scenery import fresh_key
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 TARGETS = REPOSITORY / "tests" / "integration" / "targets"
@@ -38,6 +39,18 @@ def test_snowflake_user_password(snowflake: SnowflakeSandbox, ansible: Ansible, 
     assert run.stdout.count("All assertions passed") == 2
     assert snowflake.accepts("ETL", passwords[1])
     assert not any(password in run.output for password in passwords)
+
+
+@pytest.mark.core
+@pytest.mark.connector
+def test_snowflake_user_keypair(snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]) -> None:
+    snowflake.add_user("PIPELINE", type="SERVICE")
+    keys = [fresh_key()[0] for _number in range(2)]
+    scenery = {"login": login, "user": "pipeline", "private_keys": keys}
+    run = run_target(ansible, "snowflake_user_keypair", {"snowflake_sandbox": scenery}, "-vvvv")
+    assert run.returncode == 0, run.output
+    assert run.stdout.count("All assertions passed") == 2
+    assert not any(line in run.output for key in keys for line in key.splitlines() if not line.startswith("-----"))
 
 
 @pytest.mark.core

@@ -5,7 +5,7 @@
 """Which passwords really log in: read with Keeper's unmodified SDK, tried with Snowflake's unmodified connector.
 
 Those of Meraki's users, with ``"vpn": URL`` instead of ``"snowflake"``, are tried at the sandbox's VPN, and those of an
-API's users, with ``"whoami": URL``, there.
+API's users, with ``"whoami": URL``, there. With ``"key_field": LABEL`` as well, the record's private key logs in.
 
 ``python -m tests.sandbox.judge`` answers each line on stdin, a question in JSON, by one line on stdout:
 
@@ -29,6 +29,7 @@ import keeper_secrets_manager_core.storage
 import requests
 import snowflake.connector
 import snowflake.connector.errors
+from cryptography.hazmat.primitives import serialization
 
 _WRONG_PASSWORD = 390100
 
@@ -54,11 +55,17 @@ def api_verdict(url: str, user: str, password: str | None) -> str | None:
 
 
 def verdict(arguments: dict[str, t.Any], user: str, password: str | None) -> str | None:
-    """One login."""
+    """One login, with a password or a private key in PEM."""
     if not password:
         return None
+    secret: dict[str, t.Any] = {"password": password}
+    if password.startswith("-----BEGIN"):
+        key = serialization.load_pem_private_key(password.encode(), None)
+        plain = serialization.NoEncryption()
+        der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, plain)
+        secret = {"private_key": der, "authenticator": "SNOWFLAKE_JWT"}
     try:
-        connection = snowflake.connector.connect(**arguments, user=user, password=password, login_timeout=20)
+        connection = snowflake.connector.connect(**arguments, user=user, **secret, login_timeout=20)
     except snowflake.connector.errors.Error as error:
         return "refused" if error.errno == _WRONG_PASSWORD else str(error.errno)
     connection.close()
@@ -84,7 +91,9 @@ def judge(question: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         record = by_uid[uid]
         passwords = {
             "old_password": question.get("old_passwords", {}).get(uid),
-            "password": _text(record.field, "password"),
+            "password": _text(record.custom_field, question["key_field"])
+            if "key_field" in question
+            else _text(record.field, "password"),
             "pending": _text(record.custom_field, "rotation_pending"),
         }
         user = _text(record.field, "login") or ""

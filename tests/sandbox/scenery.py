@@ -290,6 +290,7 @@ class Scenery:
             "passwords_file": str(self.passwords_file),
             "ca_file": str(self.vault.ca_path),
             "judge": self.question(),
+            "key_judge": {**self.question(), "records": [self.key_entry.uid], "key_field": "privatePEMKey"},
             "vpn_judge": self.vpn_question(),
             "rest_judge": self.rest_question(),
             "records": [dataclasses.asdict(entry) for entry in self.entries],
