@@ -335,3 +335,22 @@ def test_a_task_that_hangs_ends_and_the_others_are_done(scene: Scene) -> None:
     assert [row["outcome"] for row in told[first.name]] == ["failed", "failed"]
     assert all("timed out" in row["msg"].lower() for row in told[first.name]), told[first.name]
     assert all(scene.fleet.settled(account, user) for account in others for user in account.uids)
+
+
+@pytest.mark.slow
+def test_a_vault_that_times_out_in_the_middle_fails_only_whom_it_concerns(scene: Scene) -> None:
+    """The first account's second save is never answered: what Snowflake has taken is committed by the next run."""
+    first, *others = scene.fleet.accounts
+    for uid in first.uids.values():
+        scene.vault.faults.add(Fault(f"update_secret {uid}", skip=1, times=_ALWAYS, hang="before"))
+    run = scene.run()
+    assert run.returncode == 2, run.output
+    assert [row["outcome"] for row in scene.told()[first.name]] == ["failed", "failed"]
+    assert all(row["pending"] and row["retry_safe"] for row in scene.told()[first.name])
+    assert all(scene.fleet.settled(account, user) for account in others for user in account.uids)
+
+    scene.vault.faults.clear()
+    again = scene.run()
+    assert again.returncode == 0, again.output
+    assert scene.outcomes()[first.name] == ["recovered", "recovered"]
+    assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
