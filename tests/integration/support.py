@@ -16,6 +16,7 @@ import threading
 import typing as t
 from pathlib import Path
 
+import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
@@ -220,6 +221,11 @@ class Ansible:
             "diff": False,
             "no_log": True,
         }
+
+
+def variants(values: t.Iterable[t.Any], *quick: t.Any) -> list[t.Any]:
+    """Parameters of a test, of which only the quick ones run outside the long campaigns."""
+    return [value if value in quick else pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 def unsafe(value: t.Any) -> t.Any:

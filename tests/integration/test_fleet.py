@@ -176,6 +176,7 @@ def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> 
     assert len(cases) == 17 and kinds == {"failure": 12, "error": 2, "system-out": 3}
 
 
+@pytest.mark.slow
 def test_the_next_run_and_what_it_is_told(scene: Scene) -> None:
     first, second, third = scene.fleet.accounts
     key = scene.fleet.add_key_user(first, "PIPELINE")

@@ -183,6 +183,7 @@ def test_failures_of_the_whole_service_keep_the_values(scene: Scene, fault: Faul
     assert all(scene.pending(name) and scene.password(name) == scene.old[name] for name in scene.uids)
 
 
+@pytest.mark.slow
 def test_a_vault_that_is_down_at_the_commit(scene: Scene) -> None:
     a = next(iter(scene.uids))
     scene.vault.faults.add(Fault("secret", skip=4, times=99, drop="before"))
@@ -206,6 +207,7 @@ def test_two_records_of_one_user(scene: Scene) -> None:
     assert scene.accepts(a, scene.old[a]) and leaks(run.output, *scene.secrets()) == []
 
 
+@pytest.mark.slow
 def test_an_admin_record_without_a_network(scene: Scene) -> None:
     """The connection can name it; without, Meraki is not asked and the values wait."""
     a = next(iter(scene.uids))

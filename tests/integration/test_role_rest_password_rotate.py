@@ -147,6 +147,7 @@ def test_check_mode_writes_nothing(scene: Scene) -> None:
     assert scene.rest.journal.labels() == []
 
 
+@pytest.mark.slow
 def test_the_other_title_a_token_and_what_wins(single: Scene) -> None:
     """The token stands in the password field; the connection's own options win over the record's."""
     single.add_admin_record(
@@ -192,6 +193,7 @@ def test_definite_refusals_are_discarded_and_the_others_go_on(scene: Scene) -> N
     assert scene.pending("B") is None and scene.password("B") == scene.old["B"]
 
 
+@pytest.mark.slow
 def test_an_unexpected_success_is_no_definite_refusal(single: Scene) -> None:
     """The recipe lists 200, the service says 204 and has done it: the new password must not be thrown away."""
     single.recipe["change"] = {**RECIPE["change"], "status": [200]}

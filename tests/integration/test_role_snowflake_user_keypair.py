@@ -30,6 +30,7 @@ from tests.campaigns.keypair import (
     run_killed,
 )
 from tests.integration.conftest import ADMIN
+from tests.integration.support import variants
 from tests.integration.test_leaks import leaks, leaks_below
 from tests.integration.test_role_snowflake_user_password import recap, says
 from tests.integration.test_snowflake_user_keypair import pem, print_of, public
@@ -126,6 +127,7 @@ def test_first_key_second_key_and_retirement(scene: KeyScene) -> None:
     assert scene.snowflake.open_sessions() == 0
 
 
+@pytest.mark.slow
 def test_retired_after_the_grace_period_only(single: KeyScene) -> None:
     fill(single, "in use")
     publish(single, "in use")
@@ -166,7 +168,8 @@ def test_the_key_in_use_comes_from_the_record(single: KeyScene) -> None:
         assert not single.accepts("A", pem("orphan"))
 
 
-@pytest.mark.parametrize("published", [None, "elsewhere"])
+@pytest.mark.parametrize("published", variants([None, "elsewhere"], "elsewhere"))
+@pytest.mark.slow
 def test_slots_that_are_full_of_others_keys(single: KeyScene, published: str | None) -> None:
     """Nothing is overwritten, the key waits, and goes in once there is a place."""
     fill(single, "foreign", "orphan")
@@ -207,6 +210,7 @@ def test_fields_for_the_key(scene: KeyScene) -> None:
     assert run.returncode == 0 and scene.accepts("C", mine) and scene.key("C", "Snowflake key") != mine
 
 
+@pytest.mark.slow
 def test_what_else_is_in_the_record_stays(single: KeyScene) -> None:
     put(single, "notes of a person", "keep me", kind="text")
     publish(single, "in use")
@@ -230,7 +234,7 @@ def admin_by_key(scene: KeyScene, key: str = "admin") -> None:
     scene.vault.edit(scene.admin_uid, replace)
 
 
-@pytest.mark.parametrize("how", ["record", "path"])
+@pytest.mark.parametrize("how", variants(["record", "path"], "record"))
 def test_an_administrator_with_a_key(single: KeyScene, how: str) -> None:
     if how == "record":
         admin_by_key(single)
@@ -281,6 +285,7 @@ def test_named_pairs(single: KeyScene) -> None:
     assert run.returncode == 0 and {"KEYTURN", "OTHER"} < set(single.snowflake.user("A").key_pairs), run.output
 
 
+@pytest.mark.slow
 def test_named_where_there_is_none(single: KeyScene) -> None:
     single.snowflake.account.named_key_pairs_supported = False
     single.connection["method"] = "named"
@@ -380,6 +385,7 @@ def test_a_record_without_a_usable_key_stops_no_other_from_retiring(scene: KeySc
     assert slots(scene) == [print_of("in use"), None], run.stdout
 
 
+@pytest.mark.slow
 def test_a_pending_key_that_cannot_be_read_stops_no_other(scene: KeyScene) -> None:
     pending = scene.stage("A")
     put(scene, "rotation_pending", pem("new", passphrase="pw"), "B")
@@ -430,6 +436,7 @@ def test_adopting_by_the_time_alone(single: KeyScene) -> None:
     assert run.returncode == 0 and says(run, "1 rotated") and single.accepts("A", pem("in use"))
 
 
+@pytest.mark.slow
 def test_from_password_to_key_pair(single: KeyScene) -> None:
     """A record whose password was rotated yesterday is not due; force gives it its first key."""
     user = single.snowflake.user("A")
@@ -499,7 +506,7 @@ def test_killed_at_a_request(crash: Crash, single: KeyScene, request: pytest.Fix
     request.node.user_properties.append(("kill matrix", f"{crash}: {reader.logins} logins, 0 refused"))
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("side", variants(["before", "after"], "after"))
 def test_killed_while_it_retires(single: KeyScene, side: t.Literal["before", "after"]) -> None:
     """The record's key has logged in and stays; the next run finds the other one there, or gone."""
     assert single.run().returncode == 0 and single.run(force=True).returncode == 0
