@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import json
 import os
@@ -141,8 +142,9 @@ class Gateway:
             start_new_session=True,
             **options,
         )
-        with t.cast(t.IO[bytes], process.stdin) as stdin:
-            stdin.write(line)
+        assert process.stdin is not None
+        with contextlib.closing(process.stdin):
+            process.stdin.write(line)
         process.stdin = None
         return process
 

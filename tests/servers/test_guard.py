@@ -98,8 +98,9 @@ def test_all_is_gone_when_the_test_dies(end: signal.Signals) -> None:
         text=True,
         start_new_session=True,
     )
-    with t.cast(t.IO[str], test.stdin), t.cast(t.IO[str], test.stdout) as lines:
-        directory = Path(lines.readline().strip())
+    assert test.stdin is not None and test.stdout is not None
+    with contextlib.closing(test.stdin), contextlib.closing(test.stdout):
+        directory = Path(test.stdout.readline().strip())
         running = pids(directory)
         assert all(map(alive, running))
         # As a terminal or a timeout does it: the whole process group.
