@@ -244,8 +244,9 @@ def test_a_refused_run_does_not_discard_what_another_one_has_set(
 
 
 @pytest.mark.xfail(
+    strict=False,  # which run comes last is up to the machine
     reason="known: a run that overlaps two others on one record, one of them forced, can set the older value; the "
-    "documentation says not to run one record from two places"
+    "documentation says not to run one record from two places",
 )
 def test_a_late_run_does_not_bring_back_an_older_password(
     tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox

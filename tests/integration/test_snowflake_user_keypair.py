@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_options import SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_keypair import run
-from tests.integration.conftest import ADMIN, fresh_password
+from tests.integration.conftest import ADMIN, fresh_password, survives_crashes
 from tests.integration.support import Ansible, Call
 from tests.integration.test_leaks import leaks, leaks_below
 from tests.sandbox.server import Fault
@@ -39,7 +39,7 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 from tests.sandbox.snowflake.account import MODIFY_METHODS
 from tests.sandbox.snowflake.users import KeyPair
 
-pytestmark = pytest.mark.connector
+pytestmark = [pytest.mark.connector, survives_crashes]
 
 MODULE = "snowflake_user_keypair"
 Answer = dict[str, t.Any]

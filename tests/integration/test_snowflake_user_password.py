@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import forms
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_password import SPEC, run
-from tests.integration.conftest import ADMIN, fresh_password
+from tests.integration.conftest import ADMIN, fresh_password, survives_crashes
 from tests.integration.support import Ansible, Call
 from tests.sandbox.server import Fault, Response
 from tests.sandbox.snowflake import SnowflakeSandbox
@@ -37,6 +37,7 @@ from tests.sandbox.snowflake.account import PLAIN_LOGIN_CODES
 
 pytestmark = [
     pytest.mark.connector,
+    survives_crashes,
     # Of the threads in which calls are left behind that have no bound of their own.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]

@@ -97,6 +97,8 @@ def test_all_is_gone_when_the_test_dies(end: signal.Signals) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        # Who starts the tests in the background may have switched this signal off.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert test.stdin is not None and test.stdout is not None
     with contextlib.closing(test.stdin), contextlib.closing(test.stdout):
