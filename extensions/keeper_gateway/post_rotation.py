@@ -396,6 +396,11 @@ def find_ansible(argument: str | None) -> tuple[str, str]:
     return absolute(found), "PATH"
 
 
+def short_folder() -> t.Optional[str]:
+    """ansible-core 2.21 binds a socket in there, whose path may have about 100 characters."""
+    return "/tmp" if len(tempfile.gettempdir()) > 40 and os.access("/tmp", os.W_OK) else None  # noqa: S108
+
+
 def is_ours(folder: str) -> bool:
     """Not one that other users of the machine could have filled, such as /tmp."""
     found = os.stat(folder)
@@ -497,7 +502,7 @@ def private_folder() -> t.Iterator[str]:
     """A 0700 folder with all that a run needs, and a pipe for its variables; afterwards it is gone."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
-        folder = os.path.realpath(tempfile.mkdtemp(prefix="keyturn-gateway-"))
+        folder = os.path.realpath(tempfile.mkdtemp(prefix="keyturn-", dir=short_folder()))
     except OSError as error:
         raise Failure("environment", f"No private temporary folder can be made ({error.strerror}).") from None
     try:
