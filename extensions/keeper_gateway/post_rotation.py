@@ -396,9 +396,9 @@ def find_ansible(argument: str | None) -> tuple[str, str]:
     return absolute(found), "PATH"
 
 
-def short_folder() -> t.Optional[str]:
+def short_folder() -> str | None:
     """ansible-core 2.21 binds a socket in there, whose path may have about 100 characters."""
-    return "/tmp" if len(tempfile.gettempdir()) > 40 and os.access("/tmp", os.W_OK) else None  # noqa: S108
+    return "/tmp" if len(tempfile.gettempdir()) > 40 and os.access("/tmp", os.W_OK) else None
 
 
 def is_ours(folder: str) -> bool:
