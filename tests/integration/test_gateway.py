@@ -73,6 +73,7 @@ def payload(snowflake: SnowflakeSandbox) -> Payload:
     return Payload(snowflake_admin(snowflake), "SVC")
 
 
+@pytest.mark.core
 def test_snowflake_password(gateway: Gateway, payload: Payload, snowflake: SnowflakeSandbox) -> None:
     old = snowflake.user("SVC").password
     line, hidden = payload.line(), payload.secrets()
@@ -201,6 +202,7 @@ def meraki_event(meraki: MerakiSandbox, **fields: t.Any) -> Payload:
     return Payload(record | fields, "jo@EXAMPLE.com", old=meraki.user("jo@example.com").password)
 
 
+@pytest.mark.core
 def test_meraki(gateway: Gateway, meraki: MerakiSandbox) -> None:
     event = meraki_event(meraki)
     succeed(gateway.run(event.line()), "changed, not verified (write_only)", *event.secrets())
@@ -271,6 +273,7 @@ def rest_event(gateway: Gateway, rest: RestSandbox, **fields: t.Any) -> Payload:
     return Payload(record | {"recipe": str(recipe)} | fields, "jo", old=rest.user("jo").password)
 
 
+@pytest.mark.core
 def test_rest_with_a_login(gateway: Gateway, rest: RestSandbox) -> None:
     event = rest_event(gateway, rest)
     succeed(gateway.run(event.line()), "changed, verified", *event.secrets())
@@ -369,6 +372,7 @@ PLAYBOOKS: dict[str, tuple[int, str, Fields]] = {
 CHEAP = ("no hosts matched", "everything skipped", "rescued", "receipt missing", "check mode on the task")
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in CHEAP else slow) for n in PLAYBOOKS])
 def test_false_success(name: str, gateway: Gateway, payload: Payload, snowflake: SnowflakeSandbox) -> None:
     returncode, code, play = PLAYBOOKS[name]
