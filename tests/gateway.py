@@ -15,6 +15,7 @@ import re
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 import typing as t
 from pathlib import Path
@@ -96,12 +97,13 @@ class Result:
 
 
 class Gateway:
-    """Runs the script below ``directory``, whose folder ``tmp`` is the TMPDIR, and must be empty afterwards."""
+    """Runs the script in ``directory``, with a TMPDIR of its own that must be empty afterwards."""
 
     def __init__(self, directory: Path, *arguments: str, python: str = sys.executable) -> None:
         self.directory = directory
-        self.temporary = directory / "tmp"
-        self.temporary.mkdir(exist_ok=True)
+        # Not below the directory: the script leaves a TMPDIR with a path that is too long for ansible-core 2.21.
+        self._private = tempfile.TemporaryDirectory(prefix="kt-", ignore_cleanup_errors=True)
+        self.temporary = Path(self._private.name)
         self.arguments = arguments
         self.python = python
         self.results: list[Result] = []

@@ -501,7 +501,9 @@ def test_watched(runs: int, gateway: Gateway, payload: Payload, snowflake: Snowf
     for _run in range(runs):
         payload.new = fresh_secret()
         process = gateway.start(payload.line())
-        with Watcher(process.pid, tuple(payload.secrets()), (gateway.directory, Path("/dev/shm"))) as watcher:
+        with Watcher(
+            process.pid, tuple(payload.secrets()), (gateway.directory, gateway.temporary, Path("/dev/shm"))
+        ) as watcher:
             result = gateway.finish(process)
         succeed(result, "changed, verified", *payload.secrets())
         assert len(watcher.seen) >= 5
@@ -513,7 +515,7 @@ def test_the_watch_sees_what_it_should(gateway: Gateway, payload: Payload) -> No
     """A stand-in that writes its secret into a file is caught."""
     body = "given = read()\nopen(given['receipt'] + '.x', 'w').write(given['new_password'])\ntime.sleep(1)\nreceipt()\n"
     process = gateway.start(payload.line(), gateway.fake_ansible(body))
-    with Watcher(process.pid, tuple(payload.secrets()), (gateway.directory,)) as watcher:
+    with Watcher(process.pid, tuple(payload.secrets()), (gateway.directory, gateway.temporary)) as watcher:
         assert gateway.finish(process).returncode == 0
     assert any(path.endswith("receipt.json.x") for path in watcher.found)
 

@@ -82,7 +82,7 @@ def test_variables_arrive_exactly_and_only_through_the_pipe(gateway: Gateway, pa
     assert facts["files"] == ["ansible.cfg", "hosts", "tmp", "variables.json"]
     assert not environment.keys() & {"ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES", "ANSIBLE_LOG_PATH"}
     assert environment["ANSIBLE_PIPELINING"] == "True" and environment["LC_ALL"] == "C.UTF-8"
-    private = str(gateway.temporary / "keyturn-gateway-")
+    private = str(gateway.temporary / "keyturn-")
     for name in ("HOME", "TMPDIR", "ANSIBLE_HOME", "ANSIBLE_CONFIG", "ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TEMP"):
         assert environment[name].startswith(private)
 
