@@ -23,6 +23,8 @@ MASK = "********"
 # Shorter fragments would blank out innocent text: three letters of base64 stand in every log.
 _SHORTEST_FORM = 8
 _SHORTEST_PEM_LINE = 16
+# So many characters in a row of a secret, in whatever case, are a part of it and no chance.
+_TELLING = 6
 
 
 def _base64_cores(raw: bytes) -> t.Iterator[str]:
@@ -114,6 +116,23 @@ def scrub(text: str, secrets: t.Iterable[str], *, short: bool = False) -> str:
 def scrub_all(value: t.Any, secrets: t.Iterable[str]) -> t.Any:
     """The same for every text in nested lists and dicts."""
     return Scrubber(secrets).everything(value)
+
+
+def foreign_text(text: str, secrets: t.Iterable[str], longest: int) -> str:
+    """What somebody else wrote, in one printable line of at most so many characters, without any secret.
+
+    It is withheld if it quotes a part of a secret, or one in another case, because those are no forms to mask.
+    """
+    known = [secret for secret in secrets if secret]
+    text = scrub(text, known, short=True)
+    if any(_quotes(text.casefold(), secret.casefold()) for secret in known):
+        return "(not shown, because it quotes a secret)"
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:longest]
+
+
+def _quotes(text: str, secret: str) -> bool:
+    return any(secret[start : start + _TELLING] in text for start in range(max(1, len(secret) - _TELLING + 1)))
 
 
 def secrets_in(params: t.Mapping[str, t.Any], options: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:

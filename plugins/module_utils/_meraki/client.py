@@ -33,7 +33,7 @@ LARGEST_ANSWER = 32 << 20
 _BASE_PATH = "/api/v1"
 _NETWORK_ID = re.compile(r"[A-Za-z0-9_-]+\Z")
 _KEY = re.compile(r"[!-~]+\Z")
-_REASONS, _LONGEST_REASON, _TELLING = 3, 200, 6
+_REASONS, _LONGEST_REASON = 3, 200
 
 
 def base_url(text: str, proxy: str | None = None) -> str:
@@ -172,18 +172,5 @@ def _reasons(answer: http.Answer, hidden: list[str]) -> str:
         return ""
     errors = body.get("errors") if isinstance(body, dict) else None
     texts = [text for text in errors if isinstance(text, str)] if isinstance(errors, list) else []
-    shown = [_shown(text, hidden) for text in texts[:_REASONS]]
+    shown = [secrets.foreign_text(text, hidden, _LONGEST_REASON) for text in texts[:_REASONS]]
     return f": {' | '.join(shown)}" if shown else ""
-
-
-def _shown(text: str, hidden: list[str]) -> str:
-    text = secrets.scrub(text, hidden, short=True)
-    # A part of a secret, or one in another case, is no form that could be masked.
-    if any(_quotes(text.casefold(), secret.casefold()) for secret in hidden):
-        return "(not shown, because it quotes a secret)"
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return printable[:_LONGEST_REASON]
-
-
-def _quotes(text: str, secret: str) -> bool:
-    return any(secret[start : start + _TELLING] in text for start in range(max(1, len(secret) - _TELLING + 1)))

@@ -194,13 +194,7 @@ class Client:
             raise ValueError(step.fail_if.where) from None
         if not truth(found):
             return None
-        return f": {self._scrubbed(found)}" if isinstance(found, str) else ""
-
-    def _scrubbed(self, text: str) -> str:
-        """A service's text in one line, without any secret, and only then cut."""
-        clean = secrets.scrub(text, self._known, short=True)
-        clean = "".join(character if character.isprintable() else " " for character in clean)
-        return " ".join(clean.split())[:_LONGEST_TEXT]
+        return f": {secrets.foreign_text(found, self._known, _LONGEST_TEXT)}" if isinstance(found, str) else ""
 
     # -- the user
 

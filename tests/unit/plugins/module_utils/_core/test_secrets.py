@@ -196,3 +196,16 @@ def test_hundreds_of_secrets_and_texts_cost_little(monkeypatch: pytest.MonkeyPat
     texts = [{"msg": f"no {each} here", "short": "x", "empty": ""} for each in known]
     assert secrets.scrub_all(texts, known) == [{"msg": f"no {secrets.MASK} here", "short": "x", "empty": ""}] * 50
     assert len(asked) == 50
+
+
+@pytest.mark.parametrize(
+    "text", ["too short: Hunter2Hun", "not allowed: nter2H", "HUNTER2HUNTER2 is refused", "hunter2hunter2"]
+)
+def test_a_foreign_text_that_quotes_a_part_of_a_secret_is_withheld(text: str) -> None:
+    assert secrets.foreign_text(text, ["Hunter2Hunter2"], 100) == "(not shown, because it quotes a secret)"
+
+
+def test_a_foreign_text_becomes_one_printable_line() -> None:
+    text = "Password\n\x1b[31m  Hunter2Hunter2 is\u202e too old" + "!" * 100
+    told = secrets.foreign_text(text, ["Hunter2Hunter2", ""], 40)
+    assert told == f"Password [31m {secrets.MASK} is too old!!!!!!!"
