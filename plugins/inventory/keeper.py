@@ -69,6 +69,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import now, parse_duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import one_line
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _fleet, _vault_inventory
 
@@ -127,7 +128,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
 
     def _warn(self, found: _vault_inventory.Extract, problems: list[str]) -> None:
         for line in problems[:_MOST_WARNINGS]:
-            self.display.warning(line)
+            self.display.warning(one_line(line))
         if len(problems) > _MOST_WARNINGS:
             self.display.warning(f"{len(problems) - _MOST_WARNINGS} more problems: they are in keyturn_rotations.")
         if not found["marked"]:

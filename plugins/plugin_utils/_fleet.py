@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import one_line
 
 Rotation = t.Mapping[str, t.Any]
 Outcome = dict[str, t.Any]
@@ -151,10 +152,10 @@ def _outcomes(rotation: t.Any, found: t.Mapping[str, t.Any] | None, *, done: boo
 
 
 def failures(told: t.Sequence[Outcome]) -> list[str]:
-    """A line for each of the first failures of a host, then how many more there are."""
+    """A printable line for each of the first failures of a host, then how many more there are."""
     failed = [outcome for outcome in told if outcome["outcome"] == "failed"]
     lines = [
-        ": ".join(filter(None, [outcome.get("title") or outcome.get("record"), outcome.get("msg")]))
+        one_line(": ".join(filter(None, [outcome.get("title") or outcome.get("record"), outcome.get("msg")])))
         + (f" [{outcome['error_code']}]" if outcome.get("error_code") else "")
         for outcome in failed[:_NAMED_FAILURES]
     ]

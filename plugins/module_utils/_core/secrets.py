@@ -127,8 +127,12 @@ def foreign_text(text: str, secrets: t.Iterable[str], longest: int) -> str:
     text = scrub(text, known, short=True)
     if any(_quotes(text.casefold(), secret.casefold()) for secret in known):
         return "(not shown, because it quotes a secret)"
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(printable.split())[:longest]
+    return one_line(text)[:longest]
+
+
+def one_line(text: str) -> str:
+    """The text without what a terminal would act upon."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _quotes(text: str, secret: str) -> bool:

@@ -119,3 +119,8 @@ def test_few_failures_are_named_and_the_others_counted() -> None:
     lines = fleet.fleet_failures([rotation()], results)
     assert lines[0] == "Title of R0: No. [refused]" and lines[-1] == "and 6 more, see the report" and len(lines) == 4
     assert fleet.fleet_failures([rotation()], {"0": {"max_age": "1d", "outcomes": [told("A"), told("B")]}}) == []
+
+
+def test_a_failure_is_told_in_printable_characters() -> None:
+    named = told("R", "failed", msg="No.\nNone.") | {"title": "\x1b[31mT\u202e"}
+    assert fleet.fleet_failures([rotation()], {"0": {"max_age": "1d", "outcomes": [named]}}) == ["[31mT : No. None."]

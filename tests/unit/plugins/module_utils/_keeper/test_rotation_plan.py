@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import typing as t
 
 import pytest
@@ -41,6 +42,7 @@ STARTED: dict[str, dt.datetime | None] = {
     "within the lease": NOW - LEASE + dt.timedelta(seconds=1),
     "at its end": NOW - LEASE,
     "long ago": NOW - dt.timedelta(days=3),
+    "unreadable": None,
 }
 
 
@@ -64,6 +66,9 @@ class Case(t.NamedTuple):
         elif self.pending != "nothing":
             mark = fields.Marker("mine", "run", self.pending, STARTED[self.started])
             data = fields.staged(data, "value", mark)
+            if mark.started is None:
+                state = json.loads(fields.text(data, label=fields.STATE) or "")
+                fields.put_custom(data, fields.STATE, json.dumps({**state, "started": "yesterday"}))
         options = Options(
             target=target,
             place=PLACE,
@@ -128,7 +133,7 @@ def test_a_run_without_a_name_takes_a_pending_value_over_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("started", "ending"),
-    [("just now", Busy), ("within the lease", Busy), ("at its end", Adopt), ("long ago", Adopt)],
+    [("just now", Busy), ("within the lease", Busy), ("at its end", Adopt), ("long ago", Adopt), ("unreadable", Adopt)],
 )
 def test_anothers_pending_value_is_left_alone_until_its_lease_is_over(started: str, ending: type) -> None:
     for case in _where(pending="password", wanted="other", started=started):
