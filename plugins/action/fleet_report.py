@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
+import secrets
 import typing as t
 
 from ansible.errors import AnsibleError
@@ -80,9 +80,11 @@ def _write(directory: pathlib.Path, report: _report.Report) -> list[str]:
 
 
 def _replace(path: pathlib.Path, content: bytes) -> str:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # A name that nobody can have taken before us, and no link of somebody else's.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("xb") as file:
+            file.write(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
