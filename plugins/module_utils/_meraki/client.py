@@ -25,6 +25,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     UnknownOutcome,
     Unreachable,
 )
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
 from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import AuthUser, parse, same_email
 
 DEFAULT_URL = "https://api.meraki.com/api/v1"
@@ -38,7 +39,7 @@ _REASONS, _LONGEST_REASON = 3, 200
 
 def base_url(text: str, proxy: str | None = None) -> str:
     """The address of the API with its path. Raises InvalidInput."""
-    url = http.checked_url(text, option="api_url", proxy=proxy)
+    url = checked_url(text, option="api_url", proxy=proxy)
     return url if url.endswith(_BASE_PATH) else url + _BASE_PATH
 
 

@@ -24,17 +24,12 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Unreachable,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth, Login
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import every_item, only_match
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import (
-    Auth,
-    Login,
-    Lookup,
-    Options,
-    Step,
-    Verify,
-)
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Lookup, Options, Verify
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import CannotPick, Expression, truth
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import basic, build, check_header
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
 _LONGEST_TEXT = 300

@@ -10,58 +10,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Wire, checked_url
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Wire
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth, auth_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import Expression
-
-Params = t.Mapping[str, t.Any]
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import (
+    Params,
+    Step,
+    expression,
+    headers_from,
+    step_from,
+)
 
 USER_NAMES = frozenset({"username", "password", "old_password"})
 TAKEN_NAMES = USER_NAMES | {"token"}
-# RFC 9110, section 5.6.2.
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ORIGIN = re.compile(r"https?://[^/]*", re.IGNORECASE)
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One kind of request, with its placeholders. where: the option that holds it, for errors."""
-
-    where: str
-    method: str
-    path: str
-    status: tuple[int, ...]
-    query: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
-    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    body: t.Any = None
-    form: bool = False
-    fail_if: Expression | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Login:
-    """A request whose answer holds a token. client: credentials for HTTP Basic, as templates."""
-
-    step: Step
-    token_path: Expression | None = None
-    token_header: str | None = None
-    client: tuple[str, str] | None = dataclasses.field(default=None, repr=False)
-
-
-@dataclasses.dataclass(frozen=True)
-class Auth:
-    """Who asks. user, password, token: templates. login: where the token comes from instead."""
-
-    where: str
-    header: str = "Authorization"
-    prefix: str = ""
-    basic: tuple[str, str] | None = dataclasses.field(default=None, repr=False)
-    token: str | None = dataclasses.field(default=None, repr=False)
-    login: Login | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +94,7 @@ def options_from(params: Params) -> Options:
     """From module parameters. Raises InvalidInput for whatever can be seen without a user."""
     variables, secrets = params["vars"] or {}, params["secrets"] or {}
     _check_names(variables, secrets)
-    common = _headers(params["headers"], "headers")
+    common = headers_from(params["headers"], "headers")
     lookup = _lookup(params["lookup"]) if params["lookup"] else None
     verify = _verify(params["verify"], common, frozenset(secrets), lookup) if params["verify"] else None
     options = Options(
@@ -137,9 +103,9 @@ def options_from(params: Params) -> Options:
         allow_http=params["allow_http"],
         values={**variables, **secrets},
         headers=common,
-        auth=_auth(params["auth"] or {"type": "none"}, "auth"),
+        auth=auth_from(params["auth"] or {"type": "none"}, "auth"),
         lookup=lookup,
-        change=_step(params["change"], "change"),
+        change=step_from(params["change"], "change"),
         verify=verify,
         always=params["update_password"] == "always",
         rollback=params["rollback"] == "old_password",
@@ -197,142 +163,11 @@ def _check_placeholders(options: Options, secrets: frozenset[str], *, secrets_in
             )
 
 
-def _step(given: Params, where: str, **instead: t.Any) -> Step:
-    given = {**given, **instead}
-    form = given["body_format"] == "form"
-    body = given["body"]
-    if body is not None and not isinstance(body, dict if form else (dict, list)):
-        raise InvalidInput(f"{where}.body must be a mapping{'' if form else ' or a list'}.")
-    if not given["status"]:
-        raise InvalidInput(f"{where}.status is empty, so no answer could mean yes.")
-    if not _TOKEN.fullmatch(given["method"]):
-        raise InvalidInput(f"{where}.method is no HTTP method.")
-    _check_path(given["path"], f"{where}.path")
-    return Step(
-        where=where,
-        method=given["method"].upper(),
-        path=given["path"],
-        status=tuple(given["status"]),
-        query=given["query"] or {},
-        headers=_headers(given["headers"], f"{where}.headers"),
-        body=body,
-        form=form,
-        fail_if=_expression(given["fail_if"], f"{where}.fail_if"),
-    )
-
-
-def _check_path(path: str, where: str) -> None:
-    origin = _ORIGIN.match(path)
-    if path and not path.startswith("/") and not origin:
-        raise InvalidInput(f"{where} must begin with a slash, or be a full address.")
-    if origin and "${" in origin[0]:
-        # Otherwise an answer of the lookup could say where the password goes.
-        raise InvalidInput(f"{where} has a placeholder in its host.")
-    literal = "".join(part for part in template.parse(path, where) if isinstance(part, str))
-    if "?" in literal or "#" in literal:
-        raise InvalidInput(f"{where} holds a query or fragment; write the query as {where.rpartition('.')[0]}.query.")
-    if any(character.isspace() or not character.isprintable() for character in literal):
-        raise InvalidInput(f"{where} contains blanks or control characters.")
-
-
-def _headers(given: Params | None, where: str) -> dict[str, str]:
-    headers = {}
-    for name, value in (given or {}).items():
-        if not _TOKEN.fullmatch(str(name)):
-            raise InvalidInput(f"{where}: one of the names is no name of a header.")
-        headers[str(name)] = template.as_text(value, f"{where}.{name}")
-    return headers
-
-
-def _expression(text: str | None, where: str) -> Expression | None:
-    return None if text is None else Expression(text, where)
-
-
-def _required(given: Params, keys: t.Sequence[str], where: str) -> list[t.Any]:
-    missing = [key for key in keys if given.get(key) in (None, "")]
-    if missing:
-        raise InvalidInput(f"{where} of type {given['type']} needs {' and '.join(missing)}.")
-    return [given[key] for key in keys]
-
-
-# What each type is told by, beyond what has a default.
-_TOLD_BY = {
-    "none": set[str](),
-    "bearer": {"token"},
-    "basic": {"username", "password"},
-    "header": {"token"},
-    "oauth2_client_credentials": {"token_url", "client_id", "client_secret", "scope", "audience", "body_format"},
-    "login": {"query", "headers", "body", "body_format", "fail_if", "token_path", "token_header"},
-}
-
-
-def _auth(given: Params, where: str) -> Auth:
-    kind = given["type"]
-    idle = sorted(key for keys in _TOLD_BY.values() for key in keys - _TOLD_BY[kind] if given.get(key) is not None)
-    if idle:
-        raise InvalidInput(f"{where}.{idle[0]} has no meaning for the type {kind}.")
-    if kind == "none":
-        return Auth(where)
-    if kind == "bearer":
-        (token,) = _required(given, ["token"], where)
-        return Auth(where, prefix="Bearer", token=template.credential(token, f"{where}.token"))
-    if kind == "basic":
-        user, password = _required(given, ["username", "password"], where)
-        basic = template.credential(user, f"{where}.username"), template.credential(password, f"{where}.password")
-        return Auth(where, basic=basic)
-    if kind == "header":
-        header, token = _required(given, ["header", "token"], where)
-        return Auth(
-            where, _header_name(header, where), given["prefix"], token=template.credential(token, f"{where}.token")
-        )
-    if kind == "login":
-        return _login(given, where)
-    return _client_credentials(given, where)
-
-
-def _header_name(name: str, where: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise InvalidInput(f"{where}.header is no name of a header.")
-    return name
-
-
-def _login(given: Params, where: str) -> Auth:
-    path, header = given["token_path"], given["token_header"]
-    if bool(path) == bool(header):
-        raise InvalidInput(f"{where} of type login needs one of token_path and token_header.")
-    step = _step(given, where, body_format=given["body_format"] or "json")
-    login = Login(step, _expression(path or None, f"{where}.token_path"), header or None)
-    return Auth(where, _header_name(given["header"], where), given["prefix"], login=login)
-
-
-def _client_credentials(given: Params, where: str) -> Auth:
-    """RFC 6749, section 4.4; the client's credentials in the body or as HTTP Basic (section 2.3.1)."""
-    url, client, secret = _required(given, ["token_url", "client_id", "client_secret"], where)
-    client = template.credential(client, f"{where}.client_id")
-    secret = template.credential(secret, f"{where}.client_secret")
-    basic = given["client_auth"] == "basic"
-    body = {"grant_type": "client_credentials"}
-    if not basic:
-        body |= {"client_id": client, "client_secret": secret}
-    body |= {key: given[key] for key in ("scope", "audience") if given[key]}
-    step = Step(
-        where=where,
-        method="POST",
-        path=url,
-        status=(200, 201),
-        body=body,
-        form=given["body_format"] != "json",
-    )
-    _check_path(url, f"{where}.token_url")
-    login = Login(step, Expression("access_token", where), client=(client, secret) if basic else None)
-    return Auth(where, prefix="Bearer", login=login)
-
-
 def _lookup(given: Params) -> Lookup:
     if given["max_pages"] < 1:
         raise InvalidInput("lookup.max_pages must be at least 1.")
     return Lookup(
-        step=_step(given, "lookup"),
+        step=step_from(given, "lookup"),
         items=Expression(given["items"], "lookup.items"),
         match=[(Expression(path, "lookup.match"), wanted) for path, wanted in (given["match"] or {}).items()],
         case_insensitive=given["case_insensitive"],
@@ -359,8 +194,8 @@ def _paging(given: Params) -> Paging:
         raise InvalidInput("lookup.next.step is 0, so there would be no next page.")
     return Paging(
         link=bool(given["link"]),
-        url=_expression(given["url"] or None, "lookup.next.url"),
-        cursor=_expression(given["cursor"] or None, "lookup.next.cursor"),
+        url=expression(given["url"] or None, "lookup.next.url"),
+        cursor=expression(given["cursor"] or None, "lookup.next.cursor"),
         header=given["header"] or None,
         param=given["param"] or None,
         start=given["start"],
@@ -373,8 +208,8 @@ def _verify(given: Params, common: t.Mapping[str, str], secrets: frozenset[str],
         raise InvalidInput("verify.attempts must be at least 1, and verify.delay not less than 0.")
     if set(given["rejected"]) & set(given["status"]):
         raise InvalidInput("verify: a status stands in status and in rejected, so its meaning is not clear.")
-    step = _step(given, "verify")
-    auth = _auth(given["auth"] or {"type": "none"}, "verify.auth")
+    step = step_from(given, "verify")
+    auth = auth_from(given["auth"] or {"type": "none"}, "verify.auth")
     used = template.names([step.path, step.query, step.headers, step.body, auth.basic, auth.token], "verify")
     return Verify(
         step=step,

@@ -15,9 +15,11 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Request, checked_url
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Request
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options, Step
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
 

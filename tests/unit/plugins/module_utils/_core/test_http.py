@@ -227,44 +227,6 @@ def test_one_connection_serves_all(server: LoopbackServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [
-        "http://example.com",
-        "ftp://example.com",
-        "example.com",
-        "https://",
-        "https://user@example.com",
-        "https://example.com?x=1",
-        "https://example.com#x",
-        "https://exa mple.com",
-        "https://example.com:port",
-        "https://[::1",
-        "http://127.0.0.1.example.com",
-    ],
-)
-def test_addresses_that_are_refused(bad: str) -> None:
-    with pytest.raises(InvalidInput, match="api_url"):
-        http.checked_url(bad, option="api_url")
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("https://example.com/api/v1/", "https://example.com/api/v1"),
-        (" http://127.0.0.1:8080 ", "http://127.0.0.1:8080"),
-        ("http://[::1]:8080/x", "http://[::1]:8080/x"),
-        ("http://localhost", "http://localhost"),
-    ],
-)
-def test_addresses_that_are_taken(text: str, url: str) -> None:
-    assert http.checked_url(text, option="api_url") == url
-
-
-def test_plain_http_where_the_user_says_so() -> None:
-    assert http.checked_url("http://example.com", option="url", allow_http=True) == "http://example.com"
-
-
-@pytest.mark.parametrize(
     "params",
     [{"timeout": 0}, {"max_retries": -1}, {"ca_path": "/absent.pem"}, {"client_key": "/dev/null"}],
     ids=str,
@@ -328,9 +290,3 @@ def test_the_body_of_a_redirect_is_bounded_too(server: LoopbackServer) -> None:
     with http.Http(WIRE, largest=60_000) as client:
         answer = client.send(http.Request("GET", url(server)), "read")
     assert (answer.status, answer.oversized) == (302, True)
-
-
-def test_loopback_is_not_near_through_a_proxy_elsewhere() -> None:
-    assert http.checked_url("http://localhost:1", option="url", proxy="http://127.0.0.1:3128") == "http://localhost:1"
-    with pytest.raises(InvalidInput, match="loopback"):
-        http.checked_url("http://localhost:1", option="url", proxy="http://proxy.example:3128")
