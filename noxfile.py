@@ -35,6 +35,8 @@ CORES = {"2.19": ("3.11", "3.12", "3.13"), "2.21": ("3.12", "3.13", "3.14")}
 DEFAULT_CORE = "2.19" if sys.version_info < (3, 12) else "2.21"
 
 RUNTIME = ("-r", "meta/ee-requirements.txt", "keeper-secrets-manager-ansible>=1.4", "snowflake-connector-python>=5,<6")
+# Both cores are busy until the end.
+WORKERS = ("-n", "2", "--dist", "worksteal")
 TESTS = ("-r", "tests/unit/requirements.txt", "-r", "tests/integration/requirements.txt")
 LINTERS = (
     "ansible-lint==26.10.1",
@@ -300,7 +302,7 @@ def test_connector4(session: nox.Session) -> None:
     """The tests that go through the Snowflake connector, with its previous major version."""
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python~=4.8.1")
     link_collections(session)
-    session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or ("-n", "2")))
+    session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or WORKERS))
 
 
 @nox.session(name="judge-meraki")
@@ -337,7 +339,7 @@ def test_gateway(session: nox.Session) -> None:
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
     tests = ("tests/unit/test_post_rotation.py", *map(str, ROOT.glob("tests/integration/test_gateway*.py")))
-    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", *tests)))
+    session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, *tests)))
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     session.run("python", "-m", "benchmarks.gateway_overhead", env={"PYTHONPATH": both})
 
@@ -347,7 +349,7 @@ def campaign(session: nox.Session) -> None:
     """The long campaigns: every kill point of larger runs, slow services, and 200 crashing key rotations."""
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
-    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", "slow")))
+    session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, "-m", "slow")))
     # Outside pytest, whose configuration says where the collections are.
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200", env={"PYTHONPATH": both})
@@ -359,7 +361,7 @@ def test_rest_servers(session: nox.Session) -> None:
     install(session, DEFAULT_CORE, *TESTS, "uv")
     link_collections(session)
     session.run("python", "-m", "tests.servers.venvs", "keystone", "devpi", "synapse")
-    session.run("python", "-m", "pytest", "-m", "servers", *(session.posargs or ("-n", "2", "tests/servers")))
+    session.run("python", "-m", "pytest", "-m", "servers", *(session.posargs or (*WORKERS, "tests/servers")))
 
 
 @nox.session
@@ -381,7 +383,7 @@ def judge_awx(session: nox.Session) -> None:
         session.install("--quiet", str(tree / "extensions" / "awx" / "credential_plugin"))
     link_collections(session)
     session.run("python", "-m", "tests.sandbox.awx.collection", str(CACHE / "collections-awx"), silent=True)
-    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "tests/awx_judged")))
+    session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, "tests/awx_judged")))
 
 
 @nox.session
@@ -404,4 +406,4 @@ def test(session: nox.Session, core: str) -> None:
     chosen = "not slow and not servers" + ("" if core == next(iter(CORES)) else " and core")
     install(session, core, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
-    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "2", "-m", chosen)))
+    session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, "-m", chosen)))

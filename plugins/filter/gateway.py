@@ -11,11 +11,14 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
-from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
+
+# Imports stand in the functions: for one filter of a collection, each process that Ansible forks loads all of them.
 
 
 def gateway_options(event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The options of the event's module; for the key pair role, its connection. Holds secrets."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
+
     try:
         return _gateway.options(event)
     except RotationError as error:
@@ -24,6 +27,8 @@ def gateway_options(event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def gateway_failure(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The reason in a failed task's result."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
+
     return _gateway.failure(result)
 
 
@@ -31,6 +36,8 @@ def gateway_receipt(
     event: t.Mapping[str, t.Any], answers: t.Sequence[t.Mapping[str, t.Any]], check_mode: bool = False
 ) -> dict[str, t.Any]:
     """What the script believes. Holds no secrets."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
+
     return _gateway.receipt(event, answers, check_mode=check_mode)
 
 

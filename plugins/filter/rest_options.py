@@ -11,27 +11,30 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._rest_record import (
-    module_options,
-    problem,
-    read_recipe,
-)
+
+# Imports stand in the functions: for one filter of a collection, each process that Ansible forks loads all of them.
 
 
 def rest_options(
     record: t.Mapping[str, t.Any], recipe: str, folder: str, connection: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
     """The options, users aside. Holds secrets."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rest_record
+
     try:
-        return module_options(record, read_recipe(recipe, folder), connection)
+        return _rest_record.module_options(record, _rest_record.read_recipe(recipe, folder), connection)
     except RotationError as error:
         raise AnsibleFilterError(error.msg) from None
 
 
 def rest_problem(record: t.Mapping[str, t.Any], recipe: str, folder: str, connection: t.Mapping[str, t.Any]) -> str:
     """Why these options cannot be used; empty if they can. Holds no secrets."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rest_record
+
     try:
-        return problem(module_options(record, read_recipe(recipe, folder), connection))
+        return _rest_record.problem(
+            _rest_record.module_options(record, _rest_record.read_recipe(recipe, folder), connection)
+        )
     except RotationError as error:
         return error.msg
 

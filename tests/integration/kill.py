@@ -17,6 +17,8 @@ import subprocess
 import threading
 import typing as t
 
+import pytest
+
 from tests.integration.scene import Scene, Server
 from tests.integration.support import Ansible, Run
 from tests.sandbox.processes import kill_tree
@@ -51,6 +53,11 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.number:02}-{self.side}-{self.request.replace(' ', '-')}"
+
+
+def in_short(point: Point) -> t.Any:
+    """To be killed before a request leaves the servers as to be killed after the one before it."""
+    return pytest.param(point, marks=() if point.side == "after" else (pytest.mark.slow,), id=str(point))
 
 
 def points(requests: t.Sequence[str]) -> list[Point]:

@@ -30,6 +30,7 @@ from tests.integration.kill import (
     another,
     check_converges,
     finish_together,
+    in_short,
     journal,
     kill_at,
     kill_run,
@@ -38,6 +39,7 @@ from tests.integration.kill import (
     state,
     vault_phase,
 )
+from tests.integration.support import variants
 from tests.integration.test_role_snowflake_user_password import PLAYBOOK, Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault
@@ -71,11 +73,6 @@ def test_the_matrix_is_complete(names: str, tmp_path: Path, snowflake: Snowflake
     run = scene.run()
     assert run.returncode == 0, run.output
     assert journal(scene) == requests_of(names)
-
-
-def in_short(point: Point) -> t.Any:
-    """To be killed before a request leaves the servers as to be killed after the one before it."""
-    return pytest.param(point, marks=() if point.side == "after" else (pytest.mark.slow,), id=str(point))
 
 
 @pytest.mark.parametrize("point", map(in_short, points(requests_of(ONE))))
@@ -140,7 +137,11 @@ def test_killed_twice(
 
 
 @pytest.mark.parametrize(
-    "moment", ["DESCRIBE USER A", "login A password", "ALTER USER A", "second login", "logout", "the end"]
+    "moment",
+    variants(
+        ["DESCRIBE USER A", "login A password", "ALTER USER A", "second login", "logout", "the end"],
+        *("login A password", "ALTER USER A"),
+    ),
 )
 def test_an_orphan_changes_the_password_late(
     moment: str, tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox, table: t.Callable[[str], None]
@@ -187,7 +188,9 @@ def test_an_orphan_changes_the_password_late(
 # -- runs that meet
 
 
-@pytest.mark.parametrize("label", ["get_secret", "update_secret", "ALTER USER A"])
+@pytest.mark.parametrize(
+    "label", variants(["get_secret", "update_secret", "ALTER USER A"], "update_secret", "ALTER USER A")
+)
 @pytest.mark.parametrize("runs", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_runs_at_the_same_time(
     runs: int,

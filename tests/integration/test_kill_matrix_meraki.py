@@ -28,6 +28,7 @@ from tests.integration.kill import (
     another,
     check_converges,
     finish_together,
+    in_short,
     journal,
     kill_run,
     points,
@@ -68,7 +69,7 @@ def test_the_matrix_is_complete(
     assert journal(scene) == requests_of(names)
 
 
-@pytest.mark.parametrize("point", kill_points(ONE, common=False), ids=str)
+@pytest.mark.parametrize("point", map(in_short, kill_points(ONE, common=False)))
 def test_killed_run_of_one_record(
     point: Point, tmp_path: Path, meraki: MerakiSandbox, vault: KeeperSandbox, table: t.Callable[[str], None]
 ) -> None:

@@ -31,7 +31,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.module i
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_password import SPEC
 from ansible_collections.keyturn.credentials.plugins.modules import snowflake_user_password
 from tests.integration.conftest import ADMIN, fresh_password
-from tests.integration.support import Ansible, Call, unsafe
+from tests.integration.support import Ansible, Call, unsafe, variants
 from tests.sandbox.server import Fault, Response
 from tests.sandbox.snowflake import SnowflakeSandbox
 
@@ -291,7 +291,7 @@ NOTIFIERS = [
 @pytest.mark.core
 @connector
 @linux
-@pytest.mark.parametrize("callback", CALLBACKS)
+@pytest.mark.parametrize("callback", variants(CALLBACKS, "default"))
 def test_no_outcome_leaves_a_secret_anywhere(
     snowflake: SnowflakeSandbox, tmp_path: Path, key: rsa.RSAPrivateKey, callback: str
 ) -> None:
@@ -340,7 +340,6 @@ def test_the_watcher_sees_what_ansible_writes_without_pipelining(
 
 
 @pytest.mark.core
-@connector
 def test_no_secret_in_artifacts_of_ansible_runner(
     snowflake: SnowflakeSandbox, tmp_path: Path, key: rsa.RSAPrivateKey
 ) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from tests.integration.conftest import fresh_password
 from tests.integration.scene import Scene as AnyScene
-from tests.integration.support import Run
+from tests.integration.support import Run, variants
 from tests.integration.test_role_snowflake_user_password import file_leaks, leaks, recap, says
 from tests.sandbox import rest as sandbox
 from tests.sandbox.keeper import KeeperSandbox
@@ -204,7 +204,7 @@ def test_an_unexpected_success_is_no_definite_refusal(single: Scene) -> None:
     assert single.run().returncode == 0 and single.settled("A")
 
 
-@pytest.mark.parametrize("kind", ["verify", "write only"])
+@pytest.mark.parametrize("kind", variants(["verify", "write only"], "write only"))
 def test_a_recovered_value_is_never_discarded(kind: str, single: Scene) -> None:
     """The login may have been refused for another reason than the password, as RabbitMQ does."""
     if kind == "write only":
@@ -237,16 +237,19 @@ def in_doubt(kind: str, rest: RestSandbox) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        "administrator refused",
-        "login unknown before",
-        "lost after",
-        "proof fails",
-        *(
-            pytest.param(kind, marks=pytest.mark.slow)
-            for kind in ("rate limited", "lost before", "server error", "proof is unknown")
-        ),
-    ],
+    variants(
+        [
+            "administrator refused",
+            "login unknown before",
+            "rate limited",
+            "lost after",
+            "lost before",
+            "server error",
+            "proof fails",
+            "proof is unknown",
+        ],
+        *("lost after", "proof fails"),
+    ),
 )
 def test_what_leaves_doubt_stays_pending_and_is_finished_by_the_next_run(kind: str, single: Scene) -> None:
     in_doubt(kind, single.rest)

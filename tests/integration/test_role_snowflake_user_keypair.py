@@ -311,12 +311,7 @@ def test_one_that_fails_stops_no_other(scene: KeyScene) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        "lost after",
-        pytest.param("lost before", marks=pytest.mark.slow),
-        "refused proof",
-        pytest.param("silent proof", marks=pytest.mark.slow),
-    ],
+    variants(["lost after", "lost before", "refused proof", "silent proof"], "lost after"),
 )
 def test_what_is_left_open_is_kept_and_finished(single: KeyScene, kind: str) -> None:
     fill(single, "in use")
@@ -397,7 +392,7 @@ def test_a_pending_key_that_cannot_be_read_stops_no_other(scene: KeyScene) -> No
 # -- a key that is there already
 
 
-@pytest.mark.parametrize("place", [pytest.param("slot 1", marks=pytest.mark.slow), "slot 2", "named"])
+@pytest.mark.parametrize("place", variants(["slot 1", "slot 2", "named"], "named"))
 def test_adopting_a_key_without_rotating_it(single: KeyScene, place: str) -> None:
     """The existing key is put where a staged one would be; the role proves it, publishes it, and changes no key."""
     fill(single, *({"slot 1": ("in use", "foreign"), "slot 2": ("foreign", "in use")}.get(place, (None, None))))
