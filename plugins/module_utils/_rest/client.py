@@ -115,7 +115,7 @@ class Client:
 
     def _remembered(self, header: str, value: str) -> Headers:
         check_header(value, f"The header {header}")
-        self._known |= {value, value.rpartition(" ")[2]}
+        self._known.add(value.rpartition(" ")[2])
         return {header: value}
 
     # -- the administrator

@@ -21,6 +21,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     VerifyFailed,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LoginAnswer, LostChange
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import (
     Lookup,
@@ -233,6 +234,13 @@ def _verify_failed(item: Wanted, login: LoginAnswer, what_now: str, **evidence: 
     )
 
 
+def _known_secrets(params: dict[str, t.Any]) -> list[str]:
+    """What no text may hold. A placeholder among the credentials is none itself, and its name may be told."""
+    credentials = {name: params[name] for name in ("auth", "verify")}
+    literal = [text for text in secrets.secrets_in(credentials, SPEC.options) if not template.is_placeholder(text)]
+    return literal + secrets.secrets_in({**params, **dict.fromkeys(credentials)}, SPEC.options)
+
+
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """The module's return values for validated parameters."""
     single = params["users"] is None
@@ -240,7 +248,7 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not users:
         raise InvalidInput("users is empty; there is nothing to do.")
     options = options_from(params)
-    client = Client(options, secrets.secrets_in(params, SPEC.options))
+    client = Client(options, _known_secrets(params))
     wanted = [Wanted(user["username"], user["password"], user["old_password"] or None) for user in users]
     outcomes = rotate(PasswordRotator(client, options), wanted, check_mode=check_mode)
     return module_result(outcomes, single=single, noun="user")

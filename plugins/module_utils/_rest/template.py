@@ -76,13 +76,18 @@ def whole(parts: t.Sequence[Part]) -> Placeholder | None:
     return parts[0] if len(parts) == 1 and isinstance(parts[0], Placeholder) else None
 
 
-def credential(text: str, where: str) -> str:
-    """A credential as a template: literal, unless all of it is one placeholder."""
+def is_placeholder(text: str) -> bool:
+    """Whether all of a credential is one placeholder; otherwise it is meant literally."""
     token = _TOKEN.fullmatch(text)
-    if token and token["inside"] is not None:
-        _placeholder(token["inside"], where)
-        return text
-    return text.replace("${", "$${")
+    return token is not None and token["inside"] is not None
+
+
+def credential(text: str, where: str) -> str:
+    """A credential as a template. Raises InvalidInput for a placeholder with an unknown filter."""
+    if not is_placeholder(text):
+        return text.replace("${", "$${")
+    parse(text, where)
+    return text
 
 
 def names(value: t.Any, where: str) -> set[str]:
