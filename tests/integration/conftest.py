@@ -105,7 +105,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _show_gateway(terminalreporter: pytest.TerminalReporter) -> None:
     """How every run of the gateway's script ended."""
-    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
+    reports = [
+        report for found in terminalreporter.stats.values() for report in found if isinstance(report, pytest.TestReport)
+    ]
     lines = {
         (report.nodeid, number): line
         for report in reports

@@ -136,6 +136,7 @@ def test_snowflake_failures(name: str, gateway: Gateway, payload: Payload, snowf
 # -- Snowflake, key pairs
 
 
+@slow
 def test_snowflake_key_pair(gateway: Gateway, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> None:
     """The gateway names the record; the role makes the key."""
     snowflake.add_user("ETL", type="SERVICE")
@@ -202,7 +203,6 @@ def meraki_event(meraki: MerakiSandbox, **fields: t.Any) -> Payload:
     return Payload(record | fields, "jo@EXAMPLE.com", old=meraki.user("jo@example.com").password)
 
 
-@pytest.mark.core
 def test_meraki(gateway: Gateway, meraki: MerakiSandbox) -> None:
     event = meraki_event(meraki)
     succeed(gateway.run(event.line()), "changed, not verified (write_only)", *event.secrets())
@@ -273,7 +273,6 @@ def rest_event(gateway: Gateway, rest: RestSandbox, **fields: t.Any) -> Payload:
     return Payload(record | {"recipe": str(recipe)} | fields, "jo", old=rest.user("jo").password)
 
 
-@pytest.mark.core
 def test_rest_with_a_login(gateway: Gateway, rest: RestSandbox) -> None:
     event = rest_event(gateway, rest)
     succeed(gateway.run(event.line()), "changed, verified", *event.secrets())
@@ -491,7 +490,7 @@ def test_ended_in_the_middle(
 # -- watched
 
 
-@pytest.mark.parametrize("runs", [2, pytest.param(20, marks=[slow, pytest.mark.timeout(1200)])])
+@pytest.mark.parametrize("runs", [1, pytest.param(20, marks=[slow, pytest.mark.timeout(1200)])])
 def test_watched(runs: int, gateway: Gateway, payload: Payload, snowflake: SnowflakeSandbox) -> None:
     """Every 20 ms, the arguments and environment of all processes, and all new files: no secret, in no form.
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.conftest import fresh_password
-from tests.integration.support import Ansible, Run, unsafe
+from tests.integration.support import Ansible, Run, unsafe, variants
 from tests.sandbox.keeper import KeeperSandbox, error_response
 from tests.sandbox.server import Fault, Response
 
@@ -626,7 +626,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", variants(KINDS, "text", "odd code", "redirect"))
 def test_nonsense(keeper: Keeper, kind: str) -> None:
     """One clear message, without a word of the server; nothing written."""
     canary = "Canary-" + secrets.token_hex(12)
@@ -763,7 +763,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("module", ["keeper_rotation", "keeper_admin_record"])
-@pytest.mark.parametrize("kind", GARBAGE)
+@pytest.mark.parametrize("kind", variants(GARBAGE, "base64 of text", "cut off", "bad private key"))
 def test_garbage_configuration(keeper: Keeper, kind: str, module: str) -> None:
     """One clear message that repeats nothing of it; the file stays as it was."""
     config, canary = keeper.config.read_text(), "Canary-" + secrets.token_hex(12)

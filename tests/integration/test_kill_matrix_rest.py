@@ -22,7 +22,7 @@ from tests.sandbox.rest import RestSandbox
 Kind = t.Literal["asked", "write-only"]
 KINDS: tuple[Kind, ...] = ("asked", "write-only")
 # The others are for the long campaign: killed between two requests is the same as killed before the second of them.
-_IN_SHORT = ("after-vault-update_secret-A", "before-rest-change-A", "after-rest-change-A")
+_IN_SHORT = ("after-vault-update_secret-A", "after-rest-change-A")
 
 
 def requests_of(kind: Kind) -> list[str]:

@@ -160,7 +160,6 @@ def test_the_other_title_a_token_and_what_wins(single: Scene) -> None:
     assert single.rest.journal.labels("login") == []
 
 
-@pytest.mark.core
 def test_nothing_is_shown_or_left(single: Scene) -> None:
     single.rest.faults.add(
         Fault("change A", response=Response(400, b'{"error": "no"}')),
@@ -204,7 +203,8 @@ def test_an_unexpected_success_is_no_definite_refusal(single: Scene) -> None:
     assert single.run().returncode == 0 and single.settled("A")
 
 
-@pytest.mark.parametrize("kind", variants(["verify", "write only"], "write only"))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["verify", "write only"])
 def test_a_recovered_value_is_never_discarded(kind: str, single: Scene) -> None:
     """The login may have been refused for another reason than the password, as RabbitMQ does."""
     if kind == "write only":
@@ -248,7 +248,7 @@ def in_doubt(kind: str, rest: RestSandbox) -> None:
             "proof fails",
             "proof is unknown",
         ],
-        *("lost after", "proof fails"),
+        "lost after",
     ),
 )
 def test_what_leaves_doubt_stays_pending_and_is_finished_by_the_next_run(kind: str, single: Scene) -> None:

@@ -90,7 +90,6 @@ def alters(scene: KeyScene) -> list[str]:
 # -- the way it should go
 
 
-@pytest.mark.core
 def test_first_key_second_key_and_retirement(scene: KeyScene) -> None:
     """The previous key stays valid until a later run retires it."""
     run = scene.run("-vvvv", "--diff")
@@ -311,7 +310,7 @@ def test_one_that_fails_stops_no_other(scene: KeyScene) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    variants(["lost after", "lost before", "refused proof", "silent proof"], "lost after"),
+    variants(["lost after", "lost before", "refused proof", "silent proof"], "refused proof"),
 )
 def test_what_is_left_open_is_kept_and_finished(single: KeyScene, kind: str) -> None:
     fill(single, "in use")
@@ -392,7 +391,8 @@ def test_a_pending_key_that_cannot_be_read_stops_no_other(scene: KeyScene) -> No
 # -- a key that is there already
 
 
-@pytest.mark.parametrize("place", variants(["slot 1", "slot 2", "named"], "named"))
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["slot 1", "slot 2", "named"])
 def test_adopting_a_key_without_rotating_it(single: KeyScene, place: str) -> None:
     """The existing key is put where a staged one would be; the role proves it, publishes it, and changes no key."""
     fill(single, *({"slot 1": ("in use", "foreign"), "slot 2": ("foreign", "in use")}.get(place, (None, None))))
@@ -501,7 +501,8 @@ def test_killed_at_a_request(crash: Crash, single: KeyScene, request: pytest.Fix
     request.node.user_properties.append(("kill matrix", f"{crash}: {reader.logins} logins, 0 refused"))
 
 
-@pytest.mark.parametrize("side", variants(["before", "after"], "after"))
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["before", "after"])
 def test_killed_while_it_retires(single: KeyScene, side: t.Literal["before", "after"]) -> None:
     """The record's key has logged in and stays; the next run finds the other one there, or gone."""
     assert single.run().returncode == 0 and single.run(force=True).returncode == 0
