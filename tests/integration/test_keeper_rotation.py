@@ -12,6 +12,7 @@ import datetime as dt
 import json
 import secrets
 import string
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -196,6 +197,14 @@ def test_records_by_uid_and_title(keeper: Keeper) -> None:
     assert [entry["changed"] for entry in committed["rotations"]] == [True] * 3
     for entry in staged["rotations"]:
         assert keeper.vault.field(entry["record_uid"], "password") == entry["password"]
+
+
+def test_one_connection_serves_all_requests(keeper: Keeper) -> None:
+    """The vault has a thread for each connection."""
+    threads = set[threading.Thread]()
+    keeper.vault.faults.add(Fault("", times=99, before=lambda: threads.add(threading.current_thread())))
+    assert keeper.call(records=[keeper.uid, keeper.add("Second", fresh_password())])["changed"]
+    assert len(keeper.endpoints()) == 4 and len(threads) == 1
 
 
 def test_a_title_and_a_uid_of_one_record(keeper: Keeper) -> None:

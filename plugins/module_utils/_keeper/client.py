@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import http.cookiejar
 import json
 import random
 import re
@@ -121,14 +122,24 @@ class Vault:
         self._http_response: t.Any = deps.require(
             "keeper_secrets_manager_core.dto.payload", package=_PACKAGE
         ).KSMHttpResponse
+        self._requests = deps.require("requests", package="requests")
         self._verify = verify
         self._posts = 0
+        self._session = self._new_session()
         try:
             # In memory: the SDK would rewrite a file, and on some failures delete it (KSM-807).
             self._sdk: t.Any = core.SecretsManager(config=storage.InMemoryKeyValueStorage(json.dumps(config)))
         except Exception:  # its text may quote the configuration
             raise InvalidInput("The Keeper configuration is not usable: the SDK does not accept its keys.") from None
         self._sdk.post_function = self._post
+
+    def _new_session(self) -> t.Any:
+        """A connection that is kept alive: a new one for each request would cost three round trips more."""
+        session = self._requests.Session()
+        # Even without following a redirect, requests would read all of its body.
+        session.get_redirect_target = lambda response: None
+        session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        return session
 
     def read(self, references: t.Sequence[str]) -> Snapshot:
         """The records named by UID or title, with one call where the names allow it."""
@@ -177,17 +188,18 @@ class Vault:
         except _Throttled:
             raise
         except deadline.TimedOut:
+            # The thread that is left behind keeps the old one.
+            self._session = self._new_session()
             raise Unreachable(f"{what}: no complete answer from Keeper within {_REQUEST_TIMEOUT} s.") from None
         except Exception as error:  # texts of the SDK quote the server, so only codes go on
             raise _failure(what, error) from None
 
     def _post(self, url: str, transmission_key: t.Any, signed: t.Any, *_ignored: t.Any) -> t.Any:
         """The SDK's post_function with what it lacks: timeouts, a size limit, no redirects, no netrc."""
-        requests = deps.require("requests", package="requests")
         self._posts += 1
         if self._posts > _MOST_POSTS:
             raise _TooMuch
-        answer = requests.post(
+        answer = self._session.post(
             url,
             data=signed.encrypted_payload,
             headers={

@@ -136,13 +136,13 @@ class Answer:
 
 
 class Wire:
-    """Replaces requests.post; ``answer`` makes the next response, ``posts`` are the keyword arguments of each."""
+    """Replaces a session's post; ``answer`` makes the next response, ``posts`` are the keyword arguments of each."""
 
     def __init__(self) -> None:
         self.posts: list[dict[str, t.Any]] = []
         self.answer: t.Callable[[int], Answer] = lambda number: Answer(500, CANARY.encode())
 
-    def post(self, url: str, **arguments: t.Any) -> Answer:
+    def post(self, _session: requests.Session, url: str, **arguments: t.Any) -> Answer:
         self.posts.append({"url": url, **arguments})
         return self.answer(len(self.posts))
 
@@ -154,7 +154,7 @@ def _error(status: int, code: str, **more: t.Any) -> Answer:
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     fake = Wire()
-    monkeypatch.setattr(requests, "post", fake.post)
+    monkeypatch.setattr(requests.Session, "post", lambda *given, **arguments: fake.post(*given, **arguments))
     return fake
 
 
