@@ -29,7 +29,7 @@ sandbox: .venv/bin/nox ## the local servers, until Ctrl-C
 	$(NOX) sandbox $(WORDS)
 
 test: .venv/bin/nox ## all tests, with every supported ansible-core for which a Python is here
-	$(NOX) $(if $(ARGS),test,molecule test-connector4 judge-meraki test-rest-servers test) $(WORDS)
+	$(NOX) $(if $(ARGS),test,molecule judge-meraki test-connector4 test-rest-servers test) $(WORDS)
 
 judge-meraki: .venv/bin/nox ## Cisco's clients, and Prism with Cisco's document (SPEC=file), judge what we send and the sandbox
 	$(NOX) judge-meraki $(if $(SPEC),-- $(SPEC))

@@ -287,6 +287,7 @@ def test_rest_with_a_login(gateway: Gateway, rest: RestSandbox) -> None:
     assert rest.accepts("jo", event.old)
 
 
+@slow
 def test_rest_as_in_keepers_guide(gateway: Gateway, rest: RestSandbox) -> None:
     rest.faults.add(Fault("POST /rotate", times=2, response=json_answer(201, {})))
     event = rest_event(gateway, rest, title="Record with Access Token", recipe="", url=f"{rest.url}/rotate")

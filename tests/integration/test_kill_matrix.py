@@ -212,6 +212,7 @@ def test_runs_at_the_same_time(
     table(f"{runs} runs that meet at {label:<14} | {finish_together(scene, 'A', done)}")
 
 
+@pytest.mark.slow
 def test_a_refused_run_does_not_discard_what_another_one_has_set(
     tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_refused_run_does_not_discard_what_another_one_has_set(
     assert scene.settled("A"), state(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(
     strict=False,  # which run comes last is up to the machine
     reason="known: a run that overlaps two others on one record, one of them forced, can set the older value; the "

@@ -35,6 +35,7 @@ from tests.integration.kill import (
     run_together,
     vault_phase,
 )
+from tests.integration.support import variants
 from tests.integration.test_role_meraki_vpn_user_password import Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
@@ -116,7 +117,7 @@ def test_killed_twice(
     table(f"killed twice, second after {second} | converged")
 
 
-@pytest.mark.parametrize("moment", ["^GET", "^PUT", pytest.param("the end", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moment", variants(["^GET", "^PUT", "the end"], "^PUT"))
 def test_an_orphan_changes_the_password_late(
     moment: str, tmp_path: Path, meraki: MerakiSandbox, vault: KeeperSandbox, table: t.Callable[[str], None]
 ) -> None:
@@ -152,7 +153,8 @@ def test_an_orphan_changes_the_password_late(
     table(f"orphan's PUT takes effect before {moment} | converged")
 
 
-@pytest.mark.parametrize("label", [pytest.param("update_secret", marks=pytest.mark.slow), "^PUT"])
+@pytest.mark.slow
+@pytest.mark.parametrize("label", ["update_secret", "^PUT"])
 def test_runs_at_the_same_time(
     label: str, tmp_path: Path, meraki: MerakiSandbox, vault: KeeperSandbox, table: t.Callable[[str], None]
 ) -> None:

@@ -106,6 +106,7 @@ def test_check_mode_writes_nothing(scene: Scene) -> None:
     assert scene.meraki.journal.labels() == []
 
 
+@pytest.mark.slow
 def test_recovered_values_are_set_again(scene: Scene) -> None:
     """One of a run that died before the change, one of a run that died after it, and a fresh one."""
     a, b = scene.uids

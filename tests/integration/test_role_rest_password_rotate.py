@@ -117,6 +117,7 @@ def test_many_records_in_one_run(scene: Scene) -> None:
     assert {name: scene.password(name) for name in scene.uids} == passwords
 
 
+@pytest.mark.slow
 def test_recovered_values_are_asked_for_first(scene: Scene) -> None:
     """One of a run that died before the change, one of a run that died after it, and a new one, in one call."""
     before, after = scene.stage("A"), scene.stage("B")
@@ -129,6 +130,7 @@ def test_recovered_values_are_asked_for_first(scene: Scene) -> None:
     assert scene.rest.journal.labels("login") == ["POST /login"]
 
 
+@pytest.mark.slow
 def test_a_service_that_cannot_be_asked(write_only: Scene) -> None:
     """What an earlier run has set is set again, and committed."""
     pending = write_only.stage("A")

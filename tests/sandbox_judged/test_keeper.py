@@ -454,6 +454,7 @@ class TestPlugins:
         reads = [by_uid, everything, by_uid, everything]
         assert play.calls == [*reads, by_uid, write, everything, write, by_uid, everything]
 
+    @pytest.mark.slow
     def test_record_keys(self, vault: KeeperSandbox, play: Play) -> None:
         login = add(vault)
         add(vault, title="PAM", type="pamUser", fields=PAM_USER)
@@ -473,6 +474,7 @@ class TestPlugins:
         assert shown[2] == {"password": ["p"], "password_1": ["q"]}
         assert play.calls == [f"get_secret {login}", "get_secret *", f"get_secret {odd_uid}"]
 
+    @pytest.mark.slow
     def test_same_title_twice(self, vault: KeeperSandbox, play: Play) -> None:
         add(vault), add(vault)
         config = {"keeper_config": vault.client_config_base64()}
@@ -480,6 +482,7 @@ class TestPlugins:
         assert "Found multiple records for the Title" in play.output
         assert play.calls == ["get_secret *"]
 
+    @pytest.mark.slow
     def test_same_record_shared_twice(self, vault: KeeperSandbox, play: Play) -> None:
         vault.share(add(vault, folder=vault.add_folder("Rotation")))
         config = {"keeper_config": vault.client_config_base64()}
@@ -521,6 +524,7 @@ class TestPlugins:
         shown = play.run(read_login, show="r.value", environment=environment, vars_files=["sealed.json"])
         assert shown == "SVC_A", play.output
 
+    @pytest.mark.slow
     def test_config_in_loop_variable_is_resolved(self, vault: KeeperSandbox, play: Play) -> None:
         (play.home / "read.json").write_text(json.dumps([task("keeper_get", uid=add(vault), field="login")]))
         loop = {"loop": ["{{ lookup('env', 'KSM_CONFIG') }}"], "loop_control": {"loop_var": "keeper_config"}}
@@ -542,6 +546,7 @@ class TestPlugins:
         environment = {"KSM_CONFIG": vault.client_config_base64()}
         assert play.run(hand_on, show="r.value", environment=environment) == "SVC_A", play.output
 
+    @pytest.mark.slow
     def test_config_file_template_is_resolved(self, vault: KeeperSandbox, play: Play) -> None:
         path = vault.write_client_config(play.home / "config.json")
         before = path.read_text()
@@ -551,6 +556,7 @@ class TestPlugins:
         assert play.run(read_login, show="r.value", environment=environment) == "SVC_A", play.output
         assert path.read_text() == before
 
+    @pytest.mark.slow
     def test_file_in_working_directory_wins(self, vault: KeeperSandbox, play: Play) -> None:
         (play.home / "client-config.json").write_text("{}")
         read_login = task("keeper_get", uid=add(vault), field="login")
