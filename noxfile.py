@@ -98,6 +98,9 @@ os.environ["PATH"] = os.pathsep.join(
     + [os.environ["PATH"]]
 )
 
+# Where this is set, every Python that Ansible starts for a task would compile its libraries anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # uv does not read pip's configuration.
 PIP_INDEX = subprocess.run(
     [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, check=False, text=True

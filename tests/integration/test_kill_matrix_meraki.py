@@ -35,7 +35,6 @@ from tests.integration.kill import (
     run_together,
     vault_phase,
 )
-from tests.integration.support import variants
 from tests.integration.test_role_meraki_vpn_user_password import Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
@@ -117,7 +116,8 @@ def test_killed_twice(
     table(f"killed twice, second after {second} | converged")
 
 
-@pytest.mark.parametrize("moment", variants(["^GET", "^PUT", "the end"], "^PUT"))
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["^GET", "^PUT", "the end"])
 def test_an_orphan_changes_the_password_late(
     moment: str, tmp_path: Path, meraki: MerakiSandbox, vault: KeeperSandbox, table: t.Callable[[str], None]
 ) -> None:

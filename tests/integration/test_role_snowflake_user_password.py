@@ -222,6 +222,7 @@ def test_definite_refusals_are_discarded_and_the_others_go_on(scene: Scene) -> N
         assert scene.vault.field(scene.uids[name], "rotation_state") is None
 
 
+@pytest.mark.slow
 def test_a_refusal_by_policy_is_discarded(single: Scene) -> None:
     single.snowflake.account.password_policy.min_length = 64
     run = single.run()
@@ -400,6 +401,7 @@ def test_two_records_of_one_user(single: Scene, twin: str, recovered: bool) -> N
     assert leaks(run.output, single.secrets()) == []
 
 
+@pytest.mark.slow
 def test_a_record_without_a_login(scene: Scene) -> None:
     nameless = scene.vault.add_record(title="Nobody's", fields={"password": fresh_password()})
     run = scene.run(records=[scene.uids["A"], nameless])
