@@ -109,7 +109,7 @@ def _show_gateway(terminalreporter: pytest.TerminalReporter) -> None:
         report for found in terminalreporter.stats.values() for report in found if isinstance(report, pytest.TestReport)
     ]
     lines = {
-        (report.nodeid, number): line
+        (report.nodeid, number): str(line)
         for report in reports
         for number, (name, line) in enumerate(report.user_properties)
         if name == "gateway"

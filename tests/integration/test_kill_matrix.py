@@ -75,7 +75,7 @@ def test_the_matrix_is_complete(names: str, tmp_path: Path, snowflake: Snowflake
     assert journal(scene) == requests_of(names)
 
 
-@pytest.mark.parametrize("point", map(in_short, points(requests_of(ONE))))
+@pytest.mark.parametrize("point", [in_short(point) for point in points(requests_of(ONE))])
 def test_killed_run_of_one_record(
     point: Point,
     tmp_path: Path,

@@ -69,7 +69,7 @@ def test_the_matrix_is_complete(
     assert journal(scene) == requests_of(names)
 
 
-@pytest.mark.parametrize("point", map(in_short, kill_points(ONE, common=False)))
+@pytest.mark.parametrize("point", [in_short(point) for point in kill_points(ONE, common=False)])
 def test_killed_run_of_one_record(
     point: Point, tmp_path: Path, meraki: MerakiSandbox, vault: KeeperSandbox, table: t.Callable[[str], None]
 ) -> None:

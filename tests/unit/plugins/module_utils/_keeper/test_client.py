@@ -142,7 +142,7 @@ class Wire:
         self.posts: list[dict[str, t.Any]] = []
         self.answer: t.Callable[[int], Answer] = lambda number: Answer(500, CANARY.encode())
 
-    def post(self, _session: requests.Session, url: str, **arguments: t.Any) -> Answer:
+    def post(self, url: str, **arguments: t.Any) -> Answer:
         self.posts.append({"url": url, **arguments})
         return self.answer(len(self.posts))
 
@@ -154,7 +154,7 @@ def _error(status: int, code: str, **more: t.Any) -> Answer:
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     fake = Wire()
-    monkeypatch.setattr(requests.Session, "post", lambda *given, **arguments: fake.post(*given, **arguments))
+    monkeypatch.setattr(requests.Session, "post", fake.post)
     return fake
 
 
