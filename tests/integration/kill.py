@@ -29,7 +29,7 @@ Side = t.Literal["before", "after"]
 # For events in other threads and processes; far beyond what they take, so that a failure ends the test, and not a hang.
 PATIENCE = 60
 # Stage and commit, apply, prove.
-_STEPS = ("update_secret", "ALTER", "PUT", "login A password")
+_STEPS = ("update_secret", "ALTER", "PUT", "rest change", "login A password")
 
 
 @dataclasses.dataclass(frozen=True)

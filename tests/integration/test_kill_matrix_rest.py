@@ -14,15 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.kill import Point, check_converges, journal, points, vault_phase
+from tests.integration.kill import Point, check_converges, in_short, journal, points, vault_phase
 from tests.integration.test_role_rest_password_rotate import Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.rest import RestSandbox
 
 Kind = t.Literal["asked", "write-only"]
 KINDS: tuple[Kind, ...] = ("asked", "write-only")
-# The others are for the long campaign: killed between two requests is the same as killed before the second of them.
-_IN_SHORT = ("after-vault-update_secret-A", "after-rest-change-A")
 
 
 def requests_of(kind: Kind) -> list[str]:
@@ -35,8 +33,7 @@ def requests_of(kind: Kind) -> list[str]:
 def cases() -> t.Iterator[t.Any]:
     for kind in KINDS:
         for point in points(requests_of(kind)):
-            marks = () if str(point).partition("-")[2] in _IN_SHORT else (pytest.mark.slow,)
-            yield pytest.param(kind, point, marks=marks, id=f"{kind}-{point}")
+            yield pytest.param(kind, point, marks=in_short(point).marks, id=f"{kind}-{point}")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -533,9 +533,10 @@ def test_options_that_cannot_be(
 
 def bad_keys() -> dict[str, dict[str, str]]:
     encrypted, passphrase = pem(rsa_key(), "right horse"), secrets.token_urlsafe(12)
-    body = "\n".join(pem(rsa_key()).splitlines()[1:-2])
+    head, *lines, _last, foot = pem(rsa_key()).splitlines()
+    body = "\n".join(lines)
     return {
-        "cut off": {"login_private_key": f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"},
+        "cut off": {"login_private_key": f"{head}\n{body}\n{foot}\n"},
         "no armour": {"login_private_key": body},
         "public": {"login_private_key": public(rsa_key())},
         "no passphrase": {"login_private_key": encrypted},

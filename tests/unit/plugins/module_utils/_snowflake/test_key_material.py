@@ -162,18 +162,21 @@ GARBAGE = {
     "nothing": "",
     "blanks": " \n ",
     "text": "Tr0ub4dor and not a key",
-    "armour only": "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
-    "broken base64": "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZLWlzLW5vdC1hLWtleQ\n-----END PRIVATE KEY-----",
     "NUL": "\0\0\0 canary-canary",
     "ssh": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABcanary someone@example.org",
     "no text": "ключ-canary",
 }
 
+MADE = ("armour only", "broken base64", "truncated", "public for private", "certificate armour")
 
-@pytest.mark.parametrize("kind", [*GARBAGE, "truncated", "public for private", "certificate armour"])
+
+@pytest.mark.parametrize("kind", [*GARBAGE, *MADE])
 @pytest.mark.parametrize("passphrase", [None, "Tr0ub4dor9x"])
 def test_garbage_is_refused_and_not_repeated(kind: str, passphrase: str | None, tmp_path: Path) -> None:
+    head, *_body, foot = pem().splitlines()
     made = {
+        "armour only": f"{head}\n{foot}",
+        "broken base64": f"{head}\nQ0FOQVJZLWlzLW5vdC1hLWtleQ\n{foot}",
         "truncated": "\n".join(pem().splitlines()[:-8]),
         "public for private": public_pem(),
         "certificate armour": pem().replace("PRIVATE KEY", "CERTIFICATE"),
