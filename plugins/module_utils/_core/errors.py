@@ -20,6 +20,7 @@ class RotationError(Exception):
     unanswered: how many questions in a row the service left open; the engine gives up on the session at two.
     everybody: it concerns the administrator, so no further item need be tried.
     evidence: further fields for the item's entry in ``rotations``.
+    in_force: whether the service holds the given secret in spite of this failure; None where nobody knows.
     """
 
     error_code: t.ClassVar[str]
@@ -34,6 +35,7 @@ class RotationError(Exception):
         unanswered: int = 0,
         everybody: bool = False,
         evidence: dict[str, t.Any] | None = None,
+        in_force: bool | None = None,
     ) -> None:
         super().__init__(msg)
         self.msg = msg
@@ -42,6 +44,7 @@ class RotationError(Exception):
         self.unanswered = unanswered
         self.everybody = everybody
         self.evidence = evidence or {}
+        self.in_force = in_force
 
 
 class InvalidInput(RotationError):

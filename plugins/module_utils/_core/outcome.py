@@ -25,6 +25,8 @@ class Outcome:
     """One item's entry of ``rotations``.
 
     identity: the item's own name as ``{"name": …}`` (or email, username, record_uid).
+    in_force: whether the service holds the secret, as seen or acknowledged; None where nobody knows (and always for
+    items of the vault, which is where no secret is in force).
     facts: the service's further return values. before, after: the diff, metadata only.
     """
 
@@ -33,6 +35,7 @@ class Outcome:
     verified: bool | None = False
     verify_skipped_reason: str | None = None
     error: RotationError | None = None
+    in_force: bool | None = None
     facts: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     before: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     after: dict[str, t.Any] = dataclasses.field(default_factory=dict)
@@ -48,6 +51,8 @@ class Outcome:
             entry["verified"] = self.verified
             if not self.verified and self.verify_skipped_reason:
                 entry["verify_skipped_reason"] = self.verify_skipped_reason
+        if self.in_force is not None:
+            entry["in_force"] = self.in_force
         if self.error is not None:
             entry["error_code"] = self.error.error_code
             entry["msg"] = self.error.msg

@@ -167,6 +167,7 @@ class _Guard:
         except RotationError as error:
             outcome.error = error
             outcome.changed = outcome.changed or error.changed
+            outcome.in_force = error.in_force
             self._unanswered = self._unanswered + error.unanswered if error.unanswered else 0
         except Exception as error:  # a bug must not stop the other items, and its text may hold anything
             outcome.error = UnknownOutcome(f"Internal error: {type(error).__name__}. Please report it.")
@@ -181,6 +182,7 @@ def _repeat(earlier: Outcome, outcome: Outcome) -> None:
     outcome.verified = earlier.verified
     outcome.verify_skipped_reason = earlier.verify_skipped_reason
     outcome.error = earlier.error
+    outcome.in_force = earlier.in_force
     outcome.facts = earlier.facts
 
 
