@@ -8,58 +8,32 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict import (
-    Answer,
-    Entry,
-    Verdict,
-    Which,
-    chosen,
-    namesakes,
-    users,
-)
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Answer, Entry, Role, Run
 
 
-def rotation_users(
-    staged: Answer, which: Which, common: t.Mapping[str, t.Any] | None = None, **columns: str
-) -> list[Entry]:
-    """The C(users) for a module, from keeper_rotation's answer; C(common) goes into each. Holds secrets."""
-    return [{**(common or {}), **user} for user in users(chosen(staged, which), columns)]
+def rotation_users(vault: Answer, role: t.Mapping[str, t.Any]) -> list[Entry]:
+    """The C(users) for the service's module, from keeper_rotation's answer. Holds the secrets that the answer holds."""
+    return Role(**role).users(vault)
 
 
-def rotation_verdict(staged: Answer, names: str = "email", **answers: t.Any) -> dict[str, t.Any]:
-    """What to commit, discard and say. Holds no secrets."""
-    verdict = Verdict(staged, **answers)
+def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -> dict[str, t.Any]:
+    """What to stage, commit, discard and say. Holds no secrets."""
+    run = Run(Role(**role), found, **answers)
+    told, failures = run.told()
     return {
-        "commit": verdict.commit,
-        "discard": verdict.discard,
-        "failures": verdict.failures,
-        "namesakes": namesakes(staged, CANONICAL[names]),
-        "rotation_id": verdict.rotation_id,
-        "outcomes": verdict.outcomes,
-        "summary": verdict.summary(),
+        "stage": run.to_stage(),
+        "commit": run.ending("commit"),
+        "discard": run.ending("discard"),
+        "rotation_id": run.rotation_id(),
+        "account": run.account(),
+        "outcomes": run.records(),
+        "told": told,
+        "failures": failures,
     }
-
-
-def rotation_unproved(staged: Answer, recovered: Answer, **columns: str) -> list[Entry]:
-    """The C(users) whose secret must be set again, because no login could tell. Holds secrets."""
-    return users(Verdict(staged, recovered=recovered).unproved, columns)
-
-
-def rotation_in_place(
-    staged: Answer, idle: Answer, common: t.Mapping[str, t.Any] | None = None, **columns: str
-) -> list[Entry]:
-    """The C(users) that are not due, and whose secret the service was found to hold. Holds secrets."""
-    return [{**(common or {}), **user} for user in users(Verdict(staged, idle=idle).in_place, columns)]
 
 
 class FilterModule:
     """The roles' filters."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {
-            "rotation_users": rotation_users,
-            "rotation_verdict": rotation_verdict,
-            "rotation_unproved": rotation_unproved,
-            "rotation_in_place": rotation_in_place,
-        }
+        return {"rotation_users": rotation_users, "rotation_run": rotation_run}

@@ -1,0 +1,267 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""What a role does with the answers of its tasks: whom it asks about, what is staged, committed, discarded and told.
+
+An answer is what a module returned, {} for a task that did not run. Its C(rotations) hold one entry for each record
+(keeper_rotation) or user (a service's module). Pure, and nothing here holds a secret but what C(users) returns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
+
+Answer = t.Mapping[str, t.Any]
+Entry = dict[str, t.Any]
+Fate = t.Literal["commit", "discard", "keep"]
+
+# Refusals after which the service certainly has not got a secret that it had never been given before.
+_DEFINITE = ("refused", "not_found", "not_permitted", "ambiguous", "invalid_input")
+_NOT_REACHED = {
+    "error_code": None,
+    "msg": "The run ended before it. A secret that was staged is pending in Keeper, and the next run takes it up.",
+    "retry_safe": True,
+}
+
+
+def _entries(answer: Answer) -> list[Entry]:
+    return list(answer.get("rotations") or [])
+
+
+def _by_uid(vault: Answer) -> dict[str, Entry]:
+    """The entries of a task that named its records by UID."""
+    return {entry["record"]: entry for entry in _entries(vault)}
+
+
+def fate(record: Entry, outcome: Entry | None) -> Fate:
+    """What becomes of the pending secret of a staged record. Total: every answer, also one that nobody listed, has one.
+
+    outcome: of its user, None where the service's module did not get to it.
+    """
+    if outcome is None:
+        return "keep"
+    fresh = not record["recovered"]
+    if not outcome["failed"]:
+        # A service cannot hold a new secret before it was set, so a login that says so proves nothing.
+        return "discard" if fresh and not outcome["changed"] else "commit"
+    if outcome.get("in_force"):
+        return "commit"
+    # A service that answers an unexpected 2xx or 3xx may have done what it was asked.
+    refused = outcome["error_code"] in _DEFINITE and not 200 <= outcome.get("status", 0) < 400
+    nobody_has_it = outcome.get("in_force") is False or (fresh and not outcome["changed"])
+    return "discard" if refused and nobody_has_it else "keep"
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """How a role speaks of its records.
+
+    columns: option of the service's module → field of a record's entry. common: options of each user. settled: options
+    of the users of records that are not due, None where those are not asked about. names: how logins are compared.
+    administrator: C(uid) and C(login) whose secret may not rotate here, because the next run would need the old one.
+    """
+
+    columns: t.Mapping[str, str]
+    common: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    settled: t.Mapping[str, t.Any] | None = None
+    names: str = "exact"
+    administrator: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+
+    def refusal(self, entry: Entry) -> Entry | None:
+        """Why this record cannot rotate, whatever the service would say."""
+        canonical = CANONICAL[self.names]
+        login, own = entry.get("login"), self.administrator.get("login")
+        if not login:
+            return _refusal("It has no login.")
+        if entry["record_uid"] == self.administrator.get("uid") or (own and canonical(login) == canonical(own)):
+            return _refusal(
+                "It is the administrator's own: a run that died on the way could not log in to finish it. Rotate it by "
+                "another administrator.",
+                "refused",
+            )
+        return None
+
+    def asked(self, vault: Answer) -> list[Entry]:
+        """The records whose users the service's module is given, each once."""
+        found = {
+            entry["record_uid"]: entry
+            for entry in _entries(vault)
+            if not entry["failed"] and (entry["due"] or self.settled is not None) and self.refusal(entry) is None
+        }
+        return list(found.values())
+
+    def users(self, vault: Answer) -> list[Entry]:
+        """The C(users) of the service's module. Holds secrets where the vault's answer does."""
+        users = []
+        for entry in self.asked(vault):
+            own = {option: entry[field] for option, field in self.columns.items() if entry.get(field) is not None}
+            if "private_key" in own:
+                # The module takes one half or the other; in check mode the vault shows only the public one.
+                own.pop("public_key", None)
+            users.append({**self.common, **own, **({} if entry["due"] else self.settled or {})})
+        return users
+
+    def outcomes(self, vault: Answer, service: Answer) -> dict[str, Entry]:
+        """{uid: what became of its user}; nothing unless there is one outcome for each that was asked about."""
+        asked, answered = self.asked(vault), _entries(service)
+        pairs = zip(asked, answered, strict=True) if len(asked) == len(answered) else ()
+        return {record["record_uid"]: outcome for record, outcome in pairs}
+
+
+def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
+    return {"failed": True, "error_code": error_code, "msg": f"{msg} Nothing was written.", "retry_safe": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The answers so far. found, checked: of the check before staging. staged, applied, committed, discarded: of the
+    work. Lists are made from C(fate) and from one question: why a record is not as it should be.
+    """
+
+    role: Role
+    found: Answer
+    checked: Answer = dataclasses.field(default_factory=dict)
+    staged: Answer = dataclasses.field(default_factory=dict)
+    applied: Answer = dataclasses.field(default_factory=dict)
+    committed: Answer = dataclasses.field(default_factory=dict)
+    discarded: Answer = dataclasses.field(default_factory=dict)
+    check_mode: bool = False
+
+    def to_stage(self) -> list[str]:
+        """UIDs: what the check did not object to, and what an earlier run may have set, which must come to an end."""
+        checked = self.role.outcomes(self.found, self.checked)
+        return [
+            entry["record_uid"]
+            for entry in self.role.asked(self.found)
+            if entry["record_uid"] in checked and (entry["recovered"] or not checked[entry["record_uid"]]["failed"])
+        ]
+
+    def ending(self, wanted: Fate) -> list[str]:
+        """UIDs of the staged records with this fate."""
+        applied = self.role.outcomes(self.staged, self.applied)
+        return [
+            entry["record_uid"]
+            for entry in self.role.asked(self.staged)
+            if entry["due"] and fate(entry, applied.get(entry["record_uid"])) == wanted
+        ]
+
+    def rotation_id(self) -> str | None:
+        """The name of this run's rotation: staging without a name gives all its records one and the same."""
+        return next((entry["rotation_id"] for entry in _entries(self.staged) if entry.get("rotation_id")), None)
+
+    def account(self) -> str | None:
+        """The account as the service's module found it, where it tells."""
+        return next((entry["account"] for entry in _entries(self.applied) if entry.get("account")), None)
+
+    def records(self) -> list[Entry]:
+        """One entry for each record that was named, in order, for the report and the fleet. No secrets.
+
+        C(record) is the name that was given; C(record_uid, title, login, rotated_at, note), as far as the vault told;
+        C(outcome) is rotated, recovered, not_due, due (in check mode) or failed; C(pending) whether a secret still
+        waits in the record; C(verified, verify_skipped_reason) after a rotation; C(retired) the fingerprint of a
+        previous key that was, or in check mode would be, removed; C(error_code, msg, retry_safe) of a failure.
+        """
+        about = {
+            "checked": self.role.outcomes(self.found, self.checked),
+            "staged": _by_uid(self.staged),
+            "applied": self.role.outcomes(self.staged, self.applied),
+            "ended": {**_by_uid(self.discarded), **_by_uid(self.committed)},
+        }
+        return [
+            self._record(entry, {name: told[uid] for name, told in about.items() if uid in told})
+            for entry in _entries(self.found)
+            for uid in (entry.get("record_uid"),)
+        ]
+
+    def _record(self, found: Entry, told: dict[str, Entry]) -> Entry:
+        entry = {**found, **told.get("staged", {}), "record": found["record"]}
+        due, over = bool(entry.get("due")), not told.get("ended", {"failed": True})["failed"]
+        held = found.get("recovered") or not told.get("staged", {"failed": True})["failed"]
+        record = {name: entry.get(name) for name in ("record", "record_uid", "title", "login", "rotated_at", "note")}
+        record["pending"] = bool(held and due and not over and not self.check_mode)
+        failure = self._failure(entry, told, due=due, over=over)
+        if failure is not None:
+            # A task that failed without a code may have died after a write.
+            record["error_code"] = failure.get("error_code", "unknown_outcome")
+            record["retry_safe"] = bool(failure.get("retry_safe", True))
+            return {**record, "outcome": "failed", "msg": str(failure["msg"])}
+        outcome = told.get("applied") or told.get("checked") or {}
+        if not due:
+            retired = outcome.get("evicted_fingerprint") if outcome.get("changed") else None
+            return {**record, "outcome": "not_due", **({"retired": retired} if retired else {})}
+        if self.check_mode:
+            return {**record, "outcome": "due"}
+        record["rotated_at"] = told["ended"].get("rotated_at")
+        proof = {name: outcome.get(name) for name in ("verified", "verify_skipped_reason")}
+        return {**record, **proof, "outcome": "recovered" if entry["recovered"] else "rotated"}
+
+    def _failure(self, entry: Entry, told: dict[str, Entry], *, due: bool, over: bool) -> Answer | None:
+        """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
+        own = [entry, *(told[name] for name in ("ended", "applied") if name in told)]
+        if "staged" not in told and not entry["failed"]:
+            own += [refusal for refusal in (self.role.refusal(entry), told.get("checked")) if refusal is not None]
+        failed = next((answer for answer in own if answer["failed"]), None)
+        if failed is None and due and "applied" in told and fate(entry, told["applied"]) == "discard":
+            return _refusal("The service accepted the password before it was set, so its login (verify) proves nothing.")
+        if failed is not None or over or not (due or self.role.settled is not None):
+            return failed
+        whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)
+        return whole or (_NOT_REACHED if due and not self.check_mode else None)
+
+    def _answers(self) -> tuple[Answer, ...]:
+        return self.found, self.checked, self.staged, self.applied, self.committed, self.discarded
+
+    def told(self) -> tuple[list[str], list[str]]:
+        """Lines for a person: what is as it should be, after the counts; and each failure once. No secrets."""
+        records = self.records()
+        failures = [f"failed: {', '.join(names)}: {text}" for text, names in _grouped(records).items()]
+        if not records:
+            failures = [f"failed: {self.found.get('msg')} [{self.found.get('error_code', 'unknown_outcome')}]"]
+        count = {kind: len([record for record in records if record["outcome"] == kind]) for kind in _KINDS}
+        failed = count["failed"] or len(failures)
+        if self.check_mode:
+            head = f"check mode: {count['due']} due, {count['not_due']} not due, {failed} failed"
+        else:
+            head = (
+                f"{count['rotated']} rotated, {count['recovered']} recovered, {count['not_due']} not due, "
+                f"{failed} failed"
+            )
+        return [head, *(line for record in records for line in _lines(record))], failures
+
+
+_KINDS = ("rotated", "recovered", "due", "not_due", "failed")
+
+
+def _name(record: Entry) -> str:
+    title, uid = record.get("title"), record.get("record_uid")
+    return f"{title} ({uid})" if uid else str(record["record"])
+
+
+def _grouped(records: t.Sequence[Entry]) -> dict[str, list[str]]:
+    """{text: names}: one line for a failure that many records share."""
+    groups: dict[str, list[str]] = {}
+    for record in records:
+        if record["outcome"] == "failed":
+            code = f" [{record['error_code']}]" if record["error_code"] else ""
+            left = " Its secret is still pending in Keeper, and the next run takes it up." if record["pending"] else ""
+            names = groups.setdefault(f"{record['msg']}{code}{left}", [])
+            names += [name for name in (_name(record),) if name not in names]
+    return groups
+
+
+def _lines(record: Entry) -> t.Iterator[str]:
+    """What became of a record that did not fail."""
+    if record["outcome"] == "failed":
+        return
+    words = record["outcome"].replace("_", " ")
+    if record["outcome"] in ("rotated", "recovered") and not record["verified"]:
+        words += f", not proved ({record['verify_skipped_reason'] or 'nothing to log in with'})"
+    retired = f"; the previous key {record['retired']} is retired" if record.get("retired") else ""
+    note = f" {record['note']}" if record.get("note") else ""
+    yield f"{words}: {_name(record)}, user {record['login']}{retired}.{note}"

@@ -1,0 +1,369 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the roles ask, stage, commit, discard and say, for every answer that a module can give; and the filters."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.keyturn.credentials.plugins.filter import rotation
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Role, Run, fate
+
+Entry = dict[str, t.Any]
+
+CODES = sorted(
+    error.error_code for error in vars(errors).values() if isinstance(error, type) and hasattr(error, "error_code")
+)
+# After these, a service has certainly not taken the secret that was made in this run.
+DEFINITE = {"refused", "not_found", "not_permitted", "ambiguous", "invalid_input"}
+COLUMNS = {"name": "login", "private_key": "private_key", "public_key": "public_key", "recovered": "recovered"}
+ROLE = Role(COLUMNS, names="sql")
+
+
+def record(uid: str, kind: str = "fresh", **fields: t.Any) -> Entry:
+    """An entry of keeper_rotation's answer; kind: fresh, recovered, idle or failed."""
+    if kind == "failed":
+        return {"record": uid, "failed": True, "error_code": "vault_error", "msg": f"{uid} cannot be read.", **fields}
+    return {
+        "record": uid,
+        "record_uid": uid,
+        "title": f"Title of {uid}",
+        "login": f"user_{uid}",
+        "failed": False,
+        "due": kind != "idle",
+        "recovered": kind == "recovered",
+        "private_key": f"secret of {uid}",
+        **fields,
+    }
+
+
+def answer(*entries: Entry) -> dict[str, t.Any]:
+    return {"rotations": list(entries), "changed": any(entry.get("changed") for entry in entries)}
+
+
+def worked(changed: bool = True, verified: bool = True, **fields: t.Any) -> Entry:
+    return {"failed": False, "changed": changed, "verified": verified, **fields}
+
+
+def failed(code: str, **fields: t.Any) -> Entry:
+    return {"failed": True, "changed": False, "verified": False, "error_code": code, "msg": f"It is {code}.", **fields}
+
+
+def ended(*uids: str, **fields: t.Any) -> dict[str, t.Any]:
+    return answer(*({"record": uid, "record_uid": uid, "failed": False, "changed": True, **fields} for uid in uids))
+
+
+def run(*records: Entry, role: Role = ROLE, **answers: t.Any) -> Run:
+    """A run whose records have all passed the check, and were staged as found."""
+    found = answer(*records)
+    passed = answer(*(worked() for _each in role.asked(found)))
+    return Run(role, found, **{"checked": passed, "staged": found, **answers})
+
+
+def outcomes_of(*records: Entry, **answers: t.Any) -> dict[str, Entry]:
+    return {told["record"]: told for told in run(*records, **answers).records()}
+
+
+# -- the fate of one record
+
+# Every way in which a user can end: without a failure, or with each code; changed or not; in force, not, or unknown.
+WAYS = [
+    (code, changed, in_force)
+    for code, changed, in_force in itertools.product([None, *CODES], (True, False), (True, False, None))
+]
+
+
+def way(code: str | None, changed: bool, in_force: bool | None) -> Entry:
+    known = {} if in_force is None else {"in_force": in_force}
+    return {**(failed(code) if code else worked()), "changed": changed, **known}
+
+
+def test_all_error_codes_are_there() -> None:
+    assert len(CODES) == 14 and set(CODES) > DEFINITE
+
+
+@pytest.mark.parametrize(("code", "changed", "in_force"), WAYS)
+def test_a_recovered_secret(code: str | None, changed: bool, in_force: bool | None) -> None:
+    """It goes only after a definite refusal and evidence that nobody has it."""
+    expected = "keep"
+    if code is None or in_force is True:
+        expected = "commit"
+    elif code in DEFINITE and in_force is False:
+        expected = "discard"
+    assert fate(record("A", "recovered"), way(code, changed, in_force)) == expected
+
+
+@pytest.mark.parametrize(("code", "changed", "in_force"), WAYS)
+def test_a_fresh_secret(code: str | None, changed: bool, in_force: bool | None) -> None:
+    """Nobody can have it before it was set: a definite refusal without a change is evidence enough."""
+    expected = "keep"
+    if code is None:
+        expected = "commit" if changed else "discard"
+    elif in_force is True:
+        expected = "commit"
+    elif code in DEFINITE and (not changed or in_force is False):
+        expected = "discard"
+    assert fate(record("A"), way(code, changed, in_force)) == expected
+
+
+@pytest.mark.parametrize("kind", ["fresh", "recovered"])
+def test_what_was_not_reached_is_kept(kind: str) -> None:
+    assert fate(record("A", kind), None) == "keep"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(400, "discard"), (404, "discard"), (200, "keep"), (204, "keep"), (302, "keep")]
+)
+def test_an_unexpected_answer_of_http_is_no_definite_refusal(status: int, expected: str) -> None:
+    assert fate(record("A"), failed("refused", status=status)) == expected
+
+
+# -- lists
+
+
+WHOLE: list[dict[str, t.Any]] = [
+    {},
+    {"skipped": True},
+    {"rotations": None},
+    {"rotations": []},
+    {"failed": True, "msg": "No module."},
+]
+
+
+@pytest.mark.parametrize("nothing", WHOLE)
+def test_a_task_without_entries_decides_nothing(nothing: dict[str, t.Any]) -> None:
+    """It was skipped, or it failed as a whole, so that nobody knows what it did."""
+    about = run(record("A"), record("B", "recovered"), applied=nothing)
+    assert (about.ending("commit"), about.ending("discard"), about.ending("keep")) == ([], [], ["A", "B"])
+
+
+@pytest.mark.parametrize("nothing", WHOLE)
+def test_without_the_check_nothing_is_staged(nothing: dict[str, t.Any]) -> None:
+    assert run(record("A"), record("B", "recovered"), checked=nothing).to_stage() == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+@pytest.mark.parametrize("outcome", [worked(), failed("refused", in_force=False)])
+@pytest.mark.parametrize("kind", ["fresh", "recovered"])
+def test_misaligned_lists_give_nothing(count: int, outcome: Entry, kind: str) -> None:
+    """With one answer too many or too few, nobody knows whose is whose."""
+    about = run(record("A", kind), record("B", kind), applied=answer(*[outcome] * count))
+    assert about.ending("keep") == ["A", "B"]
+
+
+def test_answers_go_to_their_records() -> None:
+    """Records that are left out, because they failed, have no login or are not due, do not shift the others."""
+    about = run(
+        record("X", "failed"),
+        record("A"),
+        record("I", "idle"),
+        record("N", login=""),
+        record("R", "recovered"),
+        record("B"),
+        applied=answer(worked(), failed("refused", in_force=False), failed("refused")),
+    )
+    assert (about.ending("commit"), about.ending("discard")) == (["A"], ["R", "B"])
+
+
+def test_what_the_check_objects_to_is_not_staged_unless_it_must_come_to_an_end() -> None:
+    checked = answer(failed("refused"), worked(), failed("refused"))
+    about = run(record("A"), record("B"), record("R", "recovered"), checked=checked)
+    assert about.to_stage() == ["B", "R"]
+
+
+def test_a_record_that_is_named_twice_is_asked_about_once() -> None:
+    assert len(ROLE.asked(answer(record("A"), record("A", record="Title of A")))) == 1
+
+
+# -- users
+
+
+def test_users_of_the_module() -> None:
+    role = Role(COLUMNS, {"key_pair_name": "KEYTURN"}, {"install": False})
+    found = answer(record("A"), record("R", "recovered"), record("I", "idle", private_key=None, public_key="public"))
+    assert role.users(found) == [
+        {"key_pair_name": "KEYTURN", "name": "user_A", "private_key": "secret of A", "recovered": False},
+        {"key_pair_name": "KEYTURN", "name": "user_R", "private_key": "secret of R", "recovered": True},
+        {"key_pair_name": "KEYTURN", "name": "user_I", "public_key": "public", "recovered": False, "install": False},
+    ]
+
+
+def test_records_that_are_not_due_are_asked_about_only_where_wanted() -> None:
+    assert ROLE.users(answer(record("I", "idle"))) == []
+
+
+def test_no_user_has_both_halves_of_a_key() -> None:
+    (user,) = ROLE.users(answer(record("A", public_key="public")))
+    assert "public_key" not in user
+
+
+# -- refusals before anything is asked
+
+
+def test_a_record_without_a_login() -> None:
+    told = outcomes_of(record("A", login=""), staged={}, checked={})["A"]
+    assert (told["outcome"], told["error_code"], told["pending"]) == ("failed", "invalid_input", False)
+    assert "no login" in told["msg"]
+
+
+@pytest.mark.parametrize("administrator", [{"uid": "A"}, {"login": '"USER_A"'}])
+def test_the_administrators_own_record(administrator: dict[str, str]) -> None:
+    """By its UID or, where logins tell it, by the user."""
+    role = Role(COLUMNS, names="sql", administrator=administrator)
+    about = run(record("A"), record("B"), role=role, staged={})
+    assert about.to_stage() == ["B"]
+    told = about.records()[0]
+    assert (told["error_code"], told["retry_safe"]) == ("refused", False) and "administrator" in told["msg"]
+
+
+# -- what is told
+
+
+@pytest.mark.parametrize(("code", "changed", "in_force"), WAYS)
+@pytest.mark.parametrize("kind", ["fresh", "recovered"])
+def test_an_outcome_agrees_with_the_fate(code: str | None, changed: bool, in_force: bool | None, kind: str) -> None:
+    """Told as rotated or recovered exactly if it was committed without a failure; pending exactly if it was kept."""
+    applied = answer(way(code, changed, in_force))
+    once = run(record("A", kind), applied=applied)
+    done = {name: ended(*once.ending(what)) for name, what in (("committed", "commit"), ("discarded", "discard"))}
+    told = run(record("A", kind), applied=applied, **done).records()[0]
+    good = {"fresh": "rotated", "recovered": "recovered"}[kind]
+    assert told["outcome"] == (good if code is None and once.ending("commit") else "failed")
+    assert told["pending"] is bool(once.ending("keep"))
+    if code is not None:
+        assert told["error_code"] == code
+
+
+def test_a_new_secret_that_logs_in_before_it_was_set_is_never_committed() -> None:
+    """Nobody has it, so the login that accepts it accepts everything; what an earlier run left may be in force."""
+    unchanged = answer(worked(changed=False), worked(changed=False))
+    about = run(record("new"), record("left", "recovered"), applied=unchanged)
+    assert (about.ending("commit"), about.ending("discard")) == (["left"], ["new"])
+    told = outcomes_of(record("new"), record("left", "recovered"), applied=unchanged, committed=ended("left"))
+    assert "proves nothing" in told["new"]["msg"] and told["left"]["outcome"] == "recovered"
+
+
+def test_whatever_is_missing_a_due_record_without_a_commit_has_failed() -> None:
+    told = outcomes_of(record("A"), record("I", "idle"), record("X", "failed"))
+    assert (told["A"]["outcome"], told["A"]["pending"]) == ("failed", True)
+    assert told["A"]["msg"].startswith("The run ended before it.")
+    assert (told["I"]["outcome"], told["I"]["pending"]) == ("not_due", False)
+    assert (told["X"]["outcome"], told["X"]["error_code"]) == ("failed", "vault_error")
+
+
+@pytest.mark.parametrize("task", ["checked", "staged", "applied", "committed"])
+def test_a_task_that_fails_as_a_whole_fails_the_records_it_was_for(task: str) -> None:
+    broken = {"failed": True, "msg": "No library.", "error_code": "missing_dependency", "retry_safe": False}
+    order = ["checked", "staged", "applied", "committed"]
+    later: dict[str, t.Any] = {name: {} for name in order[order.index(task) :]}
+    given = {"applied": answer(worked()), **later, task: broken}
+    told = outcomes_of(record("A"), record("I", "idle"), **given)
+    assert (told["A"]["error_code"], told["A"]["retry_safe"]) == ("missing_dependency", False)
+    assert told["A"]["pending"] is (task in ("applied", "committed"))
+    assert told["I"]["outcome"] == "not_due"
+
+
+def test_a_task_that_fails_without_a_code_may_have_died_after_a_write() -> None:
+    assert outcomes_of(record("A"), applied={"msg": "MODULE FAILURE"})["A"]["error_code"] == "unknown_outcome"
+
+
+def test_a_commit_that_fails() -> None:
+    commit = answer({"record": "A", "failed": True, "error_code": "unreachable", "msg": "No answer."})
+    told = outcomes_of(record("A"), applied=answer(worked()), committed=commit)["A"]
+    assert (told["outcome"], told["error_code"], told["pending"]) == ("failed", "unreachable", True)
+
+
+def test_a_record_that_another_run_took_over() -> None:
+    busy = record("A", failed=True, error_code="busy", msg="Another run has it.")
+    told = outcomes_of(record("A"), staged=answer(busy))["A"]
+    assert (told["error_code"], told["pending"]) == ("busy", False)
+
+
+def test_keys_that_are_not_due() -> None:
+    role = Role(COLUMNS, settled={"install": False})
+    applied = answer(worked(changed=True, evicted_fingerprint="SHA256:old"), worked(changed=False), failed("refused"))
+    about = run(record("A", "idle"), record("B", "idle"), record("C", "idle"), role=role, applied=applied)
+    assert about.ending("commit") == about.ending("discard") == []
+    retired, same, missing = about.records()
+    assert (retired["outcome"], retired["retired"]) == ("not_due", "SHA256:old")
+    assert (same["outcome"], "retired" in same) == ("not_due", False)
+    assert (missing["outcome"], missing["error_code"]) == ("failed", "refused")
+
+
+def test_check_mode() -> None:
+    found = answer(record("A"), record("R", "recovered"), record("I", "idle"), record("X", "failed"), record("B"))
+    checked = answer(worked(), worked(), failed("not_found"))
+    about = Run(ROLE, found, checked=checked, check_mode=True)
+    assert [told["outcome"] for told in about.records()] == ["due", "due", "not_due", "failed", "failed"]
+    assert not any(told["pending"] for told in about.records())
+    assert about.told()[0][0] == "check mode: 2 due, 1 not due, 2 failed"
+
+
+# -- the lines
+
+
+def test_every_record_has_a_line_and_every_failure_one() -> None:
+    applied = answer(
+        worked(), worked(verified=False, verify_skipped_reason="mfa_required"), failed("rate_limited"), worked()
+    )
+    told, failures = run(
+        *(record("A"), record("B"), record("C"), record("R", "recovered"), record("I", "idle")),
+        applied=applied,
+        committed=ended("A", "B", "R"),
+    ).told()
+    assert told == [
+        "2 rotated, 1 recovered, 1 not due, 1 failed",
+        "rotated: Title of A (A), user user_A.",
+        "rotated, not proved (mfa_required): Title of B (B), user user_B.",
+        "recovered: Title of R (R), user user_R.",
+        "not due: Title of I (I), user user_I.",
+    ]
+    assert failures == [
+        "failed: Title of C (C): It is rate_limited. [rate_limited] Its secret is still pending in Keeper, and the next "
+        "run takes it up."
+    ]
+
+
+def test_a_failure_that_many_share_is_one_line() -> None:
+    broken = {"failed": True, "msg": "The login was refused.", "error_code": "auth_failed"}
+    _told, failures = run(record("A"), record("B"), checked=broken, staged={}).told()
+    assert failures == ["failed: Title of A (A), Title of B (B): The login was refused. [auth_failed]"]
+
+
+def test_a_vault_that_told_nothing() -> None:
+    told, failures = Run(ROLE, {"failed": True, "msg": "No configuration.", "error_code": "invalid_input"}).told()
+    assert told == ["0 rotated, 0 recovered, 0 not due, 1 failed"]
+    assert failures == ["failed: No configuration. [invalid_input]"]
+
+
+# -- the filters
+
+
+def test_no_secret_is_said() -> None:
+    found = answer(record("A"), record("B", "recovered"), record("I", "idle"), record("N", login=""))
+    for code, changed, in_force in WAYS:
+        applied = answer(way(code, changed, in_force), way(code, changed, in_force))
+        said = rotation.rotation_run(found, {"columns": COLUMNS}, staged=found, checked=applied, applied=applied)
+        assert "secret of" not in json.dumps(said)
+
+
+def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
+    staged = answer(record("X", "failed"), record("I", "idle", rotation_id=None), record("A", rotation_id="run"))
+    assert Run(ROLE, staged, staged=staged).rotation_id() == "run"
+    assert Run(ROLE, {}).rotation_id() is None
+
+
+def test_every_filter_has_its_name() -> None:
+    found = rotation.FilterModule().filters()
+    assert sorted(found) == ["rotation_run", "rotation_users"]
+    staged = answer(record("A"))
+    assert found["rotation_users"](staged, {"columns": {"name": "login"}}) == [{"name": "user_A"}]
+    ran = found["rotation_run"](staged, {"columns": {}}, staged=staged, applied=answer(worked()))
+    assert ran["commit"] == ["A"]
