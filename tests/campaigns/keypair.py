@@ -23,7 +23,6 @@ import os
 import random
 import secrets
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -34,12 +33,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from ansible_collections.keyturn.credentials.plugins.filter.rotation import rotation_users
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import key_options, snowflake_user_keypair
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._verdict import Verdict
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
-from tests.integration.support import call_logic
+from tests.integration.forked import Forked, role_of
 from tests.integration.test_role_snowflake_user_password import Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
@@ -199,7 +194,9 @@ class Runner(t.Protocol):
     """
 
     name: str
-    output: str
+
+    @property
+    def output(self) -> str: ...
 
     def start(self) -> int: ...
 
@@ -237,89 +234,33 @@ class InChild:
 
     def __init__(self, scene: KeyScene, directory: Path) -> None:
         self._scene = scene
-        self.output = ""
-        directory.mkdir(mode=0o700)
-        environment = {**scene.ansible.environ({}), "TMPDIR": str(directory), "SNOWFLAKE_HOME": str(directory)}
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", "from tests.campaigns import keypair; keypair.serve()"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._forked = Forked(scene.ansible.environ({}), directory)
         self._job = {
-            "vault": {"records": list(scene.uids.values()), "keeper_config_file": str(scene.config)},
+            "kind": ROLE,
+            "records": list(scene.uids.values()),
+            "role": role_of(ROLE, common={}),
+            "vault": {"keeper_config_file": str(scene.config), "credential": "key_pair"},
+            "staging": {"force": True},
             "login": {**scene.connection, "account": ACCOUNT, "login_user": ADMIN}
             | {"login_password": scene.snowflake.user(ADMIN).password},
         }
 
-    def _line(self) -> str:
-        assert self._server.stdout is not None
-        return self._server.stdout.readline()
+    @property
+    def output(self) -> str:
+        return str([record for record in self._forked.records if record["outcome"] == "failed"])
 
     def start(self) -> int:
-        assert self._server.stdin is not None
         self._scene.forget()
-        self._server.stdin.write(json.dumps(self._job) + "\n")
-        self._server.stdin.flush()
-        return int(self._line())
+        return self._forked.start(self._job)
 
     def kill(self, pid: int) -> None:
-        os.kill(pid, signal.SIGKILL)
+        self._forked.kill(pid)
 
     def finish(self) -> int:
-        answer = json.loads(self._line())
-        self.output = str(answer["failures"])
-        return int(answer["status"])
+        return self._forked.finish()
 
     def close(self) -> None:
-        assert self._server.stdin is not None and self._server.stdout is not None
-        self._server.stdin.close()
-        self._server.wait(_PATIENCE)
-        self._server.stdout.close()
-
-
-def serve() -> None:
-    """The process that forks: one run for each line of standard input.
-
-    It has everything imported but Snowflake's connector, whose threads do not survive a fork.
-    """
-    for line in sys.stdin:
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                failures = rotate_once(json.loads(line))
-                os.write(writing, json.dumps(failures).encode())
-                status = 2 if failures else 0
-            finally:
-                os._exit(status)
-        os.close(writing)
-        print(pid, flush=True)
-        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        with os.fdopen(reading) as answer:
-            print(json.dumps({"status": ended, "failures": answer.read()}), flush=True)
-
-
-def rotate_once(job: Entry) -> list[str]:
-    """What the role does, task by task; returns the failures."""
-    keep = functools.partial(
-        call_logic, rotation_options.SPEC, keeper_rotation.run, credential="key_pair", **job["vault"]
-    )
-    staged = keep(state="staged", force=True)
-    columns = {"name": "login", "private_key": "private_key", "current_public_key": "current_public_key"}
-    answers: dict[str, t.Any] = {}
-    whiches: tuple[t.Literal["fresh", "recovered"], ...] = ("fresh", "recovered")
-    for which in whiches:
-        users = rotation_users(staged, which, None, **columns)
-        if users:
-            answers[which] = call_logic(key_options.SPEC, snowflake_user_keypair.run, users=users, **job["login"])
-    verdict = Verdict(staged, **answers)
-    if verdict.commit:
-        answers["committed"] = keep(state="committed", records=verdict.commit)
-    return Verdict(staged, **answers).failures
+        self._forked.close()
 
 
 def run_clean(scene: KeyScene, runner: Runner, seen: t.Callable[[], object] | None = None) -> int:
