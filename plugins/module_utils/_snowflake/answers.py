@@ -28,8 +28,8 @@ class LoginAnswer:
     """How a login ended.
 
     verdict: C(accepted): a session; C(blocked): the secret is right, but the session is not allowed; C(rejected): the
-    secret is wrong; C(unknown): the service answered something that says neither; C(silent): no answer.
-    reason: a stable token. code: the server's number, if any.
+    secret is wrong; C(unknown): the service answered something that says neither, and whatever nobody has listed;
+    C(silent): no answer. reason: a stable token. code: the server's number, if any.
     """
 
     verdict: t.Literal["accepted", "blocked", "rejected", "unknown", "silent"]
@@ -44,16 +44,17 @@ class LoginAnswer:
 
 ACCEPTED = LoginAnswer("accepted")
 
-# verdict, reason, codes, fragments of the text
+# verdict, reason, codes, fragments of the text. Whether the password was looked at before a second factor or a policy was
+# asked for is not documented, so these answers say neither.
 _LOGIN_RULES: tuple[tuple[t.Literal["blocked", "rejected", "unknown"], str, tuple[int, ...], tuple[str, ...]], ...] = (
     ("unknown", "user_locked", (390102,), ("temporarily locked", "user is locked", "account is locked")),
     ("unknown", "user_disabled", (390101,), ("user access disabled", "user is disabled", "account is disabled")),
     ("blocked", "must_change_password", (390106,), ("password has expired", "must change", "must be changed")),
     (
-        "blocked",
+        "unknown",
         "mfa_required",
-        (394507, 394509),
-        ("multi-factor authentication", "mfa is required", "mfa authentication"),
+        (394507, 394508, 394509),
+        ("multi-factor authentication", "mfa ", "totp", "passcode", "duo "),
     ),
     (
         "blocked",
@@ -62,9 +63,10 @@ _LOGIN_RULES: tuple[tuple[t.Literal["blocked", "rejected", "unknown"], str, tupl
         ("requested in the connect request or the default role", "is not granted to this user"),
     ),
     ("unknown", "network_policy", (390420, 390422), ("is not allowed to access snowflake", "network policy")),
-    ("unknown", "authentication_policy", (), ("authentication policy",)),
+    ("unknown", "authentication_policy", (), ("authentication policy", "saml", "single sign-on", "sso ")),
+    ("unknown", "clock_differs", (394301, 394302, 394303), ("jwt_token_expired", "jwt_token_invalid_issue_time")),
     ("rejected", "wrong_secret", (390100,), ("incorrect username or password",)),
-    ("rejected", "wrong_key", (390144, *range(394300, 394307)), ("jwt token is invalid",)),
+    ("rejected", "wrong_key", (390144, 394300, *range(394304, 394307)), ("jwt token is invalid",)),
     ("rejected", "wrong_token", (390303, 390318, 394400), ("oauth access token", "access token is invalid")),
 )
 # Some accounts answer these to every failed login, and only the text differs.
@@ -89,7 +91,8 @@ def login_answer(errno: int | None, text: str) -> LoginAnswer:
     by_generic = [rule for rule in _LOGIN_RULES if errno in rule[2]]
     for verdict, reason, _codes, _fragments in (*by_number, *by_text, *by_generic):
         return LoginAnswer(verdict, reason, errno)
-    if errno in _SERVER_LOGIN_CODES:
+    # Connectors up to 4.5 put these words before whatever the server said.
+    if errno in _SERVER_LOGIN_CODES or "failed to connect to db:" in lowered:
         return LoginAnswer("unknown", "other", errno)
     return LoginAnswer("silent", "no_answer", errno)
 

@@ -22,10 +22,14 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.use
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """One user and the password that it shall have."""
+    """One user and the password that it shall have.
+
+    password: None in check mode, where it is still to be made. recovered: an earlier run may have set it.
+    """
 
     name: str
-    password: str = dataclasses.field(repr=False)
+    password: str | None = dataclasses.field(repr=False)
+    recovered: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +46,8 @@ class Options:
 class State:
     """What has been seen and done.
 
-    user: as first described. probe: the login before any write, None if there was none. login: the login that decides
-    after a write. set: the password was written in this run. proof_done: prove has had its say.
+    user: as first described. probe: the login before any write, None if there was none. login: the one after a write.
+    password_set: written in this run, or found in force by what followed. proof_done: prove has had its say.
     """
 
     user: User
@@ -73,15 +77,25 @@ class SetProperties:
 Step = t.Union[Unlock, SetProperties]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
-def plan(options: Options, state: State) -> list[Step]:
+# What DESCRIBE shows for users that can hold no password.
+_WITHOUT_PASSWORD = ("SERVICE", "SERVICE_AGENT")
+
+
+def can_log_in(user: User) -> bool:
+    """Whether a login could tell anything, and would not be a strike for nothing."""
+    return not user.disabled and not user.locked and (user.type or "").upper() not in _WITHOUT_PASSWORD
+
+
+def plan(options: Options, item: Wanted, state: State) -> list[Step]:
     """The steps from here to the wanted state; pure. Raises Refused or UnknownOutcome where none may be taken."""
     user = state.user
-    if (user.type or "").upper() == "SERVICE":
+    if (user.type or "").upper() in _WITHOUT_PASSWORD:
         raise Refused(
-            f"User {user.name} has TYPE=SERVICE, which cannot hold a password; use snowflake_user_keypair. "
-            "Nothing was written."
+            f"User {user.name} has TYPE={user.type}, which cannot hold a password; use snowflake_user_keypair. "
+            "Nothing was written.",
+            in_force=False,
         )
-    change = _password_is_due(options, state)
+    change = _password_is_due(options, item, state)
     steps: list[Step] = []
     if user.locked and options.unlock:
         if state.unlocked:
@@ -94,22 +108,21 @@ def plan(options: Options, state: State) -> list[Step]:
     return steps
 
 
-def _password_is_due(options: Options, state: State) -> bool:
+def _password_is_due(options: Options, item: Wanted, state: State) -> bool:
+    """What may have been set by an earlier run is set again, unless it has opened a session: then every doubt ends."""
     if state.password_set:
         return False
-    if options.always:
+    if options.always or item.password is None:
         return True
-    if state.probe is None:
+    probe = state.probe
+    if probe is None:
         if state.user.locked and options.unlock and not state.user.disabled:
             # Only the login after the unlocking can tell; until then nothing more is planned.
             return False
-        condition = "disabled" if state.user.disabled else "locked"
-        raise Refused(
-            f"User {state.user.name} is {condition}, so no login can tell whether it has this password. Nothing was "
-            "written. Enable or unlock it, or set the password unverified with update_password=always.",
-            retry_safe=True,
-        )
-    return _verdict_before(state.user.name, state.probe)
+        probe = LoginAnswer("unknown", "user_disabled" if state.user.disabled else "user_locked")
+    if item.recovered:
+        return probe.verdict != "accepted"
+    return _verdict_before(state.user.name, probe)
 
 
 def _verdict_before(name: str, probe: LoginAnswer) -> bool:
@@ -122,8 +135,8 @@ def _verdict_before(name: str, probe: LoginAnswer) -> bool:
         raise Unreachable(f"The login as {name} before the change got no answer. Nothing was written.", unanswered=1)
     if probe.reason in ("user_locked", "user_disabled"):
         raise Refused(
-            f"The login as {name} before the change was answered with {probe.reason} (code {probe.code}). Nothing was "
-            "written.",
+            f"User {name} is {probe.reason.removeprefix('user_')}, so no login can tell whether it has this password. "
+            "Nothing was written. Enable or unlock it, or set the password unverified with update_password=always.",
             retry_safe=True,
         )
     raise UnknownOutcome(

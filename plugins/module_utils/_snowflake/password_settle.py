@@ -4,7 +4,10 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""What an unclear answer to an ALTER of a password means. PASSWORD_LAST_SET_TIME decides it, and at most one login."""
+"""What an ALTER of a password that was not acknowledged has left: one decision with four answers.
+
+PASSWORD_LAST_SET_TIME tells whether this run has changed anything, and at most one login whose password it is.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,14 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import sql
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import State, Wanted
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import (
+    State,
+    Wanted,
+    can_log_in,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, parse
+
+_NOT_ASKED = LoginAnswer("unknown", "not_asked")
 
 
 def describe(client: Client, item: Wanted) -> User:
@@ -38,90 +47,68 @@ def set_time(client: Client, item: Wanted) -> str | None:
         return None
 
 
-def _moved(client: Client, item: Wanted, before: State) -> bool | None:
-    """Whether PASSWORD_LAST_SET_TIME is another one than before this run; None where it cannot be told.
+def settle(client: Client, item: Wanted, before: State, written: State, error: RotationError) -> State:
+    """The state where the password turns out to be in force in spite of the error; raises what is left to say else.
 
-    Raises NoAnswer where the service has stopped answering.
-    """
-    now = set_time(client, item)
-    # None before it: the user may never have had a password. None after it says nothing.
-    return None if now is None else now != before.user.password_last_set_time
-
-
-def settle_lost(client: Client, item: Wanted, before: State, written: State, lost: NoAnswer) -> State:
-    """The ALTER's answer never came: one login decides, where it can and would not be a strike for nothing."""
-    unknown = f"{lost.msg} Whether it took effect is not known."
-    if before.password_set or not written.password_set:
-        raise UnknownOutcome(unknown, unanswered=1)
-    try:
-        moved = _moved(client, item, before)
-    except NoAnswer:
-        raise UnknownOutcome(unknown, unanswered=2) from None
-    untold = before.user.disabled or before.user.locked
-    if untold and moved:
-        return written
-    if untold and moved is None:
-        raise UnknownOutcome(unknown)
-    if moved is False and (untold or before.probe is not None):
-        raise _not_in_force(lost)
-    answer = client.try_login(before.user.login_name, {"password": item.password})
-    if answer.right:
-        return _settled(before, written, moved, answer)
-    if answer.verdict == "rejected":
-        raise _not_in_force(lost)
-    raise UnknownOutcome(
-        f"{lost.msg} The login that should decide was answered with {answer.reason}; the user has either "
-        "the old or the new password.",
-        unanswered=2 if answer.verdict == "silent" else 0,
-    )
-
-
-def settle_refused(client: Client, item: Wanted, before: State, written: State, refusal: Refused) -> State:
-    """Decide what a refusal means: the connector may have repeated an ALTER whose first answer was lost.
-
-    PASSWORD_LAST_SET_TIME shows that. PRIOR_USE is also the answer when the user has this password already; a login
-    shows that, unless it has been tried.
+    error: NoAnswer, or a refusal. The connector may have repeated an ALTER whose first answer was lost, and PRIOR_USE is
+    the answer, too, where the user has this password already.
     """
     try:
-        moved = _moved(client, item, before)
+        now = set_time(client, item)
     except NoAnswer as lost:
-        raise UnknownOutcome(f"{refusal.msg} {lost.msg}", unanswered=2) from None
-    untold = before.user.disabled or before.user.locked
-    if untold and moved:
-        return written
-    can_tell = not untold and before.probe is None
-    if moved is False and not (can_tell and refusal.evidence.get("refusal_reason") == "PRIOR_USE"):
-        raise with_probe(refusal, before)
-    if moved is None and not can_tell:
-        raise UnknownOutcome(
-            f"{refusal.msg} PASSWORD_LAST_SET_TIME cannot be read, so it is not certain that nothing changed."
+        raise UnknownOutcome(f"{error.msg} {lost.msg} Whether it took effect is not known.", unanswered=2) from None
+    # None before it: the user may never have had a password. None after it says nothing.
+    moved = None if now is None else now != before.user.password_last_set_time
+    prior_use = error.evidence.get("refusal_reason") == "PRIOR_USE"
+    lost = isinstance(error, NoAnswer)
+    login = _NOT_ASKED
+    if before.probe is not None and (moved is False or (moved is None and item.recovered and not lost)):
+        # Nothing has changed since, or at most one failed login is to be risked.
+        login = before.probe
+    elif can_log_in(before.user) and (before.probe is None or (not item.recovered and (moved or lost))):
+        if item.recovered or prior_use or lost or moved is not False:
+            login = client.try_login(before.user.login_name, {"password": str(item.password)})
+    answer = _in_force(login, moved, prior_use=prior_use, recovered=item.recovered)
+    if answer == "in force":
+        # An ALTER without effect has not set the flag either.
+        flag_set = written.flag_set if moved else before.flag_set
+        told = None if login is _NOT_ASKED else login
+        return dataclasses.replace(written, login=told, password_changed=moved is not False, flag_set=flag_set)
+    raise _left(error, login, answer, moved)
+
+
+def _in_force(login: LoginAnswer, moved: bool | None, *, prior_use: bool, recovered: bool) -> str:
+    """in force, not in force, unknown or no answer."""
+    if login.right:
+        return "in force"
+    if login.verdict == "rejected":
+        return "unknown" if moved else "not in force"
+    if login.verdict == "silent":
+        return "no answer"
+    # No login can tell. That the service has had this very value before is its own word for a value of ours.
+    if (prior_use and recovered) or (moved and login is _NOT_ASKED):
+        return "in force"
+    return "not in force" if moved is False and not recovered else "unknown"
+
+
+def _left(error: RotationError, login: LoginAnswer, answer: str, moved: bool | None) -> RotationError:
+    """What the failure says, and whether the value may be live."""
+    if isinstance(error, NoAnswer):
+        if answer != "not in force":
+            known = "" if login is _NOT_ASKED else f" The login that should decide was answered with {login.reason}."
+            return UnknownOutcome(
+                f"{error.msg} Whether it took effect is not known.{known} The user has the old or the new password.",
+                unanswered=2 if answer == "no answer" else 1 if login is _NOT_ASKED else 0,
+            )
+        if error.under_way:
+            return UnknownOutcome(f"{error.msg} The password is not in force now, and the change may still arrive.")
+        return Unreachable(f"{error.msg} The password is not in force, so the change did not take effect.")
+    if answer == "not in force" or (answer == "unknown" and moved is False):
+        # Without a login nobody has looked: a value that is set with "always" may have been in force all the time.
+        error.in_force = False if login.verdict == "rejected" else None
+        return error
+    if login is _NOT_ASKED and isinstance(error, Refused):
+        return UnknownOutcome(
+            f"{error.msg} PASSWORD_LAST_SET_TIME cannot be read, so it is not certain that nothing changed."
         )
-    answer = client.try_login(before.user.login_name, {"password": item.password})
-    if answer.right:
-        return _settled(before, written, moved, answer)
-    if answer.verdict == "rejected" and not moved:
-        raise Refused(refusal.msg, evidence={**refusal.evidence, "probe": answer.verdict})
-    raise UnknownOutcome(f"{refusal.msg} The login that should decide was answered with {answer.reason}.")
-
-
-def _settled(before: State, written: State, moved: bool | None, login: LoginAnswer) -> State:
-    """The password is in force.
-
-    Without a time to compare, "found as wanted" would be a guess; an ALTER without effect has not set the flag either.
-    """
-    flag_set = written.flag_set if moved else before.flag_set
-    return dataclasses.replace(written, login=login, password_changed=moved is not False, flag_set=flag_set)
-
-
-def _not_in_force(lost: NoAnswer) -> RotationError:
-    """The password is not the new one, and will not be, unless the statement is still on its way."""
-    if lost.under_way:
-        return UnknownOutcome(f"{lost.msg} The password is not in force now, and the change may still arrive.")
-    return Unreachable(f"{lost.msg} The password is not in force, so the change did not take effect.")
-
-
-def with_probe(refusal: RotationError, state: State) -> RotationError:
-    """The refusal, with what the login before it had said: only a value seen not to be live may be thrown away."""
-    if state.probe is not None:
-        refusal.evidence["probe"] = state.probe.verdict
-    return refusal
+    return UnknownOutcome(f"{error.msg} The login that should decide was answered with {login.reason}.")

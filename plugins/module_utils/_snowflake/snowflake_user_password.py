@@ -39,14 +39,13 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.pas
     Step,
     Unlock,
     Wanted,
+    can_log_in,
     plan,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_settle import (
     describe,
     set_time,
-    settle_lost,
-    settle_refused,
-    with_probe,
+    settle,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User
 
@@ -59,13 +58,15 @@ SPEC = connection.CONNECTION_SPEC.merged(
         options={
             "name": {"type": "str", "no_log": False},
             "password": {"type": "str", "no_log": True},
+            "recovered": {"type": "bool", "default": False, "no_log": False},
             "users": {
                 "type": "list",
                 "elements": "dict",
                 "no_log": False,
                 "options": {
                     "name": {"type": "str", "required": True, "no_log": False},
-                    "password": {"type": "str", "required": True, "no_log": True},
+                    "password": {"type": "str", "no_log": True},
+                    "recovered": {"type": "bool", "default": False, "no_log": False},
                 },
             },
             "update_password": {
@@ -80,7 +81,7 @@ SPEC = connection.CONNECTION_SPEC.merged(
         },
         mutually_exclusive=[("name", "users"), ("password", "users")],
         required_one_of=[("name", "users")],
-        required_by={"name": ("password",), "password": ("name",)},
+        required_by={"password": ("name",)},
     )
 )
 
@@ -88,10 +89,13 @@ SPEC = connection.CONNECTION_SPEC.merged(
 class PasswordRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one account."""
 
-    def __init__(self, client: Client, login: connection.Login, options: Options) -> None:
+    def __init__(
+        self, client: Client, login: connection.Login, options: Options, *, check_mode: bool = False
+    ) -> None:
         self._client = client
         self._login = login
         self._options = options
+        self._check_mode = check_mode
 
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"name": item.name}
@@ -101,18 +105,20 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def check(self, item: Wanted) -> None:
         sql.exact_name(item.name)
+        if item.password is None and self._check_mode:
+            return
         if not item.password:
-            raise InvalidInput(f"The password for {item.name} is empty. Nothing was done.")
+            raise InvalidInput(f"The password for {item.name} is empty. Nothing was written.")
         if not _SHORTEST_PASSWORD <= len(item.password) <= _LONGEST_PASSWORD:
             raise InvalidInput(
                 f"The password for {item.name} must have {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters. "
-                "Nothing was done."
+                "Nothing was written."
             )
         if "\0" in item.password or any("\ud800" <= character <= "\udfff" for character in item.password):
-            raise InvalidInput(f"The password for {item.name} contains a NUL or half a character. Nothing was done.")
+            raise InvalidInput(f"The password for {item.name} contains a NUL or half a character. Nothing was written.")
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
-        return one.password == other.password
+        return one.password is not None and one.password == other.password
 
     def session(self) -> contextlib.AbstractContextManager[None]:
         return self._client.session(self._login)
@@ -122,14 +128,14 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return State(user=user, probe=self._probe(item, user), password_last_set_time=user.password_last_set_time)
 
     def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
-        return plan(self._options, state)
+        return plan(self._options, item, state)
 
     def apply(self, item: Wanted, state: State, step: Step) -> State:
         if isinstance(step, Unlock):
             return self._unlock(item, state)
         properties: dict[str, str | bool | int] = {}
         if step.password:
-            properties["PASSWORD"] = item.password
+            properties["PASSWORD"] = t.cast(str, item.password)
         if step.must_change_password is not None:
             properties["MUST_CHANGE_PASSWORD"] = step.must_change_password
         statement = sql.set_user_properties(state.user.name, properties)
@@ -143,11 +149,13 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         try:
             self._client.execute(statement, subject)
         except NoAnswer as lost:
-            return settle_lost(self._client, item, state, written, lost)
+            if step.password:
+                return settle(self._client, item, state, written, lost)
+            raise UnknownOutcome(f"{lost.msg} Whether it took effect is not known.", unanswered=1) from None
         except (Refused, NotFound, NotPermitted) as refusal:
-            if step.password and isinstance(refusal, Refused):
-                return settle_refused(self._client, item, state, written, refusal)
-            raise with_probe(refusal, state) from None
+            if step.password and (item.recovered or isinstance(refusal, Refused)):
+                return settle(self._client, item, state, written, refusal)
+            raise
         return written
 
     def _unlock(self, item: Wanted, state: State) -> State:
@@ -172,12 +180,17 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
                 f"The password of {item.name} was changed, and then Snowflake stopped answering, so it is not proved.",
                 unanswered=2,
             ) from None
-        if state.login is None and self._options.verify and not state.user.disabled and not state.user.locked:
-            state = dataclasses.replace(
-                state, login=self._client.try_login(state.user.login_name, {"password": item.password})
-            )
-            _check_proof(item, t.cast(LoginAnswer, state.login))
-        return dataclasses.replace(state, proof_done=True)
+        return dataclasses.replace(state, login=state.login or self._proof(item, state), proof_done=True)
+
+    def _proof(self, item: Wanted, state: State) -> LoginAnswer | None:
+        """The login after an acknowledged change; a recovered value, tried before, counts by the acknowledgement."""
+        if not self._options.verify or not can_log_in(state.user):
+            return None
+        if item.recovered and state.probe is not None:
+            return state.probe if state.probe.verdict != "rejected" else LoginAnswer("unknown", "rejected_before")
+        answer = self._client.try_login(state.user.login_name, {"password": t.cast(str, item.password)})
+        _check_proof(item, answer)
+        return answer
 
     def proven(self, state: State) -> bool:
         return state.proof_done
@@ -185,6 +198,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def report(self, item: Wanted, state: State, outcome: Outcome) -> None:
         outcome.changed = state.unlocked or state.password_changed or state.flag_set
         outcome.facts = _facts(state)
+        if state.password_set or (state.probe is not None and state.probe.right):
+            outcome.in_force = True
         outcome.verified = state.proof_done and state.login is not None and state.login.verdict == "accepted"
         if state.proof_done and not outcome.verified:
             outcome.verify_skipped_reason = self._why_not_verified(state)
@@ -216,8 +231,9 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def _probe(self, item: Wanted, user: User) -> LoginAnswer | None:
         """The one login before any write, where it can tell something and costs nobody a needless strike."""
-        pointless = self._options.always or user.disabled or user.locked or (user.type or "").upper() == "SERVICE"
-        return None if pointless else self._client.try_login(user.login_name, {"password": item.password})
+        if self._options.always or item.password is None or not can_log_in(user):
+            return None
+        return self._client.try_login(user.login_name, {"password": item.password})
 
     def _why_not_verified(self, state: State) -> str:
         if state.user.disabled:
@@ -228,14 +244,17 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
 
 def _check_proof(item: Wanted, answer: LoginAnswer) -> None:
-    if answer.verdict == "silent":
+    """Raise for a login that contradicts the acknowledgement, or that nobody answered. What says neither is no failure."""
+    if answer.verdict == "silent" and not item.recovered:
         raise Unreachable(
             f"The password of {item.name} was changed, but the login that should prove it got no answer.", unanswered=1
         )
-    if not answer.right:
+    if answer.verdict == "rejected":
+        # Acknowledged twice: to try it in a third run would only be one more strike.
         raise VerifyFailed(
             f"Snowflake acknowledged the new password of {item.name}, but the login with it was answered with "
-            f"{answer.reason} (code {answer.code}). Nothing was rolled back."
+            f"{answer.reason} (code {answer.code}). Nothing was rolled back.",
+            in_force=True if item.recovered else None,
         )
 
 
@@ -259,7 +278,7 @@ def _metadata(user: User) -> dict[str, t.Any]:
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """The module's return values for validated parameters."""
     single = params["users"] is None
-    users = [{"name": params["name"], "password": params["password"]}] if single else params["users"]
+    users = [params] if single else params["users"]
     if not users:
         raise InvalidInput("users is empty; there is nothing to do.")
     resolved = connection.with_environment(params, os.environ)
@@ -271,6 +290,6 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         must_change_password=params["must_change_password"],
         unlock=params["unlock"],
     )
-    wanted = [Wanted(name=user["name"], password=user["password"]) for user in users]
-    outcomes = rotate(PasswordRotator(client, login, options), wanted, check_mode=check_mode)
+    wanted = [Wanted(user["name"], user["password"], user["recovered"]) for user in users]
+    outcomes = rotate(PasswordRotator(client, login, options, check_mode=check_mode), wanted, check_mode=check_mode)
     return module_result(outcomes, single=single, noun="user")

@@ -34,7 +34,11 @@ LOGINS = [
     (390422, "Incoming request with IP/Token 10.0.0.1 is not allowed to access Snowflake.", "unknown"),
     (394304, "JWT token is invalid.", "rejected"),
     (394400, "Programmatic access token is invalid.", "rejected"),
-    (394509, "Multi-factor authentication is required for this account.", "blocked"),
+    (394301, "JWT_TOKEN_EXPIRED", "unknown"),
+    (394302, "JWT_TOKEN_INVALID_ISSUE_TIME", "unknown"),
+    (394507, "Multi-factor authentication is required. Enroll with Duo.", "unknown"),
+    (394508, "MFA with TOTP is required. Enter the passcode of your authenticator app.", "unknown"),
+    (394509, "Multi-factor authentication is required for this account.", "unknown"),
 ]
 BY_NUMBER = {number: verdict for number, _text, verdict in LOGINS}
 
@@ -83,10 +87,25 @@ def test_a_number_that_nobody_knows_is_never_guessed_at(number: int) -> None:
     assert (answer.verdict, answer.right) == ("unknown", False)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SAML response is invalid or matching user is not found.",
+        "Duo push was denied.",
+        "User is not permitted by the authentication policy.",
+        "A sentence that nobody has listed.",
+    ],
+)
+def test_what_nobody_listed_is_unknown_with_and_without_a_number(text: str) -> None:
+    """Connectors up to 4.5 have no number of the server, and put the host before its text."""
+    assert login_answer(394888, text).verdict == "unknown"
+    assert login_answer(250001, f"250001 (08001): None: Failed to connect to DB: x.y:443. {text}").verdict == "unknown"
+
+
 @pytest.mark.parametrize("verdict", ["rejected", "unknown", "silent"])
 def test_only_a_session_or_a_block_after_the_check_means_that_the_secret_is_right(verdict: str) -> None:
     assert ACCEPTED.right
-    assert login_answer(394509, "").right
+    assert login_answer(390106, "").right
     wrong = {"rejected": 390100, "unknown": 390102, "silent": 250001}[verdict]
     assert not login_answer(wrong, "").right
 
