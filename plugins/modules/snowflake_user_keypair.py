@@ -64,6 +64,18 @@ options:
     description:
       - The name of the key pair, required with O(method=named). Follows the rules of O(name).
     type: str
+  recovered:
+    description:
+      - That an earlier run may have installed this key already, so that every doubt must end. Where Snowflake shows
+        that it is in place, it counts as such, whatever a login then says.
+    type: bool
+    default: false
+  install:
+    description:
+      - V(false) says that the key is in place already. It is proved, and the one before it retired as
+        O(retire_previous_after) says. A key that is not in place fails the user, and nothing is written.
+    type: bool
+    default: true
   users:
     description:
       - Many users, handled with one login of the administrator. One that fails does not stop the others.
@@ -101,6 +113,17 @@ options:
       key_pair_name:
         description: As O(key_pair_name).
         type: str
+      recovered:
+        description: As O(recovered).
+        type: bool
+        default: false
+      install:
+        description: As O(install).
+        type: bool
+        default: true
+      retire_previous_after:
+        description: As O(retire_previous_after), for this user instead of it.
+        type: str
   method:
     description:
       - V(slots) uses an empty slot, else the one that does not hold the key in use.
@@ -123,11 +146,14 @@ options:
   retire_previous_after:
     description:
       - Empty the other slot once the wanted key has been in place for this long, as in V(7d). V(0h) does it at once.
-      - Only after a login with the wanted key in the same run, and never the administrator's own key.
+      - Only after a login with the wanted key in the same run, and never the administrator's own key. The age is
+        measured with Snowflake's clock, and the key that goes is looked at once more before.
     type: str
   verify:
     description:
-      - Log in as the user with the wanted key, also when nothing changed.
+      - Log in as the user with the wanted key, also when nothing changed. A login that is refused fails the user with
+        V(verify_failed). An answer that says neither, as for a network policy, leaves RV(rotations[].verified)
+        V(false) with the reason.
     type: bool
     default: true
   key_size:
@@ -215,6 +241,12 @@ rotations:
       description: Whether running the same task again cannot damage anything and may succeed.
       type: bool
       returned: on failure
+    in_force:
+      description:
+        - Whether Snowflake holds the key. V(true) if it was seen, or was acknowledged and nothing contradicts it.
+          V(false) if it is certain that Snowflake has not got it.
+      type: bool
+      returned: when it is known
     refusal_code:
       description: Snowflake's error number.
       type: int

@@ -11,7 +11,8 @@ short_description: Set passwords of Snowflake users, proved by a login
 version_added: 1.0.0
 description:
   - Gives one or many users of a Snowflake account the wanted password, and proves it by logging in with it.
-  - The users are described first. A user of C(TYPE=SERVICE) cannot hold a password and is refused.
+  - The users are described first. A user of C(TYPE=SERVICE) or C(TYPE=SERVICE_AGENT) cannot hold a password and is
+    refused.
   - The old password is not needed and never tried. At most one login with the new password is made before the change
     and one after it, because five failed logins lock a user.
 extends_documentation_fragment:
@@ -28,8 +29,14 @@ options:
   password:
     description:
       - The password that the user shall have, 8 to 256 characters.
-      - Required with O(name).
+      - Required with O(name), except in check mode, where a password that is still to be made may be absent.
     type: str
+  recovered:
+    description:
+      - That an earlier run may have set this password already, so that every doubt must end. Unless a login with it
+        opens a session, it is set again, and counts by Snowflake's acknowledgement, whatever a login then says.
+    type: bool
+    default: false
   users:
     description:
       - Many users, handled with one login of the administrator. One that fails does not stop the others.
@@ -43,7 +50,10 @@ options:
       password:
         description: As O(password).
         type: str
-        required: true
+      recovered:
+        description: As O(recovered).
+        type: bool
+        default: false
   update_password:
     description:
       - V(if_different) first logs in as the user with the wanted password. Accepted means unchanged, a wrong password
@@ -57,7 +67,9 @@ options:
   verify:
     description:
       - Log in as the user with the new password after it was set.
-      - Costs one login. A login that is refused fails the user with V(verify_failed), and nothing is rolled back.
+      - Costs one login. A wrong password fails the user with V(verify_failed), and nothing is rolled back. An answer
+        that says neither, as for multi-factor authentication or a network policy, leaves RV(rotations[].verified)
+        V(false) with the reason.
     type: bool
     default: true
   must_change_password:
@@ -71,8 +83,9 @@ options:
     default: false
 notes:
   - Set C(pipelining=true). Without it, Ansible writes the module's arguments, passwords included, to a temporary file.
-  - People who must use multi-factor authentication cannot be proved. A login that says so, or that the password must be
-    changed, or that the role is not granted, counts as the right password, with RV(rotations[].verified) V(false).
+  - A login that says that the password must be changed, or that the role is not granted, counts as the right password,
+    with RV(rotations[].verified) V(false). For people who must use multi-factor authentication, set
+    O(update_password=always). Whether Snowflake looks at their password before it asks for more is not documented.
 seealso:
   - module: keyturn.credentials.keeper_rotation
 author:
@@ -139,11 +152,12 @@ rotations:
       description: Whether running the same task again cannot damage anything and may succeed.
       type: bool
       returned: on failure
-    probe:
-      description: What the login before the change said. A value seen as V(rejected) is known not to be live.
-      type: str
-      returned: on a refusal of the change, when there was such a login
-      sample: rejected
+    in_force:
+      description:
+        - Whether Snowflake holds the password. V(true) if it was seen, or was acknowledged and nothing contradicts
+          it. V(false) if it is certain that Snowflake has not got it.
+      type: bool
+      returned: when it is known
     refusal_code:
       description: Snowflake's error number.
       type: int

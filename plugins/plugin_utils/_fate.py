@@ -208,7 +208,9 @@ class Run:
             own += [refusal for refusal in (self.role.refusal(entry), told.get("checked")) if refusal is not None]
         failed = next((answer for answer in own if answer["failed"]), None)
         if failed is None and due and "applied" in told and fate(entry, told["applied"]) == "discard":
-            return _refusal("The service accepted the password before it was set, so its login (verify) proves nothing.")
+            return _refusal(
+                "The service accepted the password before it was set, so its login (verify) proves nothing."
+            )
         if failed is not None or over or not (due or self.role.settled is not None):
             return failed
         whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)

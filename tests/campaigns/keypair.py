@@ -19,7 +19,6 @@ import dataclasses
 import functools
 import http.client
 import json
-import os
 import random
 import secrets
 import signal

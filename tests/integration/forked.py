@@ -4,7 +4,7 @@
 
 """The roles' tasks without Ansible: the same modules' logic and the same filters, in a process forked for each run.
 
-Twenty times as quick as ansible-playbook, and killed by the same signals. What Ansible itself does must be tested with it.
+Twenty times as quick as ansible-playbook, and killed by the same signals. What Ansible does itself is not tested so.
 """
 
 from __future__ import annotations

@@ -157,15 +157,17 @@ _MISHAP = st.sampled_from(["drop before", "drop after", "answer"])
 class Machine(RuleBasedStateMachine):
     """Two users with their records; every rule is something that happens to them."""
 
-    start: t.ClassVar[Start]
+    kind: t.ClassVar[str]
     scene: Scene
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = contextlib.ExitStack()
-        directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="kt-", ignore_cleanup_errors=True)))
+        directory = Path(
+            self.stack.enter_context(tempfile.TemporaryDirectory(prefix="kt-", ignore_cleanup_errors=True))
+        )
         self.vault = self.stack.enter_context(KeeperSandbox())
-        self.scene, self.job = type(self).start(directory, self.stack, self.vault)
+        self.scene, self.job = KINDS[self.kind](directory, self.stack, self.vault)
         self.names = list(self.scene.uids)
         (self.service,) = (name for name in self.scene.servers if name != "vault")
         self.job["records"] = list(self.scene.uids.values())
@@ -231,9 +233,7 @@ class Machine(RuleBasedStateMachine):
 
         self.vault.edit(self.scene.uids[self.names[0]], change)
         content = self.vault.record(self.scene.uids[self.names[0]])
-        self.foreign[self.names[0]] = [
-            field for field in content["custom"] if (field.get("label") or "") not in _OURS
-        ]
+        self.foreign[self.names[0]] = [field for field in content["custom"] if (field.get("label") or "") not in _OURS]
 
     # -- what happens
 
@@ -306,7 +306,12 @@ class Machine(RuleBasedStateMachine):
         self._server(server).faults.add(Fault("", skip=point, before=hold))
         ended: list[int] = []
         self.runs[0].start(self.job)
-        waiting = threading.Thread(target=lambda: (ended.append(self.runs[0].finish()), reached.set()))
+
+        def wait() -> None:
+            ended.append(self.runs[0].finish())
+            reached.set()
+
+        waiting = threading.Thread(target=wait)
         waiting.start()
         assert reached.wait(_PATIENCE)
         self._judged(self.runs[1].run({**self.job, "staging": {"force": force, "max_age": "30d"}}), 1)
@@ -419,11 +424,11 @@ def test_no_rotation_gets_stuck(kind: str, record_property: t.Callable[[str, obj
     count = {"examples": 0}
 
     class Counted(Machine):
-        start = staticmethod(KINDS[kind])
-
         def __init__(self) -> None:
             super().__init__()
             count["examples"] += 1
+
+    Counted.kind = kind
 
     chosen = settings(
         max_examples=_EXAMPLES or 12,

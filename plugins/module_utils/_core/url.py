@@ -31,13 +31,14 @@ def checked_url(text: str, *, option: str, allow_http: bool = False, proxy: str 
         raise InvalidInput(f"{option} must have no user info, query or fragment.")
     if any(character.isspace() or not character.isprintable() for character in text.strip()):
         raise InvalidInput(f"{option} contains blanks or control characters.")
-    near = _is_loopback(host) and (not proxy or _is_loopback(urllib.parse.urlsplit(proxy).hostname or ""))
+    near = is_loopback(host) and (not proxy or is_loopback(urllib.parse.urlsplit(proxy).hostname or ""))
     if parts.scheme == "http" and not allow_http and not near:
         raise InvalidInput(f"{option} is http:// to a host that is not loopback, where anybody could read the secrets.")
     return text.strip().rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether what is sent there never leaves the machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

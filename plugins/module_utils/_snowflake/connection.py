@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import is_loopback
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -40,6 +42,7 @@ _ENVIRONMENT = {
     "login_protocol": "SNOWFLAKE_PROTOCOL",
     "login_workload_identity_provider": "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER",
 }
+_NEEDED_FOR_ALL = ("account", "login_user")
 _ENVIRONMENT_SECRETS = {
     "login_password": "SNOWFLAKE_PASSWORD",
     "login_private_key": "SNOWFLAKE_PRIVATE_KEY_RAW",
@@ -52,6 +55,9 @@ _NEEDED = {
     "oauth": ("login_token",),
     "programmatic_access_token": ("login_token",),
 }
+
+# An address of an account, as people copy it from the browser.
+_ADDRESS = re.compile(r"\A(?:https://)?([^/]+)\.snowflakecomputing\.(?:com|cn)/?\Z", re.IGNORECASE)
 
 CONNECTION_SPEC = ArgumentSpec(
     options={
@@ -108,15 +114,20 @@ class Login:
 
 
 def with_environment(params: Params, environ: t.Mapping[str, str]) -> dict[str, t.Any]:
-    """The connection options, completed from the environment of Snowflake's CLI; an option always wins."""
+    """The connection options, completed from the environment of Snowflake's CLI; an option always wins.
+
+    A secret that an option gives comes with all that belongs to it: the environment then adds only account and user,
+    which the login lacks otherwise, and no role, host or passphrase of another login.
+    """
     resolved = {name: params.get(name) for name in CONNECTION_SPEC.options}
+    given = any(resolved[name] for name in _SECRETS)
     for name, variable in _ENVIRONMENT.items():
-        if resolved[name] is None:
+        if resolved[name] is None and (not given or name in _NEEDED_FOR_ALL):
             resolved[name] = environ.get(variable) or None
-    if not any(resolved[name] for name in _SECRETS):
+    if not given:
         resolved.update(_environment_secrets(resolved["login_authenticator"], environ))
-    if resolved["login_private_key_passphrase"] is None:
-        resolved["login_private_key_passphrase"] = environ.get("PRIVATE_KEY_PASSPHRASE") or None
+        if resolved["login_private_key_passphrase"] is None:
+            resolved["login_private_key_passphrase"] = environ.get("PRIVATE_KEY_PASSPHRASE") or None
     return resolved
 
 
@@ -135,11 +146,19 @@ def _environment_secrets(authenticator: str | None, environ: t.Mapping[str, str]
     return {**chosen, **{name: value for name, value in found.items() if name in wanted}}
 
 
+def _account(text: str) -> str:
+    """The account identifier; also from the address that Snowflake shows. Raises InvalidInput."""
+    account = _ADDRESS.sub(r"\1", text)
+    if not account or any(character.isspace() or character in "/@:\\\0" for character in account):
+        raise InvalidInput(
+            f"account is {text!r}; it must look like 'myorg-account1' or 'xy12345.eu-west-1', without blanks."
+        )
+    return account
+
+
 def endpoint(resolved: Params) -> Endpoint:
     """Raises InvalidInput without an account, or for numbers out of range."""
-    account = (resolved["account"] or "").strip()
-    if not account or any(character.isspace() or character in "/@:\\\0" for character in account):
-        raise InvalidInput("account is missing or malformed; it looks like 'myorg-account1' or 'xy12345.eu-west-1'.")
+    account = _account(resolved["account"] or "")
     try:
         port = None if resolved["login_port"] is None else int(resolved["login_port"])
     except ValueError:
@@ -152,7 +171,12 @@ def endpoint(resolved: Params) -> Endpoint:
     protocol = resolved["login_protocol"]
     if protocol not in (None, "http", "https"):
         raise InvalidInput("login_protocol (or SNOWFLAKE_PROTOCOL) must be https or http.")
-    return Endpoint(account=account, host=resolved["login_host"], port=port, protocol=protocol, timeout=timeout)
+    host = resolved["login_host"]
+    if protocol == "http" and not (host and is_loopback(host)):
+        raise InvalidInput(
+            "login_protocol is http to a host that is not loopback, where anybody could read the secrets."
+        )
+    return Endpoint(account=account, host=host, port=port, protocol=protocol, timeout=timeout)
 
 
 def authenticator_of(resolved: Params) -> str:
@@ -187,6 +211,8 @@ def login(resolved: Params) -> Login:
     user = resolved["login_user"]
     if not user and method != "workload_identity":
         raise InvalidInput("login_user is missing (or SNOWFLAKE_USER).")
+    if user and user != user.strip():
+        raise InvalidInput(f"login_user is {user!r}, with a blank at an end.")
     if method == "key_pair":
         key = _private_key(resolved)
         credentials = {"authenticator": "SNOWFLAKE_JWT", "private_key": keys.private_der(key)}

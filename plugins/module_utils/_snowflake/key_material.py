@@ -35,11 +35,13 @@ def _material(key: t.Any, *, private: bool) -> KeyMaterial:
 
 
 def wanted_key(item: Params) -> KeyMaterial | None:
-    """The new key; None where C(private_key_path) names a file that does not exist yet. Raises InvalidInput."""
+    """The new key; None where it is still to be made, in the file C(private_key_path) or not. Raises InvalidInput."""
     if item["private_key"] is not None:
         return _material(keys.load_private_key(item["private_key"], item["private_key_passphrase"]), private=True)
     if item["public_key"] is not None:
         return _material(keys.load_public_key(item["public_key"]), private=False)
+    if item["private_key_path"] is None:
+        return None
     return read_key_file(item["private_key_path"], item["private_key_passphrase"])
 
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
@@ -32,7 +33,12 @@ USER_OPTIONS: dict[str, dict[str, t.Any]] = {
     "current_public_key": {"type": "str", "no_log": False},
     "current_fingerprint": {"type": "str", "no_log": False},
     "key_pair_name": {"type": "str", "no_log": False},
+    "recovered": {"type": "bool", "default": False, "no_log": False},
+    "install": {"type": "bool", "default": True, "no_log": False},
 }
+# Those that say something of themselves, so that users excludes them at the top.
+_OF_ONE_USER = [name for name, option in USER_OPTIONS.items() if "default" not in option]
+_RETIRE: dict[str, t.Any] = {"retire_previous_after": {"type": "str", "no_log": False}}
 _EXCLUSIVE = [_NEW_KEY, _CURRENT_KEY]
 
 SPEC = connection.CONNECTION_SPEC.merged(
@@ -44,9 +50,8 @@ SPEC = connection.CONNECTION_SPEC.merged(
                 "type": "list",
                 "elements": "dict",
                 "no_log": False,
-                "options": {"name": {"type": "str", "required": True, "no_log": False}, **USER_OPTIONS},
+                "options": {"name": {"type": "str", "required": True, "no_log": False}, **USER_OPTIONS, **_RETIRE},
                 "mutually_exclusive": _EXCLUSIVE,
-                "required_one_of": [_NEW_KEY],
             },
             "method": {"type": "str", "choices": ["slots", "named"], "default": "slots", "no_log": False},
             "rotated_key_expiry_hours": {"type": "int", "default": 24, "no_log": False},
@@ -56,12 +61,12 @@ SPEC = connection.CONNECTION_SPEC.merged(
                 "default": "fail",
                 "no_log": False,
             },
-            "retire_previous_after": {"type": "str", "no_log": False},
+            **_RETIRE,
             "verify": {"type": "bool", "default": True, "no_log": False},
             "key_size": {"type": "int", "default": 2048, "no_log": False},
         },
-        mutually_exclusive=[*_EXCLUSIVE, *((name, "users") for name in ("name", *USER_OPTIONS))],
-        required_one_of=[("name", "users"), (*_NEW_KEY, "users")],
+        mutually_exclusive=[*_EXCLUSIVE, *((name, "users") for name in ("name", *_OF_ONE_USER))],
+        required_one_of=[("name", "users")],
         required_by={name: ("name",) for name in _NEW_KEY},
     )
 )
@@ -71,8 +76,9 @@ SPEC = connection.CONNECTION_SPEC.merged(
 class Wanted:
     """One user and the key that it shall have.
 
-    new: None where the key's file is still to be made. current: the fingerprint of the key in use, None if not named.
-    unusable: why the options cannot be used.
+    new: None where the key is still to be made. current: the fingerprint of the key in use, None if not named.
+    recovered: an earlier run may have placed it. install: whether it may be placed, or must be there already.
+    retire_after: overrules the task's. unusable: why the options cannot be used.
     """
 
     name: str
@@ -81,6 +87,9 @@ class Wanted:
     path: str | None = None
     passphrase: str | None = dataclasses.field(default=None, repr=False)
     pair_name: str | None = None
+    recovered: bool = False
+    install: bool = True
+    retire_after: dt.timedelta | None = None
     unusable: InvalidInput | None = None
 
 
@@ -94,10 +103,17 @@ def read_item(params: t.Mapping[str, t.Any]) -> Wanted:
             path=params["private_key_path"],
             passphrase=params["private_key_passphrase"],
             pair_name=params["key_pair_name"],
+            recovered=params["recovered"],
+            install=params["install"],
+            retire_after=_duration(params.get("retire_previous_after")),
         )
     except InvalidInput as error:
         unusable = InvalidInput(f"User {params['name']}: {error.msg} Nothing was written.")
         return Wanted(name=params["name"], unusable=unusable)
+
+
+def _duration(text: str | None) -> dt.timedelta | None:
+    return None if text is None else duration.parse_duration(text, option="retire_previous_after")
 
 
 def check_pair_name(user: str, name: str | None) -> None:
@@ -112,12 +128,17 @@ def check_pair_name(user: str, name: str | None) -> None:
 
 def read_options(params: t.Mapping[str, t.Any]) -> Options:
     """What holds for all users. Raises InvalidInput for what contradicts itself."""
-    retire = params["retire_previous_after"]
     named = params["method"] == "named"
-    if retire is not None and named:
-        raise InvalidInput("retire_previous_after goes with method=slots; named pairs have rotated_key_expiry_hours.")
-    if retire is not None and not params["verify"]:
-        raise InvalidInput("retire_previous_after needs verify: a key is retired only after the new one has logged in.")
+    retiring = [params, *(params["users"] or [])]
+    if any(item["retire_previous_after"] is not None for item in retiring):
+        if named:
+            raise InvalidInput(
+                "retire_previous_after goes with method=slots; named pairs have rotated_key_expiry_hours."
+            )
+        if not params["verify"]:
+            raise InvalidInput(
+                "retire_previous_after needs verify: a key is retired only after the new one has logged in."
+            )
     if params["rotated_key_expiry_hours"] < 0:
         raise InvalidInput("rotated_key_expiry_hours cannot be negative.")
     if params["key_size"] < keys.SMALLEST_RSA_KEY:
@@ -126,7 +147,7 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         named=named,
         expiry_hours=params["rotated_key_expiry_hours"],
         replace_oldest=params["on_slots_full"] == "replace_oldest",
-        retire_after=duration.parse_duration(retire, option="retire_previous_after") if retire is not None else None,
+        retire_after=_duration(params["retire_previous_after"]),
         verify=params["verify"],
         key_size=params["key_size"],
     )

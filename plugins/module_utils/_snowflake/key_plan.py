@@ -62,14 +62,17 @@ class Options:
 class State:
     """What has been seen and done.
 
-    new: the wanted key, None until its file is made. in_use, admin: fingerprints that must stay. login: the login that
-    proves. placed, evicted, retired: what this run did.
+    new: the wanted key, None until it is made. makes_file: it is made in a file of its own. install: whether it may be
+    placed, or must be in place already. in_use, admin: fingerprints that must stay. login: the login that proves.
+    placed, evicted, retired: what this run did.
     """
 
     user: User
     new: KeyMaterial | None
     pair_name: str | None
     pairs: tuple[Pair, ...] = ()
+    makes_file: bool = True
+    install: bool = True
     in_use: str | None = None
     admin: str | None = None
     placed: bool = False
@@ -123,10 +126,23 @@ Step = t.Union[MakeKeyFile, SetSlot, Retire, AddPair, RotatePair, RemovePair]  #
 
 def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     """The steps from here to the wanted state. Raises SlotsFull or Refused where none may be taken."""
+    if not state.install and not in_place(state):
+        raise Refused(
+            f"The key of {_who(state)} is not in place, so the one before it was not retired. Nothing was written.",
+            retry_safe=True,
+        )
     steps = _named_steps(state) if options.named else _slot_steps(options, state, now)
-    if state.new is None:
+    if state.new is None and state.makes_file:
         steps.insert(0, MakeKeyFile())
     return steps
+
+
+def in_place(state: State) -> bool:
+    """Whether Snowflake shows the wanted key, in a slot or in an active named pair."""
+    return slot_of(state) is not None or any(
+        state.new is not None and pair.fingerprint == state.new.fingerprint and pair.status == "ACTIVE"
+        for pair in state.pairs
+    )
 
 
 def slot_of(state: State) -> Slot | None:
@@ -186,7 +202,8 @@ def _slots_full(who: str, slots: tuple[Slot, Slot], why: str) -> SlotsFull:
     shown = "; ".join(
         f"slot {slot.number}: {slot.fingerprint}, set {slot.set_time or 'at an unknown time'}" for slot in slots
     )
-    return SlotsFull(f"Both key slots of {who} are taken, and {why}. {shown}. Nothing was written.")
+    message = f"Both key slots of {who} are taken, and {why}. {shown}. Nothing was written."
+    return SlotsFull(message, in_force=False)
 
 
 def slot_to_retire(options: Options, state: State, now: dt.datetime) -> Slot | None:
@@ -197,13 +214,18 @@ def slot_to_retire(options: Options, state: State, now: dt.datetime) -> Slot | N
     other = next(slot for slot in state.user.slots if slot.number != own.number)
     if other.fingerprint in (None, own.fingerprint, state.admin):
         return None
-    since, before = parse_time(own.set_time), parse_time(other.set_time)
+    since, before = (_past(parse_time(slot.set_time), now) for slot in (own, other))
     # A key that was set later is no previous key: another run has just placed it.
     if since is not None and before is not None and before > since:
         return None
     if options.retire_after == dt.timedelta(0):
         return other
     return other if since is not None and now - since >= options.retire_after else None
+
+
+def _past(moment: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
+    """The moment, unless it lies in the future: then it can be trusted as little as one that cannot be read."""
+    return moment if moment is not None and moment <= now else None
 
 
 def parse_time(text: str | None) -> dt.datetime | None:
@@ -221,12 +243,16 @@ def _named_steps(state: State) -> list[Step]:
     if pair is not None and wanted is not None and pair.fingerprint == wanted and pair.status == "ACTIVE":
         return []
     if pair is not None and pair.status == "DISABLED":
-        raise Refused(f"Key pair {pair.name} of {_who(state)} is disabled; enable it first. Nothing was written.")
+        raise Refused(
+            f"Key pair {pair.name} of {_who(state)} is disabled; enable it first. Nothing was written.",
+            in_force=in_place(state),
+        )
     holder = next((other for other in state.pairs if wanted is not None and other.fingerprint == wanted), None)
     if holder is not None and holder.status != "EXPIRED":
         raise Refused(
             f"{_who(state)} already has the key {wanted}, as key pair {holder.name} ({holder.status}). A key can stand "
-            "only once. Nothing was written."
+            "only once. Nothing was written.",
+            in_force=in_place(state),
         )
     step: Step = AddPair() if pair is None else RotatePair()
     return [*_room(state), step]
@@ -243,7 +269,8 @@ def _room(state: State) -> list[Step]:
         shown = "; ".join(f"{pair.name}: {pair.fingerprint} ({pair.status})" for pair in state.pairs)
         raise SlotsFull(
             f"{_who(state)} has {len(state.pairs)} key pairs, Snowflake's limit is {MOST_PAIRS}, and too few of them "
-            f"are expired. {shown}. Nothing was written."
+            f"are expired. {shown}. Nothing was written.",
+            in_force=False,
         )
     return [RemovePair(pair.name) for pair in expired[: max(excess, 0)]]
 

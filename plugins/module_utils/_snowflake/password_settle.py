@@ -55,8 +55,8 @@ def settle(client: Client, item: Wanted, before: State, written: State, error: R
     """
     try:
         now = set_time(client, item)
-    except NoAnswer as lost:
-        raise UnknownOutcome(f"{error.msg} {lost.msg} Whether it took effect is not known.", unanswered=2) from None
+    except NoAnswer as silence:
+        raise UnknownOutcome(f"{error.msg} {silence.msg} Whether it took effect is not known.", unanswered=2) from None
     # None before it: the user may never have had a password. None after it says nothing.
     moved = None if now is None else now != before.user.password_last_set_time
     prior_use = error.evidence.get("refusal_reason") == "PRIOR_USE"
@@ -65,9 +65,12 @@ def settle(client: Client, item: Wanted, before: State, written: State, error: R
     if before.probe is not None and (moved is False or (moved is None and item.recovered and not lost)):
         # Nothing has changed since, or at most one failed login is to be risked.
         login = before.probe
-    elif can_log_in(before.user) and (before.probe is None or (not item.recovered and (moved or lost))):
-        if item.recovered or prior_use or lost or moved is not False:
-            login = client.try_login(before.user.login_name, {"password": str(item.password)})
+    elif can_log_in(before.user) and (
+        (moved or lost) and not item.recovered
+        if before.probe is not None
+        else item.recovered or prior_use or lost or moved is not False
+    ):
+        login = client.try_login(before.user.login_name, {"password": str(item.password)})
     answer = _in_force(login, moved, prior_use=prior_use, recovered=item.recovered)
     if answer == "in force":
         # An ALTER without effect has not set the flag either.

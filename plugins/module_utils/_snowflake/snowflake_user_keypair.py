@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import os
+import time
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     InvalidInput,
+    NotPermitted,
     Refused,
     RotationError,
     UnknownOutcome,
@@ -29,11 +32,11 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection, key_material, sql
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_material import KeyMaterial
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_options import (
     RESERVED_PAIRS,
-    USER_OPTIONS,
     Wanted,
     check_pair_name,
     read_item,
@@ -46,14 +49,17 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
     Pair,
     RemovePair,
     Retire,
+    RotatePair,
     SetSlot,
     State,
     Step,
+    in_place,
     pair_of,
+    parse_time,
     plan,
     slot_of,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, parse
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import Slot, User, parse
 
 _PUBLIC_ONLY = "public_key_only"
 _SYNTAX_ERROR = 1003
@@ -62,11 +68,16 @@ _SYNTAX_ERROR = 1003
 class KeypairRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one account."""
 
-    def __init__(self, client: Client, account: str, login: connection.Login, options: Options) -> None:
+    def __init__(
+        self, client: Client, account: str, login: connection.Login, options: Options, *, check_mode: bool = False
+    ) -> None:
         self._client = client
         self._account = account
         self._login = login
         self._options = options
+        self._check_mode = check_mode
+        # The service's time at the zero of time.monotonic(), once a retirement asks for it.
+        self._service_zero: dt.datetime | None = None
         self._seen: dict[str, list[dict[str, t.Any]]] = {}
 
     def identity(self, item: Wanted) -> dict[str, str]:
@@ -75,25 +86,31 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
     def account(self, item: Wanted) -> str:
         return sql.exact_name(item.name)
 
+    def last(self, item: Wanted) -> bool:
+        return self._login.user is not None and sql.exact_name(self._login.user) == sql.exact_name(item.name)
+
     def check(self, item: Wanted) -> None:
         user = f"User {sql.exact_name(item.name)}"
         if item.unusable is not None:
             raise item.unusable
+        if item.new is None and item.path is None and not self._check_mode:
+            raise InvalidInput(f"{user}: one of private_key, private_key_path and public_key is needed.")
         if item.new is not None and item.new.fingerprint == item.current:
             raise InvalidInput(f"{user}: the new key and the key in use are the same, {item.current}.")
-        if item.new is not None and item.new.private is None and self._options.verify:
+        if item.new is not None and item.new.private is None and self._options.verify and not self._check_mode:
             raise InvalidInput(
                 f"{user}: a public key alone cannot be proved; give the private key, or set verify=false."
             )
-        if item.new is None:
-            key_material.check_writable(t.cast(str, item.path))
+        if item.new is None and item.path is not None:
+            key_material.check_writable(item.path)
         if self._options.named:
             check_pair_name(user, item.pair_name)
         elif item.pair_name is not None:
             raise InvalidInput(f"{user}: key_pair_name goes with method=named.")
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
-        return (one.new, one.path, one.pair_name) == (other.new, other.path, other.pair_name)
+        made = one.new is not None or one.path is not None
+        return made and (one.new, one.path, one.pair_name) == (other.new, other.path, other.pair_name)
 
     def session(self) -> contextlib.AbstractContextManager[None]:
         return self._client.session(self._login)
@@ -108,7 +125,11 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             user=user,
             new=item.new,
             pair_name=sql.exact_name(item.pair_name) if item.pair_name else None,
+            makes_file=item.path is not None,
+            install=item.install,
             in_use=item.current,
+            # In check mode the login that a retirement needs is taken for granted.
+            login=ACCEPTED if self._check_mode and self._options.verify else None,
             admin=self._login.key_fingerprint if own else None,
         )
         if self._options.named:
@@ -117,21 +138,42 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         return state
 
     def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
-        return plan(self._options, state, duration.now())
+        options = self._options
+        if item.retire_after is not None:
+            options = dataclasses.replace(options, retire_after=item.retire_after)
+        return plan(options, state, self._now() if options.retire_after is not None else duration.now())
+
+    def _now(self) -> dt.datetime:
+        """By the service's clock, with which it has written the times of its keys."""
+        if self._service_zero is None:
+            (row,) = self._client.execute(sql.service_time(), "Asking Snowflake for its time")
+            (value,) = row.values()
+            told = value if isinstance(value, dt.datetime) else parse_time(str(value))
+            if told is None:
+                raise UnknownOutcome("Snowflake's time cannot be read, so no key was retired.")
+            told = told if told.tzinfo is not None else told.replace(tzinfo=dt.UTC)
+            self._service_zero = told - dt.timedelta(seconds=time.monotonic())
+        return self._service_zero + dt.timedelta(seconds=time.monotonic())
 
     def apply(self, item: Wanted, state: State, step: Step) -> State:
         if isinstance(step, MakeKeyFile):
             new = key_material.create_key_file(t.cast(str, item.path), item.passphrase, self._options.key_size)
             return dataclasses.replace(state, new=new, file_made=True)
+        if overwritten(state, step) is not None:
+            # What goes must still be the very key that was planned; else the plan starts from what is there now.
+            now = self._looked_again(item, state, None)
+            if overwritten(now, step) != overwritten(state, step):
+                return now
+            state = now
         unclear: RotationError | None = None
         try:
             self._client.execute(self._statement(state, step), f"Changing keys of user {item.name}")
-        except (NoAnswer, Refused) as error:
+        except (NoAnswer, Refused, NotPermitted) as error:
             # A refusal, too: the connector may have repeated a statement whose first answer was lost.
             unclear = error
         after = self._looked_again(item, state, unclear)
         if not self._took_effect(after, step):
-            raise self._without_effect(item, unclear)
+            raise self._without_effect(item, after, unclear)
         return _done(state, after, step)
 
     def prove(self, item: Wanted, state: State) -> State:
@@ -142,10 +184,14 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             state.user.login_name, {"authenticator": "SNOWFLAKE_JWT", "private_key": key.private}
         )
         where = f"The key {key.fingerprint} of user {item.name} is in place, but the login that should prove it"
-        if answer.verdict == "silent":
+        if answer.verdict == "silent" and not item.recovered:
             raise Unreachable(f"{where} got no answer.", unanswered=1)
-        if not answer.right and answer.reason != "user_locked":
-            raise VerifyFailed(f"{where} was answered with {answer.reason} (code {answer.code}). Nothing was removed.")
+        if answer.verdict == "rejected":
+            # What an earlier run has left and Snowflake shows is in force, so that no later run tries it once more.
+            raise VerifyFailed(
+                f"{where} was answered with {answer.reason} (code {answer.code}). Nothing was removed.",
+                in_force=True if item.recovered else None,
+            )
         return dataclasses.replace(state, login=answer, proof_done=True)
 
     def proven(self, state: State) -> bool:
@@ -153,6 +199,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
 
     def report(self, item: Wanted, state: State, outcome: Outcome) -> None:
         outcome.changed = bool(state.placed or state.retired or state.file_made or state.tombstones_removed)
+        outcome.in_force = in_place(state) or None
         outcome.verified = state.login is not None and state.login.verdict == "accepted"
         if state.proof_done and not outcome.verified:
             outcome.verify_skipped_reason = self._why_not_verified(state)
@@ -161,10 +208,15 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         outcome.before = {"keys": self._seen[item.name]}
 
     def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+        planned = list(steps)
+        if steps and isinstance(steps[0], SetSlot) and state.new is not None:
+            # A retirement at once follows in the same run.
+            planned += self.plan(item, _as_if_set(state, steps[0], self._now() if self._service_zero else None))
+        gone = [overwritten(state, step) for step in planned]
         outcome.facts = self._facts(state)
+        outcome.facts["evicted_fingerprint"] = next((key[0] for key in gone if key is not None), None)
         outcome.before = {"keys": outcome.facts["keys"]}
-        planned = [_in_words(step, state) for step in steps]
-        outcome.after = {"keys": [*outcome.facts["keys"], *planned]}
+        outcome.after = {"keys": [*outcome.facts["keys"], *(_in_words(step, state) for step in planned)]}
 
     def _describe(self, item: Wanted) -> User:
         stored = sql.exact_name(item.name)
@@ -225,12 +277,14 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         pair = pair_of(after)
         return pair is not None and pair.fingerprint == _new(after).fingerprint
 
-    def _without_effect(self, item: Wanted, unclear: RotationError | None) -> RotationError:
+    def _without_effect(self, item: Wanted, after: State, unclear: RotationError | None) -> RotationError:
         if isinstance(unclear, NoAnswer):
             if unclear.under_way:
                 return UnknownOutcome(f"{unclear.msg} The keys are as they were, and the change may still arrive.")
             return Unreachable(f"{unclear.msg} The keys are as they were.")
         if unclear is not None:
+            # Seen just now: a fingerprint that stands nowhere is proof.
+            unclear.in_force = in_place(after)
             return self._explained(item, unclear)
         return VerifyFailed(f"Snowflake acknowledged the change of keys of user {item.name}, and does not show it.")
 
@@ -239,7 +293,8 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         if self._options.named and error.evidence.get("refusal_code") == _SYNTAX_ERROR:
             return Refused(
                 f"The account {self._account} has no named key pairs (user {item.name}); use method=slots. "
-                "Nothing was written."
+                "Nothing was written.",
+                in_force=False,
             )
         return error
 
@@ -267,6 +322,26 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             facts["slot"] = slot.number if slot else None
             facts["rotated_at"] = slot.set_time if slot else None
         return facts
+
+
+def overwritten(state: State, step: Step) -> tuple[str | None, str | None] | None:
+    """The key that the step takes away, by fingerprint and time; None where it takes none."""
+    if isinstance(step, (SetSlot, Retire)):
+        slot = state.user.slots[step.slot.number - 1]
+        return (slot.fingerprint, slot.set_time) if slot.fingerprint is not None else None
+    if isinstance(step, (RemovePair, RotatePair)):
+        name = step.name if isinstance(step, RemovePair) else state.pair_name
+        pair = next((pair for pair in state.pairs if pair.name == name), None)
+        return (pair.fingerprint, pair.created_on) if pair is not None else None
+    return None
+
+
+def _as_if_set(state: State, step: SetSlot, now: dt.datetime | None) -> State:
+    """The state that the step would lead to."""
+    filled = Slot(step.slot.number, _new(state).fingerprint, None if now is None else now.isoformat())
+    first, second = state.user.slots
+    slots = (filled, second) if step.slot.number == 1 else (first, filled)
+    return dataclasses.replace(state, user=dataclasses.replace(state.user, slots=slots))
 
 
 def _done(before: State, after: State, step: Step) -> State:
@@ -300,6 +375,8 @@ def _keys(state: State, *, named: bool) -> list[dict[str, t.Any]]:
 
 def _in_words(step: Step, state: State) -> dict[str, t.Any]:
     words: dict[str, t.Any] = {"planned": type(step).__name__}
+    if not isinstance(step, (Retire, RemovePair)) and state.new is not None:
+        words["fingerprint"] = state.new.fingerprint
     if isinstance(step, (SetSlot, Retire)):
         words["slot"] = step.slot.number
     elif isinstance(step, RemovePair):
@@ -321,7 +398,7 @@ def _text(value: t.Any) -> str | None:
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """The module's return values for validated parameters."""
     single = params["users"] is None
-    users = [{name: params[name] for name in ("name", *USER_OPTIONS)}] if single else params["users"]
+    users = [params] if single else params["users"]
     if not users:
         raise InvalidInput("users is empty; there is nothing to do.")
     options = read_options(params)
@@ -329,5 +406,5 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     resolved = connection.with_environment(params, os.environ)
     login = connection.login(resolved)
     endpoint = connection.endpoint(resolved)
-    rotator = KeypairRotator(Client(endpoint), endpoint.account, login, options)
+    rotator = KeypairRotator(Client(endpoint), endpoint.account, login, options, check_mode=check_mode)
     return module_result(rotate(rotator, wanted, check_mode=check_mode), single=single, noun="user")

@@ -89,9 +89,7 @@ SPEC = connection.CONNECTION_SPEC.merged(
 class PasswordRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one account."""
 
-    def __init__(
-        self, client: Client, login: connection.Login, options: Options, *, check_mode: bool = False
-    ) -> None:
+    def __init__(self, client: Client, login: connection.Login, options: Options, *, check_mode: bool = False) -> None:
         self._client = client
         self._login = login
         self._options = options
@@ -244,7 +242,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
 
 def _check_proof(item: Wanted, answer: LoginAnswer) -> None:
-    """Raise for a login that contradicts the acknowledgement, or that nobody answered. What says neither is no failure."""
+    """Raise for a login that contradicts the acknowledgement, or has no answer. What says neither is no failure."""
     if answer.verdict == "silent" and not item.recovered:
         raise Unreachable(
             f"The password of {item.name} was changed, but the login that should prove it got no answer.", unanswered=1

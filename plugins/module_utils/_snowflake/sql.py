@@ -34,6 +34,8 @@ def exact_name(name: str) -> str:
             raise InvalidInput("The user name is in double quotes, and a double quote inside it is not doubled.")
     else:
         stored = name
+    if name != name.strip():
+        raise InvalidInput(f"The user name is {name!r}, with a blank at an end.")
     if not stored.strip() or "\0" in stored or len(stored) > _LONGEST_IDENTIFIER:
         raise InvalidInput(f"The user name must have 1 to {_LONGEST_IDENTIFIER} characters and no NUL.")
     return stored
@@ -59,6 +61,11 @@ def _value(value: str | bool | int) -> str:
 
 def describe_user(stored: str) -> str:
     return f"DESCRIBE USER {identifier(stored)}"
+
+
+def service_time() -> str:
+    """One row with the time of the service, in the session's zone; needs no warehouse."""
+    return "SELECT CURRENT_TIMESTAMP()"
 
 
 def unset_user_property(stored: str, name: str) -> str:

@@ -232,8 +232,8 @@ def test_an_outcome_agrees_with_the_fate(code: str | None, changed: bool, in_for
     """Told as rotated or recovered exactly if it was committed without a failure; pending exactly if it was kept."""
     applied = answer(way(code, changed, in_force))
     once = run(record("A", kind), applied=applied)
-    done = {name: ended(*once.ending(what)) for name, what in (("committed", "commit"), ("discarded", "discard"))}
-    told = run(record("A", kind), applied=applied, **done).records()[0]
+    committed, discarded = ended(*once.ending("commit")), ended(*once.ending("discard"))
+    told = run(record("A", kind), applied=applied, committed=committed, discarded=discarded).records()[0]
     good = {"fresh": "rotated", "recovered": "recovered"}[kind]
     assert told["outcome"] == (good if code is None and once.ending("commit") else "failed")
     assert told["pending"] is bool(once.ending("keep"))
@@ -326,8 +326,8 @@ def test_every_record_has_a_line_and_every_failure_one() -> None:
         "not due: Title of I (I), user user_I.",
     ]
     assert failures == [
-        "failed: Title of C (C): It is rate_limited. [rate_limited] Its secret is still pending in Keeper, and the next "
-        "run takes it up."
+        "failed: Title of C (C): It is rate_limited. [rate_limited] Its secret is still pending in Keeper, and the "
+        "next run takes it up."
     ]
 
 

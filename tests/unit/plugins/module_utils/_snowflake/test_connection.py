@@ -208,14 +208,50 @@ def test_somebody_must_log_in_unless_the_workload_itself_does() -> None:
 
 
 def test_only_what_is_given_reaches_the_connector() -> None:
-    assert connection.endpoint(_resolved(account=" xy12345.eu-west-1 ")).arguments() == {"account": "xy12345.eu-west-1"}
-    everything = _resolved({"SNOWFLAKE_PORT": "8443"}, account="a", login_host="h", login_protocol="http")
+    assert connection.endpoint(_resolved(account="xy12345.eu-west-1")).arguments() == {"account": "xy12345.eu-west-1"}
+    everything = _resolved({"SNOWFLAKE_PORT": "8443"}, account="a", login_host="localhost", login_protocol="http")
     assert connection.endpoint(everything).arguments() == {
         "account": "a",
-        "host": "h",
+        "host": "localhost",
         "port": 8443,
         "protocol": "http",
     }
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "xy12345.eu-west-1.snowflakecomputing.com",
+        "https://xy12345.eu-west-1.snowflakecomputing.com/",
+        "XY12345.eu-west-1.SNOWFLAKECOMPUTING.CN".replace("XY", "xy"),
+    ],
+)
+def test_an_address_of_an_account_is_understood(address: str) -> None:
+    assert connection.endpoint(_resolved(account=address)).account == "xy12345.eu-west-1"
+
+
+def test_a_blank_is_shown() -> None:
+    with pytest.raises(InvalidInput, match="' xy12345'"):
+        connection.endpoint(_resolved(account=" xy12345"))
+
+
+@pytest.mark.parametrize("host", [None, "snowflake.example.com"])
+def test_secrets_do_not_travel_in_clear(host: str | None) -> None:
+    with pytest.raises(InvalidInput, match="loopback"):
+        connection.endpoint(_resolved(account="a", login_protocol="http", login_host=host))
+
+
+def test_the_environment_adds_nothing_to_a_login_that_has_a_secret() -> None:
+    """A role, a host or a passphrase that somebody has exported belongs to another login."""
+    environ = {
+        "SNOWFLAKE_ACCOUNT": "other",
+        "SNOWFLAKE_ROLE": "OTHER",
+        "SNOWFLAKE_HOST": "other.example.com",
+        "SNOWFLAKE_PASSWORD": "other",
+        "PRIVATE_KEY_PASSPHRASE": "other",
+    }
+    given = {name: value for name, value in _resolved(environ, login_password="own").items() if value is not None}
+    assert given == {"account": "other", "login_password": "own", "login_timeout": 20}
 
 
 @pytest.mark.parametrize("account", [None, "", "  ", "a b", "https://x", "a/b", "user@a", "a:1", "a\\b", "a\0"])

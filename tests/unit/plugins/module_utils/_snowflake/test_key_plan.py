@@ -430,3 +430,46 @@ def test_tombstone_names(name: str, is_one: bool) -> None:
     assert is_tombstone_name(name) == is_one
     assert pair(name, "old").is_tombstone == is_one
     assert pair(name, "old", rotated_to="ETL").is_tombstone
+
+
+# -- what the roles ask for besides
+
+
+def state_of(first: str, second: str, **fields: t.Any) -> State:
+    return State(user=user(first, second), new=NEW, pair_name=None, **fields)
+
+
+def test_a_key_that_must_be_in_place_already_is_never_installed() -> None:
+    for first, second in itertools.product(CONTENTS, repeat=2):
+        ending = decide(OPTIONS, state_of(first, second, install=False))
+        if "new" in (first, second):
+            assert ending == []
+        else:
+            assert isinstance(ending, Refused) and ending.retry_safe and "not retired" in ending.msg
+
+
+def test_a_key_that_stands_nowhere_is_proof_that_it_is_not_in_force() -> None:
+    ending = decide(OPTIONS, state_of("orphan", "foreign"))
+    assert isinstance(ending, SlotsFull) and ending.in_force is False
+
+
+@pytest.mark.parametrize(("status", "in_force"), [("ACTIVE", True), ("DISABLED", False)])
+def test_a_key_that_stands_under_another_name_is_in_force_if_it_is_active(status: str, in_force: bool) -> None:
+    ending = named(pair("OTHER", "new", status))
+    assert isinstance(ending, Refused) and ending.in_force is in_force
+
+
+def test_a_key_that_is_still_to_be_made_needs_no_file() -> None:
+    steps = decide(OPTIONS, dataclasses.replace(state_of("empty", "in use"), new=None, makes_file=False))
+    assert isinstance(steps, list) and [type(step) for step in steps] == [SetSlot]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_times_in_the_future_count_as_unreadable(which: int) -> None:
+    """A clock that was wrong must neither hurry a retirement nor forbid it for ever."""
+    future = "2026-07-01 00:00:00.000"
+    times = ("2026-01-31 10:00:00.000", future) if which else (future, "2026-01-31 10:00:00.000")
+    shown = user("new", "in use", times)
+    state = dataclasses.replace(state_of("new", "in use"), user=shown, login=ACCEPTED)
+    steps = decide(dataclasses.replace(OPTIONS, retire_after=WEEK), state)
+    assert steps == ([Retire(shown.slots[1])] if which else [])

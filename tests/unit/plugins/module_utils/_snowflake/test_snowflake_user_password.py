@@ -116,7 +116,12 @@ def _policy(reason: str) -> RotationError:
 
 
 def _run(
-    account: Account, options: Options, *, check_mode: bool = False, recovered: bool = False, password: str | None = WANTED
+    account: Account,
+    options: Options,
+    *,
+    check_mode: bool = False,
+    recovered: bool = False,
+    password: str | None = WANTED,
 ) -> dict[str, t.Any]:
     login = Login(user="ADMIN", role=None, credentials={})
     rotator = snowflake_user_password.PasswordRotator(t.cast(Client, account), login, options, check_mode=check_mode)
@@ -281,8 +286,14 @@ RECOVERED = st.builds(
     wrong=st.sampled_from([REJECTED, UNKNOWN, NO_ANSWER]),
 ).filter(
     # That a person has set the old password again is seen only where a login tells it.
-    lambda account: account.live in account.used
-    and (account.live == WANTED or WANTED not in account.used or account.wrong is REJECTED)
+    lambda account: (
+        account.live in account.used
+        and (
+            account.live == WANTED
+            or WANTED not in account.used
+            or (account.wrong is REJECTED and not account.locked and not account.disabled)
+        )
+    )
 )
 
 

@@ -137,7 +137,6 @@ def test_a_name_in_double_quotes_is_exact(name: str) -> None:
         "straße",
         "élan",
         "$dollar",
-        "ends_with_newline\n",
         'has"quote',
         '"only_at_the_start',
         'only_at_the_end"',
