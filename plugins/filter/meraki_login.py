@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._record import first, options_of
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
+
+# Imports stand in the function: for one filter of a collection, each process that Ansible forks loads all of them.
 
 
 def meraki_login(record: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The connection options of the Meraki modules. Holds secrets.
 
-    record: fields by label, each a list, as keeper_get_record returns them. connection: options that win.
+    record: fields by label, as keeper_get_record returns them; one that is named like an option of the module sets it.
+    connection: options that win.
     """
-    return options_of({"api_key": first(record, "password"), "network_id": first(record, "network_id")}, connection)
+    from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.meraki_vpn_user_password import SPEC
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
+
+    try:
+        fields = _record.read(record)
+        own = {"api_key": _record.secret(fields, "password"), **_record.options(fields, SPEC)}
+    except RotationError as error:
+        raise AnsibleFilterError(error.msg) from None
+    return _record.filled(own, connection)
 
 
 class FilterModule:

@@ -22,7 +22,7 @@ def rest_options(
     from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rest_record
 
     try:
-        return _rest_record.module_options(record, _rest_record.read_recipe(recipe, folder), connection)
+        return _rest_record.module_options(record, _rest_record.recipe_of(record, recipe, folder), connection)
     except RotationError as error:
         raise AnsibleFilterError(error.msg) from None
 
@@ -33,7 +33,7 @@ def rest_problem(record: t.Mapping[str, t.Any], recipe: str, folder: str, connec
 
     try:
         return _rest_record.problem(
-            _rest_record.module_options(record, _rest_record.read_recipe(recipe, folder), connection)
+            _rest_record.module_options(record, _rest_record.recipe_of(record, recipe, folder), connection)
         )
     except RotationError as error:
         return error.msg

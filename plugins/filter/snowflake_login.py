@@ -8,27 +8,57 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._record import first, options_of
+from ansible.errors import AnsibleFilterError
 
-_WAYS = ("login_password", "login_private_key", "login_private_key_path", "login_token", "login_authenticator")
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
+
+# Imports stand in the function: for one filter of a collection, each process that Ansible forks loads all of them.
+
+_WAYS = ("login_password", "login_private_key", "login_private_key_path", "login_token")
+# Where the record's C(login_authenticator) names a token, the record has it in its password field.
+_TOKENS = ("oauth", "programmatic_access_token")
 
 
-def snowflake_login(record: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def snowflake_login(
+    record: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any], module: str | None = None
+) -> dict[str, t.Any]:
     """The connection options of the Snowflake modules. Holds secrets.
 
-    record: fields by label, each a list, as keeper_get_record returns them. connection: options that win; one that says
-    how to log in replaces the record's secret.
+    record: fields by label, as keeper_get_record returns them; one that is named like a connection option sets it, and
+    with C(module) every option of that module's. connection: options that win. Whatever says how to log in replaces
+    the record's secret.
     """
-    pair = first(record, "keyPair")
-    key = first(record, "privatePEMKey") or (pair or {}).get("privateKey")
-    password = first(record, "password")
-    options = {
-        "account": first(record, "snowflake_account_name"),
-        "login_user": first(record, "login"),
-    }
-    if not any(way in connection for way in _WAYS):
-        options.update({"login_password": password} if password else {"login_private_key": key})
-    return options_of(options, connection)
+    from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import (
+        key_options,
+        snowflake_user_password,
+    )
+    from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.connection import CONNECTION_SPEC
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
+
+    specs = {"snowflake_user_password": snowflake_user_password.SPEC, "snowflake_user_keypair": key_options.SPEC}
+    try:
+        fields = _record.read(record)
+        given = {
+            "account": _record.text(fields, "snowflake_account_name"),
+            "login_user": _record.text(fields, "login"),
+            **_record.options(fields, specs.get(module or "", CONNECTION_SPEC)),
+            **connection,
+        }
+        if not any(way in given for way in _WAYS) and "login_authenticator" not in connection:
+            given.update(_secret(fields, given.get("login_authenticator")))
+    except RotationError as error:
+        raise AnsibleFilterError(error.msg) from None
+    return _record.filled(given)
+
+
+def _secret(fields: dict[str, list[t.Any]], authenticator: str | None) -> dict[str, t.Any]:
+    """The record's secret as an option: its password if it has one, unless its authenticator says otherwise."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
+
+    password = None if authenticator == "key_pair" else _record.secret(fields, "password")
+    if password:
+        return {"login_token" if authenticator in _TOKENS else "login_password": password}
+    return {} if authenticator == "workload_identity" else {"login_private_key": _record.private_key(fields)}
 
 
 class FilterModule:

@@ -112,7 +112,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
 
     def _add(self, inventory: t.Any, name: str, account: _vault_inventory.Account) -> None:
         inventory.add_host(name)
-        kinds = {rotation["kind"] for rotation in account.rotations} & set(_fleet.KINDS)
+        kinds = {str(rotation.get("kind")) for rotation in account.rotations} & set(_fleet.KINDS)
         states = {
             "keyturn_due" if account.due else "keyturn_not_due": True,
             "keyturn_pending": account.pending > 0,

@@ -13,6 +13,7 @@ outcomes}}; an outcome is what Verdict.outcomes gives for one record. Nothing he
 
 from __future__ import annotations
 
+import difflib
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
@@ -48,7 +49,7 @@ def problem(rotation: t.Any) -> str | None:
     if rotation.get("problem"):
         return str(rotation["problem"])
     if rotation.get("kind") not in KINDS:
-        return f"The kind {rotation.get('kind') or '(none)'} is unknown. Known are {', '.join(KINDS)}."
+        return unknown_kind(rotation.get("kind"), "kind")
     unknown = sorted(str(key) for key in rotation if key not in _KEYS)
     if unknown:
         return f"keyturn_rotations has no key {', '.join(unknown)}. It has {', '.join(_KEYS)}."
@@ -63,6 +64,12 @@ def problem(rotation: t.Any) -> str | None:
     except InvalidInput as error:
         return error.msg
     return _problem_of_records(rotation.get("records"))
+
+
+def unknown_kind(kind: t.Any, where: str) -> str:
+    near = difflib.get_close_matches(str(kind), KINDS, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(KINDS)}."
+    return f"The {where} {kind} is unknown. {hint}" if kind else f"It has no {where}. {hint}"
 
 
 def _problem_of_records(records: t.Any) -> str | None:

@@ -21,17 +21,24 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import TAKEN_NAMES, options_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
 
 Options = dict[str, t.Any]
 
+DEFAULT_RECIPE = "keeper_sample"
 RECIPE_KEYS = frozenset({"vars", "headers", "auth", "lookup", "change", "verify"})
 # Those of the caller's options that are completed, and not replaced.
 _MERGED = ("vars", "secrets", "headers")
 _STEPS = ("auth", "lookup", "change", "verify")
 _ADDRESS = ("path", "query", "token_url")
-_URL_FIELDS = ("url", "website_address", "website")
 # A field with such a word in its name is never put where a secret must not be.
 _SECRET_WORDS = frozenset({"credential", "key", "passphrase", "password", "pin", "secret", "token"})
+
+
+def recipe_of(record: t.Mapping[str, t.Any], named: str, folder: str) -> Options:
+    """The recipe that the caller names; the record's C(recipe) stands for the default one. Raises as read_recipe."""
+    own = _record.text(_record.read(record), "recipe") if named == DEFAULT_RECIPE else None
+    return read_recipe(own or named, folder)
 
 
 def read_recipe(reference: str, folder: str) -> Options:
@@ -59,17 +66,6 @@ def read_recipe(reference: str, folder: str) -> Options:
     return content
 
 
-def _named_values(record: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The record's texts by the names of placeholders: labels in lower case, with _ for what is no letter or digit."""
-    found: dict[str, str] = {}
-    for label, value in record.items():
-        first = value[0] if isinstance(value, list) and value else value
-        name = re.sub("[^0-9a-z]+", "_", str(label).lower()).strip("_")
-        if isinstance(first, str) and first:
-            found.setdefault(name, first)
-    return found
-
-
 def _in_addresses(given: t.Mapping[str, t.Any]) -> set[str]:
     """The placeholders that stand in addresses, where a secret must not be."""
     steps = [given[step] for step in _STEPS if isinstance(given.get(step), t.Mapping)]
@@ -82,26 +78,25 @@ def _used(given: t.Mapping[str, t.Any]) -> set[str]:
 
 
 def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.Mapping[str, t.Any]) -> Options:
-    """The options of rest_password_rotate, users aside. Holds secrets.
+    """The options of rest_password_rotate, users aside. Holds secrets. Raises InvalidInput for fields with two values.
 
-    record: fields by label, each a list, as keeper_admin_record returns them. given: the recipe. connection: options
-    that win. The record's C(login) is admin_username and client_id; its C(password) is admin_password, api_token and
+    record: as _record reads it. given: the recipe. connection: options that win. A field that is named like an option
+    sets it. The record's C(login) is admin_username and client_id; its C(password) is admin_password, api_token and
     client_secret; every other field is a value by its name, a secret one unless the recipe has it in C(vars) or in an
     address.
     """
-    fields = _named_values(record)
-    login, password = fields.pop("login", None), fields.pop("password", None)
-    url = next((fields.pop(name) for name in _URL_FIELDS if name in fields), None)
+    fields = _record.read(record)
+    login, password = _record.text(fields, "login"), _record.secret(fields, "password")
     plain = (given.get("vars") or {}).keys() | _in_addresses({**given, **connection})
     variables: Options = {"admin_username": login, "client_id": login} if login else {}
     hidden: Options = dict.fromkeys(("admin_password", "api_token", "client_secret"), password) if password else {}
-    used = _used({**given, **connection}) | variables.keys() | hidden.keys()
-    for name, value in fields.items():
-        if name in TAKEN_NAMES or name not in used:
-            continue
-        is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
-        (variables if is_plain else hidden)[name] = value
-    options: Options = {**given, "url": url, "vars": {**(given.get("vars") or {}), **variables}, "secrets": hidden}
+    for name in sorted((_used({**given, **connection}) | variables.keys() | hidden.keys()) - set(TAKEN_NAMES)):
+        value = _record.secret(fields, name)
+        if value:
+            is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
+            (variables if is_plain else hidden)[name] = value
+    own = _record.options(fields, SPEC)
+    options: Options = {**given, **own, "vars": {**(given.get("vars") or {}), **variables}, "secrets": hidden}
     for name, value in connection.items():
         merge = name in _MERGED and isinstance(value, t.Mapping)
         options[name] = {**(options.get(name) or {}), **value} if merge else value

@@ -16,22 +16,28 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
+import difflib
+import functools
 import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration, parse_rfc3339
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    NotFound,
+    RotationError,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS, unknown_kind
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
 
-KIND_FIELD = "rotation_module"
+KIND_FIELD = _record.MODULE
 ADMIN_FIELD = "rotation_admin_record"
 AGE_FIELD = "rotation_max_age"
-ACCOUNT_FIELD = "rotation_account"
-# As the recipes of the role rest_password_rotate call it.
-RECIPE_FIELD = "recipe"
+# On an administrator's record; the last one as the recipes of the role rest_password_rotate call it.
+_ADMIN_FIELDS = {"account": "rotation_account", "recipe": "recipe"}
 # The host of records that belong to no account.
 NOWHERE = "without_admin_record"
 
@@ -55,21 +61,19 @@ class Account:
 def extract(snapshot: Snapshot) -> Extract:
     """What the inventory needs of the records, without any secret."""
     named = _Named(snapshot)
-    candidates = [
-        (record, _text(record, ADMIN_FIELD))
-        for record in snapshot.records.values()
-        if _text(record, ADMIN_FIELD) or _text(record, KIND_FIELD)
-    ]
-    admins = {uid for _record, reference in candidates if reference for uid in [named.find(reference)[0]] if uid}
-    marked = [
-        _marked(record, reference, named)
-        for record, reference in candidates
-        # On an administrator's record, the field says what all records that name it are.
-        if reference or record.uid not in admins
-    ]
+    told = {uid: _told(record) for uid, record in snapshot.records.items()}
+    taking_part = {uid: each for uid, each in told.items() if each["takes_part"]}
+    admins = {uid for each in taking_part.values() if each["admin"] for uid in [named.find(each["admin"])[0]] if uid}
     return {
-        "marked": marked,
-        "admins": {uid: _admin(snapshot.records[uid]) for uid in sorted(admins)},
+        "marked": [
+            _marked(snapshot.records[uid], each, named)
+            for uid, each in taking_part.items()
+            # On an administrator's record, the kind says what all records that name it are.
+            if each["admin"] or uid not in admins
+        ],
+        "admins": {
+            uid: {name: told[uid][name] for name in ("title", "kind", *_ADMIN_FIELDS)} for uid in sorted(admins)
+        },
         "unreadable": snapshot.unreadable,
     }
 
@@ -87,36 +91,47 @@ class _Named:
             try:
                 self._found[reference] = self._snapshot.find(reference).uid, None
             except RotationError as error:
-                self._found[reference] = None, f"Its {ADMIN_FIELD} cannot be used: {error.msg}"
+                near = difflib.get_close_matches(
+                    reference, {record.title for record in self._snapshot.records.values()}, 1
+                )
+                hint = f" The nearest title is {near[0]}." if near and isinstance(error, NotFound) else ""
+                self._found[reference] = None, f"Its {ADMIN_FIELD} cannot be used: {error.msg}{hint}"
         return self._found[reference]
 
 
-def _admin(record: Record) -> dict[str, str]:
-    return {
-        "title": record.title,
-        "kind": _text(record, KIND_FIELD),
-        "account": _text(record, ACCOUNT_FIELD),
-        "recipe": _text(record, RECIPE_FIELD),
-    }
+def _told(record: Record) -> dict[str, t.Any]:
+    """What the record's own fields say, as far as they can be read, and what is wrong with the others."""
+    given: dict[str, t.Any] = {"title": record.title, "takes_part": False, "problem": None, "kind": "", "login": ""}
+    given |= dict.fromkeys(("admin", "max_age", *_ADMIN_FIELDS), "") | {"rotated_at": None, "pending": False}
+    fields = _tried(given, lambda: _record.read(record.data)) or {}
+    given["takes_part"] = any(fields.get(_record.key(label)) for label in (ADMIN_FIELD, KIND_FIELD))
+    if given["takes_part"] or any(fields.get(_record.key(label)) for label in _ADMIN_FIELDS.values()):
+        given["kind"] = _tried(given, lambda: _record.kind(fields)) or ""
+        for name, label in {"admin": ADMIN_FIELD, "max_age": AGE_FIELD, **_ADMIN_FIELDS}.items():
+            given[name] = _tried(given, functools.partial(_record.text, fields, label)) or ""
+    if given["takes_part"]:
+        # As keeper_rotation will read them.
+        given["login"] = _tried(given, lambda: vault.login(record.data)) or ""
+        given["rotated_at"] = _tried(given, lambda: vault.text(record.data, label=vault.ROTATED_AT))
+        given["pending"] = _tried(given, lambda: vault.pending(record.data)) is not None
+    return given
 
 
-def _marked(record: Record, reference: str, named: _Named) -> Marked:
-    admin, problem = named.find(reference) if reference else (None, f"It has no custom field {ADMIN_FIELD}.")
-    return {
-        "uid": record.uid,
-        "title": record.title,
-        "login": fields.login(record.data),
-        "kind": _text(record, KIND_FIELD),
-        "max_age": _text(record, AGE_FIELD),
-        "rotated_at": fields.text(record.data, label=fields.ROTATED_AT),
-        "pending": fields.pending(record.data) is not None,
-        "admin": admin,
-        "problem": problem,
-    }
+def _tried(given: dict[str, t.Any], read: t.Callable[[], t.Any]) -> t.Any:
+    try:
+        return read()
+    except RotationError as error:
+        given["problem"] = given["problem"] or error.msg
+    except Exception as error:  # a field of a shape that nobody foresaw is its record's problem, and no one else's
+        given["problem"] = given["problem"] or f"One of its fields cannot be read ({type(error).__name__})."
+    return None
 
 
-def _text(record: Record, label: str) -> str:
-    return (fields.text(record.data, label=label) or "").strip()
+def _marked(record: Record, told: t.Mapping[str, t.Any], named: _Named) -> Marked:
+    missing = f"It has no custom field {ADMIN_FIELD}."
+    admin, problem = named.find(told["admin"]) if told["admin"] else (None, missing)
+    kept = {name: told[name] for name in ("title", "login", "kind", "max_age", "rotated_at", "pending")}
+    return {**kept, "uid": record.uid, "admin": admin, "problem": told["problem"] or problem}
 
 
 def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str, Account]:
@@ -163,7 +178,7 @@ def _name(entry: Marked) -> str:
 
 def _own_problem(entry: Marked) -> str | None:
     if entry["kind"] not in KINDS:
-        return f"Its {KIND_FIELD} {entry['kind'] or '(none)'} is unknown. Known are {', '.join(KINDS)}."
+        return unknown_kind(entry["kind"], KIND_FIELD)
     if not entry["login"]:
         return "It has no login."
     try:

@@ -27,8 +27,11 @@ def told(record: str, outcome: str = "rotated", **fields: t.Any) -> Entry:
 
 BAD: dict[str, tuple[t.Any, str]] = {
     "no mapping": ("snowflake_user_password", "no mapping"),
-    "no kind": (rotation(kind=None), "kind (none) is unknown"),
-    "a misspelt kind": (rotation(kind="snowflake_user_pasword"), "snowflake_user_pasword is unknown"),
+    "no kind": (rotation(kind=None), "has no kind. Known are"),
+    "a misspelt kind": (
+        rotation(kind="snowflake_user_pasword"),
+        "snowflake_user_pasword is unknown. Did you mean snowflake_user_password?",
+    ),
     "a misspelt key": (rotation(admin="x"), "no key admin"),
     "no administrator": (rotation(admin_record=None), "no admin_record"),
     "an empty administrator": (rotation(admin_record=" "), "no admin_record"),

@@ -18,6 +18,7 @@ from ansible_collections.keyturn.credentials.plugins.plugin_utils._rest_record i
     module_options,
     problem,
     read_recipe,
+    recipe_of,
 )
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -80,6 +81,24 @@ def test_named_values() -> None:
         "api_key": "k",
         "door_code": "d",
     }
+
+
+def test_the_records_recipe_stands_for_the_default_one() -> None:
+    """In any spelling; seen: with a field Recipe, the token went to another address in another shape."""
+    for label in ("recipe", "Recipe", "RECIPE "):
+        assert recipe_of({label: ["grafana"]}, "keeper_sample", str(RECIPES)) == read_recipe("grafana", str(RECIPES))
+        assert recipe_of({label: ["grafana"]}, "gitea", str(RECIPES)) == read_recipe("gitea", str(RECIPES))
+    assert recipe_of({}, "keeper_sample", str(RECIPES)) == read_recipe("keeper_sample", str(RECIPES))
+
+
+def test_options_of_the_record() -> None:
+    options = module_options(
+        record(**{"Max Retries": "1", "rollback": "none", "secrets": "x", "username": "x"}), RECIPE, {}
+    )
+    assert options["max_retries"] == "1" and options["rollback"] == "none"
+    assert "username" not in options and "x" not in options["secrets"].values()
+    with pytest.raises(InvalidInput, match="several values for door_code"):
+        module_options(record(**{"door_code": "1", "Door Code": "2"}), RECIPE, {})
 
 
 def test_the_connection_wins() -> None:

@@ -87,10 +87,50 @@ def test_an_administrator_may_rotate_too() -> None:
     }
 
 
+def odd(path: list[t.Any], value: t.Any) -> Record:
+    """A marked record with something strange in its data."""
+    strange = marked("A")
+    place = strange.data
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return strange
+
+
+def test_a_field_of_any_shape_is_no_ones_problem() -> None:
+    """Whatever stands in other records, the inventory is made."""
+    strange = [
+        odd(path, value)
+        for path in (["fields"], ["custom"], ["title"], ["fields", 0], ["custom", 0, "value"], ["custom", 0, "label"])
+        for value in (None, 7, "text", [], {}, [[["deep"]]], [{"value": 1}], {"a": [1]})
+    ]
+    good = marked("GOOD")
+    hosts = accounts(ADMIN, good, *strange)
+    assert [good.uid] in [each["records"] for each in hosts["Snowflake_prod"].rotations]
+
+
+def test_markers_in_any_spelling() -> None:
+    labels = {"Rotation Module": f"keyturn.credentials.{KIND}", "ROTATION-ADMIN-RECORD": " admin "}
+    api = record("API", uid="api", **{"Rotation module": "rest_password_rotate", "Recipe": "grafana"})
+    hosts = accounts(ADMIN, api, record("x", "A", **labels), marked("B", admin="api", rotation_module=""))
+    assert [(each["kind"], each.get("recipe")) for name in hosts for each in hosts[name].rotations] == [
+        ("rest_password_rotate", "grafana"),
+        (KIND, None),
+    ]
+
+
 WRONG: dict[str, tuple[list[Record], str, str]] = {
     "an unknown kind": ([marked("A", rotation_module="snowflake")], "Snowflake_prod", "snowflake is unknown"),
-    "no kind": ([marked("A", rotation_module="")], "Snowflake_prod", "(none) is unknown"),
+    "no kind": ([marked("A", rotation_module="")], "Snowflake_prod", "has no rotation_module"),
     "no administrator": ([marked("A", admin="")], "without_admin_record", "no custom field rotation_admin_record"),
+    "a misspelt administrator": ([marked("A", admin="Snowflake pord")], "without_admin_record", "is Snowflake prod."),
+    "two administrators": ([marked("A", Rotation_Admin_Record="other")], "without_admin_record", "has several values"),
+    "two ages": (
+        [marked("A", rotation_max_age="1d", **{"Rotation max age": "2d"})],
+        "Snowflake_prod",
+        "several values",
+    ),
+    "a login of its own kind": ([odd(["fields", 0, "value"], {"a": 1})], "Snowflake_prod", "no login"),
     "an unknown administrator": ([marked("A", admin="nobody")], "without_admin_record", "no record with the UID"),
     "no login": ([marked("")], "Snowflake_prod", "no login"),
     "twins": ([marked("etl"), marked('"ETL"')], "Snowflake_prod", "Several records have the login"),
