@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import typing as t
+
+from ansible.errors import AnsibleError
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
@@ -35,7 +39,7 @@ class ActionModule(CensoringActionModule):
 
     def outcome(self, task_vars: dict[str, t.Any]) -> Result:
         try:
-            return {"changed": False, "record": self._read(task_vars)}
+            return {"changed": False, **self._read(task_vars)}
         except RotationError as error:
             return {
                 "failed": True,
@@ -58,14 +62,15 @@ class ActionModule(CensoringActionModule):
         config = config_text(params, os.environ)
         parse_config(config)
         require("keeper_secrets_manager_core", package="keeper-secrets-manager-core")
-        answer = self._ask_official(reference, config, task_vars)
-        if not isinstance(answer.get("record"), dict):
-            raise VaultError(f"Reading record {reference} from Keeper failed.")
-        return t.cast("dict[str, t.Any]", answer["record"])
+        handle = self._ask_official(reference, config, task_vars)
+        content = handle.dict if isinstance(handle.dict, dict) else {}
+        record = {name: content.get(name) or [] for name in ("fields", "custom")}
+        return {"record": {"uid": str(handle.uid), "title": str(handle.title), **record}, "record_uid": str(handle.uid)}
 
-    def _ask_official(self, reference: str, config: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _ask_official(self, reference: str, config: str, task_vars: dict[str, t.Any]) -> t.Any:
+        """The record, an object of Keeper's SDK with C(uid), C(title) and C(dict), the vault's own JSON."""
         task = self._task.copy()
-        task.args = {"uid" if looks_like_uid(reference) else "title": reference}
+        task.args = {}
         plugin = self._shared_loader_obj.action_loader.get(
             _OFFICIAL,
             task=task,
@@ -79,8 +84,18 @@ class ActionModule(CensoringActionModule):
             raise MissingDependency("The collection keepersecurity.keeper_secrets_manager is not installed.")
         # The plugin prefers a file, and a client-config.json in the working directory to everything else.
         variables = {**task_vars, "keeper_config": config, "keeper_config_file": os.devnull}
+
+        def ask() -> t.Any:
+            # Its result would lack fields with an empty label, and the UID; what it reads has both.
+            reader = sys.modules[type(plugin).__module__].KeeperAnsible(task_vars=variables, action_module=plugin)
+            if looks_like_uid(reference):
+                # A title may have 22 characters, too.
+                with contextlib.suppress(AnsibleError):
+                    return reader.get_record(uids=reference)
+            return reader.get_record(titles=reference)
+
         try:
-            return t.cast("dict[str, t.Any]", deadline.within(_TIMEOUT, lambda: plugin.run(task_vars=variables)))
+            return deadline.within(_TIMEOUT, ask)
         except deadline.TimedOut:
             raise Unreachable(f"Reading record {reference}: no answer from Keeper within {_TIMEOUT} s.") from None
         except Exception as error:  # AnsibleError, ValueError, and whatever the SDK lets through

@@ -10,7 +10,7 @@ module: keeper_admin_record
 short_description: Read an administrator's record for a rotation role
 version_added: 1.0.0
 description:
-  - Reads one record with C(keepersecurity.keeper_secrets_manager.keeper_get_record), and adds what a rotation needs.
+  - Reads one record as C(keepersecurity.keeper_secrets_manager.keeper_get_record) does, and adds what a rotation needs.
     The read is bounded in time, the configuration may come from the environment, the result is never shown, and errors
     hold no text of the server.
   - The roles of this collection use it. For other purposes, use Keeper's own module.
@@ -47,9 +47,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 record:
-  description: The record's fields by label, else by type, each a list of values.
+  description: The record as the vault keeps it, C(uid), C(title), and lists of C(fields) and C(custom) fields.
   returned: success
   type: dict
+record_uid:
+  description: The record's UID.
+  returned: success
+  type: str
 error_code:
   description: The kind of failure.
   returned: failure

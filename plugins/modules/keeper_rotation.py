@@ -182,6 +182,10 @@ rotations:
       description: When a rotation was last committed.
       type: str
       returned: when the record was found
+    note:
+      description: What is odd about the record without failing it, such as a C(rotated_at) in the future.
+      type: str
+      returned: when there is something
     due:
       description: Whether the record is to be rotated.
       type: bool
@@ -209,15 +213,15 @@ rotations:
     public_key:
       description: Its public half, bare base64.
       type: str
-      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+      returned: O(state=staged) and O(credential=key_pair), when there is such a key
     fingerprint:
-      description: Fingerprint of the pending key, as Snowflake shows it.
+      description: Its fingerprint, as Snowflake shows it.
       type: str
-      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+      returned: O(state=staged) and O(credential=key_pair), when there is such a key
     current_public_key:
       description: The public half of the key in use.
       type: str
-      returned: O(state=staged) and O(credential=key_pair), when due and not in check mode
+      returned: O(state=staged) and O(credential=key_pair), when due
     changed:
       description: Whether the record was changed.
       type: bool

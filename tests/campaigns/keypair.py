@@ -91,8 +91,7 @@ class KeyScene(Scene):
         return secret is not None and self.snowflake.accepts_key(name, read_key(secret)[1])
 
     def settled(self, name: str) -> bool:
-        leftover = [self.vault.field(self.uids[name], label) for label in ("rotation_pending", "rotation_state")]
-        return leftover == [None, None] and self.accepts(name, self.key(name))
+        return self.pending(name) is None and self.accepts(name, self.key(name))
 
     def secrets(self) -> set[str]:
         found = super().secrets()

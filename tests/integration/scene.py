@@ -96,8 +96,7 @@ class Scene(abc.ABC):
 
     def settled(self, name: str) -> bool:
         """The record holds the live password and nothing is pending."""
-        leftover = [self.vault.field(self.uids[name], label) for label in ("rotation_pending", "rotation_state")]
-        return leftover == [None, None] and self.accepts(name, self.password(name))
+        return self.pending(name) is None and self.accepts(name, self.password(name))
 
     def live_is_known(self, name: str) -> bool:
         """The invariant: at every instant, the live password is in the record."""

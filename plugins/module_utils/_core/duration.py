@@ -35,9 +35,9 @@ def rfc3339(moment: dt.datetime) -> str:
 
 
 def parse_rfc3339(text: str | None) -> dt.datetime | None:
-    """The moment, or None for what is no RFC 3339 time with a zone."""
+    """The moment, or None for what is no time. A date alone is its first second, and without a zone it is UTC."""
     try:
         moment = dt.datetime.fromisoformat((text or "").strip().upper().replace("Z", "+00:00"))
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None else None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)

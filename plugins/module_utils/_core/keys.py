@@ -28,15 +28,18 @@ def _serialization() -> t.Any:
 
 
 def load_private_key(pem: str, passphrase: str | None = None) -> PrivateKeyTypes:
-    """A key from PEM: PKCS#8 or PKCS#1, encrypted or not, CRLF or padded with blanks.
+    """A key from PEM: PKCS#8, PKCS#1 or OpenSSH's, encrypted or not.
 
-    Raises InvalidInput for anything else, for a wrong passphrase and for one that is missing.
+    CRLF, blanks, a byte order mark and line feeds that were written as C(\\n) do not matter. Raises InvalidInput for
+    anything else, for a wrong passphrase and for one that is missing.
     """
     serialization = _serialization()
-    text = "\n".join(line.strip() for line in pem.strip().splitlines()) + "\n"
+    lines = pem.lstrip("\ufeff").strip().replace("\\r", "").replace("\\n", "\n").splitlines()
+    text = "\n".join(line.strip() for line in lines) + "\n"
     password = passphrase.encode() if passphrase else None
+    load = serialization.load_ssh_private_key if "OPENSSH" in text else serialization.load_pem_private_key
     try:
-        return t.cast("PrivateKeyTypes", serialization.load_pem_private_key(text.encode(), password=password))
+        return t.cast("PrivateKeyTypes", load(text.encode(), password=password))
     except TypeError:
         # cryptography's own distinction: a passphrase for a plain key, or none for an encrypted one
         if password is None:

@@ -35,6 +35,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.record
 _PACKAGE = "keeper-secrets-manager-core"
 _MINIMUM = "17.3.0"
 _UID = re.compile(r"[A-Za-z0-9_-]{22}\Z")
+# As Keeper shows it, with the region before it.
+_TOKEN = re.compile(r"[A-Z]{2,8}(_[A-Z]+)?:[A-Za-z0-9_-]{20,}\Z")
 # An AES-256 key, and the least that a P-256 key takes as PKCS#8.
 _APP_KEY_BYTES = 32
 _SMALLEST_PRIVATE_KEY_BYTES = 64
@@ -64,13 +66,17 @@ class _TooMuch(Exception):
 
 @dataclasses.dataclass
 class Record:
-    """One record as read: C(data) is a private copy; C(handle) is the SDK's object, needed to save."""
+    """One record as read: C(data) is a private copy; C(handle) is the SDK's object, needed to save.
+
+    read_at: seconds of the monotonic clock.
+    """
 
     uid: str
     data: Data
     revision: int
     editable: bool
     handle: t.Any = dataclasses.field(repr=False)
+    read_at: float = dataclasses.field(default_factory=time.monotonic)
 
     @property
     def title(self) -> str:
@@ -84,10 +90,15 @@ def looks_like_uid(reference: str) -> bool:
 
 def parse_config(text: str) -> dict[str, str]:
     """A client configuration from JSON or its base64. Raises InvalidInput, which quotes nothing of it."""
-    stripped = text.strip()
+    stripped = text.strip().lstrip("\ufeff")
+    if _TOKEN.match(stripped):
+        raise InvalidInput(
+            "The Keeper configuration is a one-time token. It must be redeemed first (ksm profile init, or "
+            "keepersecurity.keeper_secrets_manager.keeper_init), and what that gives is the configuration."
+        )
     try:
         if not stripped.startswith("{"):
-            stripped = base64.b64decode(stripped, validate=True).decode()
+            stripped = base64.b64decode("".join(stripped.split()), validate=True).decode("utf-8-sig")
         config = json.loads(stripped)
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise InvalidInput("The Keeper configuration is neither JSON nor base64 of JSON.") from None
@@ -125,6 +136,8 @@ class Vault:
         self._requests = deps.require("requests", package="requests")
         self._verify = verify
         self._posts = 0
+        # For all requests of a task together: a vault that asks for patience asks every one of them.
+        self._patience = list(_THROTTLE_DELAYS)
         self._session = self._new_session()
         try:
             # In memory: the SDK would rewrite a file, and on some failures delete it (KSM-807).
@@ -157,7 +170,8 @@ class Vault:
 
     def save(self, record: Record, data: Data) -> None:
         """Replace the record's data, guarded by the revision that was read. Any failure leaves the outcome open."""
-        record.handle.raw_json = json.dumps(data, ensure_ascii=False)
+        # Escaped, because half a character in somebody's memo cannot be put into UTF-8.
+        record.handle.raw_json = json.dumps(data)
         self._call("Saving the record", lambda: self._sdk.save(record.handle))
 
     def _read(self, uids: list[str] | None) -> Snapshot:
@@ -166,19 +180,23 @@ class Vault:
             records = [_record(handle) for handle in response.records or []]
         except Exception as error:  # a record that is not what the SDK promises
             raise VaultError(f"Reading from Keeper: an unusable record ({type(error).__name__}).") from None
+        # A record that is shared twice comes twice, and perhaps only one of the two may be edited.
+        records.sort(key=lambda record: record.editable)
         unreadable = len(response.bad_records or []) + len(response.bad_folders or [])
         return Snapshot({record.uid: record for record in records}, unreadable)
 
     def _call(self, what: str, call: t.Callable[[], t.Any]) -> t.Any:
         """One SDK operation, repeated for a while when Keeper asks for patience."""
-        for delay in (*_THROTTLE_DELAYS, None):
+        while True:
             try:
                 return self._once(what, call)
             except _Throttled as throttled:
-                wait = throttled.retry_after or delay
-            if delay is None or wait is None or wait > _LONGEST_RETRY_AFTER:
+                asked = throttled.retry_after
+            if not self._patience or asked > _LONGEST_RETRY_AFTER:
+                self._patience.clear()
                 break
-            time.sleep(wait * random.uniform(1.0, 1.25))
+            delay = self._patience.pop(0)
+            time.sleep((asked or delay) * random.uniform(1.0, 1.25))
         raise RateLimited(f"{what}: Keeper is throttling this application. Run again in a few minutes.")
 
     def _once(self, what: str, call: t.Callable[[], t.Any]) -> t.Any:

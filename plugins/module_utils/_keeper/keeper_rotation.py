@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import time
 import typing as t
 import uuid
 
@@ -41,12 +42,16 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     Stage,
     State,
     Step,
+    check_record,
     is_due,
     name,
     plan,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
+# A record that was read longer ago than this, in seconds, is read again before it is saved.
+_STALE = 2.0
+_SECRET_FACTS = ("password", "old_password", "private_key")
 # Only a login could verify a secret, and the vault is not where one logs in.
 _NOT_VERIFIED = "vault_only"
 
@@ -71,14 +76,13 @@ class VaultRotator(Rotator[str, State, Step]):
         self._unread: set[str] = set()
         # Saves in a row without an answer; each costs a whole timeout.
         self._silent = 0
-        self._named: dict[str, str] = {}
         self._before: dict[str, dict[str, t.Any]] = {}
 
     def identity(self, item: str) -> dict[str, str]:
         return {"record": item}
 
     def account(self, item: str) -> str:
-        return item
+        return self._snapshot.find(item).uid
 
     def check(self, item: str) -> None:
         if not item.strip():
@@ -94,9 +98,7 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def observe(self, item: str) -> State:
         record = self._snapshot.find(item)
-        first = self._named.setdefault(record.uid, item)
-        if first != item:
-            raise InvalidInput(f"{name(record)} is already named as {first}. This entry was left alone.")
+        check_record(self._options, record)
         self._before[item] = _metadata(record.data)
         pending = fields.pending(record.data) is not None
         return State(record=record, recovered=pending and self._options.target == "staged")
@@ -106,6 +108,13 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def apply(self, item: str, state: State, step: Step) -> State:
         failure: RotationError | None = None
+        if time.monotonic() - state.record.read_at > _STALE:
+            # One read for all records that wait; the plan starts anew from what is there now.
+            if time.monotonic() - self._snapshot.find(state.record.uid).read_at > _STALE:
+                self._snapshot.records.update(self._client.read(self._references).records)
+            record = self._snapshot.find(state.record.uid)
+            left = state.recovered or (self._options.target == "staged" and fields.pending(record.data) is not None)
+            return dataclasses.replace(state, record=record, recovered=left)
         try:
             self._client.save(state.record, self._updated(state.record.data, step))
         except RateLimited:
@@ -157,6 +166,9 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def expected(self, item: str, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
         outcome.facts = self._facts(state)
+        if self._options.target == "staged":
+            public = {name: value for name, value in self._secrets(state).items() if name not in _SECRET_FACTS}
+            outcome.facts.update(public)
         outcome.before = _metadata(state.record.data)
         outcome.after = dict(outcome.before)
         for step in steps:
@@ -212,12 +224,18 @@ class VaultRotator(Rotator[str, State, Step]):
             ) from None
         self._unread.clear()
 
+    @staticmethod
+    def _name_of(data: fields.Data) -> str | None:
+        mark = fields.marker(data)
+        return mark.rotation_id if mark is not None else None
+
     def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
         if isinstance(step, Discard):
             return pending is None
         if isinstance(step, Commit):
-            return pending is None and fields.live_secret(now, self._options.place) == fields.pending(before)
+            moved = fields.live_secret(now, self._options.place) == fields.pending(before)
+            return pending is None and moved and fields.last_committed(now) == self._name_of(before)
         mark = fields.marker(now)
         return pending is not None and mark is not None and mark.run == self._run
 
@@ -227,8 +245,11 @@ class VaultRotator(Rotator[str, State, Step]):
             "record_uid": state.record.uid,
             "title": state.record.title,
             "login": fields.login(data),
-            "rotated_at": fields.text(data, label=fields.ROTATED_AT),
+            "rotated_at": fields.text(data, fields.ROTATED_AT),
         }
+        _moment, note = fields.rotated_at(data, self._now)
+        if note is not None:
+            facts["note"] = note
         if self._options.target == "staged":
             facts["due"] = fields.pending(data) is not None or is_due(self._options, data, self._now)
             facts["recovered"] = state.recovered
@@ -237,12 +258,17 @@ class VaultRotator(Rotator[str, State, Step]):
     def _secrets(self, state: State) -> dict[str, str | None]:
         """What the next step of the rotation needs.
 
-        Of a record that is not due only its key, so that the previous one can be retired.
+        Of a record that is not due only its key, so that the previous one can be retired. In check mode a record that
+        is due may have nothing pending yet: then it is the key that is in use.
         """
         pending = fields.pending(state.record.data)
         live = fields.live_secret(state.record.data, self._options.place)
         if pending is None:
-            return (_key_facts(live) or {}) if self._is_key_pair else {}
+            if not self._is_key_pair:
+                return {}
+            known = _key_facts(live) or {}
+            due = is_due(self._options, state.record.data, self._now)
+            return {"current_public_key": known.get("public_key")} if due else known
         if not self._is_key_pair:
             return {"password": pending, "old_password": live}
         new, current = _key_facts(pending) or {}, (_key_facts(live) or {}).get("public_key")
@@ -264,7 +290,7 @@ def _key_facts(pem: str | None) -> dict[str, str | None] | None:
 def _metadata(data: fields.Data) -> dict[str, t.Any]:
     return {
         "pending": fields.pending(data) is not None,
-        "rotated_at": fields.text(data, label=fields.ROTATED_AT),
+        "rotated_at": fields.text(data, fields.ROTATED_AT),
     }
 
 

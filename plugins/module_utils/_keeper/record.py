@@ -14,10 +14,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime as dt
+import functools
 import json
+import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Ambiguous, Refused
 
 Data = dict[str, t.Any]
 Credential = t.Literal["password", "key_pair"]
@@ -28,6 +31,8 @@ ROTATED_AT = "rotated_at"
 OWN_FIELDS = (PENDING, STATE, ROTATED_AT)
 PRIVATE_KEY_LABEL = "privatePEMKey"
 _STATE_VERSION = 1
+# Types whose value is a text, which people and programs choose between as they like.
+_TEXT_TYPES = ("text", "secret", "multiline", "note", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,17 +45,36 @@ class Marker:
     started: dt.datetime | None
 
 
+@functools.lru_cache(maxsize=1024)
+def _plain(label: str) -> str:
+    """The same for all spellings of a label: case, blanks, C(-) and C(_) make no difference."""
+    return re.sub(r"[\W_]+", "", label).casefold()
+
+
 def _all_fields(data: Data) -> t.Iterator[Data]:
     for section in ("fields", "custom"):
         yield from (field for field in data.get(section) or [] if isinstance(field, dict))
 
 
-def find(data: Data, *, kind: str | None = None, label: str | None = None) -> Data | None:
-    """The first field of this type, or with this label."""
+def locate(data: Data, *labels: str, kind: str | None = None, types: t.Sequence[str] = _TEXT_TYPES) -> Data | None:
+    """The one field that is meant: of the type C(kind), or with one of the labels. Of two, the one that is filled.
+
+    Raises Refused for a label on a field of a type that is none of C(types), which belongs to somebody else, and
+    Ambiguous for two fields that are filled with different values.
+    """
+    wanted = {_plain(label) for label in labels}
+    found = []
     for field in _all_fields(data):
-        if (kind is None or field.get("type") == kind) and (label is None or field.get("label") == label):
-            return field
-    return None
+        own, of = _plain(str(field.get("label") or "")), str(field.get("type") or "")
+        if of == kind or (own in wanted and of in types):
+            found.append(field)
+        elif own in wanted:
+            raise Refused(f"has a field {field['label']!r} of type {of}, which is not what a rotation keeps there")
+    filled = [field for field in found if first_value(field) is not None]
+    if any(first_value(field) != first_value(filled[0]) for field in filled):
+        names = " and ".join(repr(field.get("label") or field.get("type")) for field in filled)
+        raise Ambiguous(f"has the fields {names}, filled with different values, where one is expected")
+    return (filled or found or [None])[0]
 
 
 def first_value(field: Data | None) -> t.Any:
@@ -58,21 +82,30 @@ def first_value(field: Data | None) -> t.Any:
     values = field.get("value") if field else None
     if isinstance(values, list):
         values = values[0] if values else None
-    return values if values not in ("", None, []) else None
+    if isinstance(values, dict) and "privateKey" in values:
+        return values if values["privateKey"] else None
+    return values if values not in ("", None, [], {}) else None
 
 
-def text(data: Data, *, kind: str | None = None, label: str | None = None) -> str | None:
-    value = first_value(find(data, kind=kind, label=label))
+def _text(field: Data | None) -> str | None:
+    """The field's text; numbers count as such, because programs store them so."""
+    value = first_value(field)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
     return value if isinstance(value, str) else None
 
 
+def text(data: Data, label: str) -> str | None:
+    return _text(locate(data, label))
+
+
 def login(data: Data) -> str:
-    return text(data, kind="login") or ""
+    return _text(locate(data, "login", "username", kind="login", types=(*_TEXT_TYPES, "email"))) or ""
 
 
 def put_custom(data: Data, label: str, value: str | None, *, kind: str = "text") -> None:
     """Set the field with this label, in place; one that is missing is added to the custom fields. None empties it."""
-    field = find(data, label=label)
+    field = locate(data, label)
     if field is None:
         if value is None:
             return
@@ -94,11 +127,12 @@ class Place:
     key_field: str | None = None
 
     def field(self, data: Data) -> Data | None:
+        """Raises Refused and Ambiguous as C(locate)."""
         if self.credential == "password":
-            return find(data, kind="password")
+            return locate(data, "password", kind="password")
         if self.key_field is not None:
-            return find(data, label=self.key_field)
-        return find(data, kind="keyPair") or find(data, label=PRIVATE_KEY_LABEL)
+            return locate(data, self.key_field, types=(*_TEXT_TYPES, "keyPair"))
+        return locate(data, PRIVATE_KEY_LABEL, kind="keyPair")
 
     @property
     def label(self) -> str:
@@ -106,43 +140,76 @@ class Place:
         return self.key_field or PRIVATE_KEY_LABEL
 
 
+def check(data: Data, place: Place, labels: t.Iterable[str]) -> None:
+    """Raise Refused or Ambiguous unless all that a rotation reads and writes is there just once, of the type it must be.
+
+    labels: of further fields that a commit writes.
+    """
+    for label in (*OWN_FIELDS, *labels):
+        field = locate(data, label)
+        if first_value(field) is not None and _text(field) is None:
+            raise Refused(f"has a field {label!r} whose value is no text")
+    login(data)
+    place.field(data)
+
+
 def live_secret(data: Data, place: Place) -> str | None:
     """The secret in the normal field: a password, or a private key in PEM form."""
-    value = first_value(place.field(data))
+    field = place.field(data)
+    value = first_value(field)
     if isinstance(value, dict):
         value = value.get("privateKey")
-    return value if isinstance(value, str) and value else None
+        return value if isinstance(value, str) and value else None
+    return _text(field)
 
 
 def pending(data: Data) -> str | None:
-    return text(data, label=PENDING)
+    return text(data, PENDING)
+
+
+def _state(data: Data) -> dict[str, t.Any]:
+    try:
+        state = json.loads(text(data, STATE) or "")
+    except ValueError:
+        return {}
+    return state if isinstance(state, dict) else {}
 
 
 def marker(data: Data) -> Marker | None:
     """The state that belongs to the pending value; None when it is absent or unreadable."""
-    try:
-        state = json.loads(text(data, label=STATE) or "")
-    except ValueError:
-        return None
-    if not isinstance(state, dict):
+    state = _state(data)
+    if "run" not in state:
         return None
     return Marker(
         rotation_id=str(state.get("rotation_id", "")),
-        run=str(state.get("run", "")),
+        run=str(state["run"]),
         credential=str(state.get("credential", "")),
         started=duration.parse_rfc3339(str(state.get("started", ""))),
     )
 
 
-def rotated_at(data: Data) -> dt.datetime | None:
-    return duration.parse_rfc3339(text(data, label=ROTATED_AT))
+def last_committed(data: Data) -> str | None:
+    """The name of the rotation that was committed last; None where nobody has kept it."""
+    name = _state(data).get("committed")
+    return name if isinstance(name, str) else None
+
+
+def rotated_at(data: Data, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
+    """When the record was rotated last, None for never; and a word about a time that counts as never."""
+    told = text(data, ROTATED_AT)
+    moment = duration.parse_rfc3339(told)
+    if moment is None:
+        return None, "Its rotated_at cannot be read, so it counts as never rotated." if told else None
+    if moment > now:
+        return None, f"Its rotated_at {duration.rfc3339(moment)} lies in the future, so it counts as never rotated."
+    return moment, None
 
 
 def staged(data: Data, secret: str, mark: Marker) -> Data:
     """The record with the pending value and its state, both in one."""
     data = copy.deepcopy(data)
     state = {
-        "v": _STATE_VERSION,
+        **_kept(last_committed(data)),
         "rotation_id": mark.rotation_id,
         "run": mark.run,
         "credential": mark.credential,
@@ -153,11 +220,20 @@ def staged(data: Data, secret: str, mark: Marker) -> Data:
     return data
 
 
+def _kept(committed: str | None) -> dict[str, t.Any]:
+    """What the state holds besides a staged value."""
+    return {"v": _STATE_VERSION, **({} if committed is None else {"committed": committed})}
+
+
 def discarded(data: Data) -> Data:
     """The record without a pending value."""
+    return _ended(data, last_committed(data))
+
+
+def _ended(data: Data, committed: str | None) -> Data:
     data = copy.deepcopy(data)
     put_custom(data, PENDING, None)
-    put_custom(data, STATE, None)
+    put_custom(data, STATE, None if committed is None else json.dumps(_kept(committed), sort_keys=True))
     return data
 
 
@@ -165,7 +241,8 @@ def committed(
     data: Data, place: Place, secret: str, public: str | None, when: dt.datetime, extra: t.Mapping[str, str]
 ) -> Data:
     """The record with the pending value in the normal field, its time, the extra fields, and nothing pending."""
-    data = discarded(data)
+    mark = marker(data)
+    data = _ended(data, mark.rotation_id if mark is not None else None)
     # First, so that none of them can overwrite what follows.
     for label, value in extra.items():
         put_custom(data, label, value)

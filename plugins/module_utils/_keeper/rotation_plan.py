@@ -12,8 +12,11 @@ import dataclasses
 import datetime as dt
 import typing as t
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    Ambiguous,
     Busy,
+    InvalidInput,
     NotPermitted,
     Refused,
     VaultError,
@@ -83,10 +86,25 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
         return []
     if state.rounds >= MOST_ROUNDS:
         raise VaultError(f"{name(state.record)} was changed by others {MOST_ROUNDS} times in a row. Run again.")
+    check_record(options, state.record)
     step = _plan_staging(options, state, now) if options.target == "staged" else _plan_ending(options, state)
     if step is not None and not state.record.editable:
         raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
     return [] if step is None else [step]
+
+
+def check_record(options: Options, record: Record) -> None:
+    """Raise Refused or Ambiguous for a record in which a write could hit a field of somebody else."""
+    try:
+        fields.check(record.data, options.place, options.extra_fields)
+        live = fields.live_secret(record.data, options.place) if options.place.credential == "key_pair" else None
+        if live is not None:
+            keys.load_private_key(live)
+    except (Refused, Ambiguous) as error:
+        raise type(error)(f"{name(record)} {error.msg}. Nothing was written.") from None
+    except InvalidInput as error:
+        # Not readable is not absent: nobody could tell which key must stay.
+        raise Refused(f"{name(record)} holds a key that cannot be used. {error.msg} Nothing was written.") from None
 
 
 def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
@@ -116,6 +134,13 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
 def _plan_ending(options: Options, state: State) -> Step | None:
     data = state.record.data
     if fields.pending(data) is None:
+        last = fields.last_committed(data)
+        if options.target == "committed" and (last is None or last != options.rotation_id):
+            raise VaultError(
+                f"{name(state.record)} has nothing pending, and this rotation is not the one that was committed last. "
+                "Somebody has cleared or replaced the value meanwhile, so the service may hold another secret than the "
+                "record. Nothing was written. Rotate it again, with force."
+            )
         return None
     mark = fields.marker(data)
     if mark is not None and options.rotation_id not in (None, mark.rotation_id):
@@ -130,7 +155,7 @@ def _plan_ending(options: Options, state: State) -> Step | None:
 
 def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:
     """Whether a record with nothing pending is to be rotated; an unreadable time counts as never rotated."""
-    last = fields.rotated_at(data)
+    last, _note = fields.rotated_at(data, now)
     return options.force or options.max_age is None or last is None or now - last >= options.max_age
 
 

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Ambiguous, Refused
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record
 
 NOW = dt.datetime(2026, 1, 31, 23, 59, 59, tzinfo=dt.UTC)
 PASSWORD, KEY_PAIR = record.Place("password"), record.Place("key_pair")
 MARK = record.Marker(rotation_id="id", run="run", credential="password", started=NOW)
 
+_TAKEN = {record._plain(label) for label in (*record.OWN_FIELDS, "privatePEMKey", "extra", "password")}
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -31,7 +33,7 @@ _FOREIGN = st.fixed_dictionaries(
         "value": st.lists(_JSON, max_size=3),
     },
     optional={
-        "label": st.text(max_size=12).filter(lambda label: label not in (*record.OWN_FIELDS, "privatePEMKey", "extra")),
+        "label": st.text(max_size=12).filter(lambda label: record._plain(label) not in _TAKEN),
         "required": st.booleans(),
         "privacyScreen": st.booleans(),
     },
@@ -83,12 +85,13 @@ def test_committing_moves_exactly_the_value(data: record.Data, secret: str) -> N
     assert staged == kept
     assert record.live_secret(done, PASSWORD) == secret
     assert record.pending(done) is None and record.marker(done) is None
-    assert record.rotated_at(done) == NOW
-    assert record.text(done, label="extra") == "more"
-    field = record.find(done, kind="password")
+    assert record.rotated_at(done, NOW) == (NOW, None)
+    assert record.last_committed(done) == MARK.rotation_id
+    assert record.text(done, "extra") == "more"
+    field = record.locate(done, kind="password")
     assert field is not None and field.pop("value") == [secret]
     expected = _without_own(data)
-    t.cast(record.Data, record.find(expected, kind="password")).pop("value")
+    t.cast(record.Data, record.locate(expected, kind="password")).pop("value")
     assert _without_own(done) == expected
 
 
@@ -111,9 +114,9 @@ KEY_FIELDS: list[tuple[str, list[dict[str, t.Any]], list[dict[str, t.Any]] | Non
     ("keyPair", [{"type": "keyPair", "value": [{"publicKey": "old", "privateKey": "old"}]}], None),
     ("keyPair, empty", [{"type": "keyPair", "value": []}], None),
     (
-        "keyPair wins",
+        "both empty",
         [{"type": "keyPair", "value": []}],
-        [{"type": "secret", "label": "privatePEMKey", "value": ["o"]}],
+        [{"type": "secret", "label": "privatePEMKey", "value": []}],
     ),
     ("privatePEMKey", [], [{"type": "secret", "label": "privatePEMKey", "value": ["old"]}]),
     ("neither", [{"type": "password", "value": ["mine"]}], None),
@@ -127,11 +130,11 @@ def test_a_private_key_goes_where_the_record_has_a_place_for_it(
     data: record.Data = {"fields": fields, **({"custom": custom} if custom is not None else {})}
     done = record.committed(record.staged(data, "new", MARK), KEY_PAIR, "new", "public", NOW, {})
     assert record.live_secret(done, KEY_PAIR) == "new"
-    pair = record.first_value(record.find(done, kind="keyPair"))
+    pair = record.first_value(record.locate(done, kind="keyPair"))
     if any(field["type"] == "keyPair" for field in fields):
         assert pair == {"publicKey": "public", "privateKey": "new"}
     else:
-        field = record.find(done, label="privatePEMKey")
+        field = record.locate(done, "privatePEMKey")
         assert field is not None and (field["type"], field["value"]) == ("secret", ["new"])
     if any(field["type"] == "password" for field in fields):
         assert record.live_secret(done, PASSWORD) == "mine"
@@ -148,21 +151,100 @@ def test_a_field_of_ones_own_choice_takes_the_private_key_and_spares_the_others(
     assert record.live_secret(done, place) == "new"
     assert record.live_secret(done, KEY_PAIR) == "other"
     added = record.committed(data, record.Place("key_pair", "another"), "new", None, NOW, {})
-    assert record.find(added, label="another") == {"type": "secret", "label": "another", "value": ["new"]}
+    assert record.locate(added, "another") == {"type": "secret", "label": "another", "value": ["new"]}
 
 
 @pytest.mark.parametrize(
-    ("place", "kind", "label"),
-    [
-        (PASSWORD, "password", "Password"),
-        (KEY_PAIR, "secret", "privatePEMKey"),
-        (record.Place("key_pair", "mine"), "secret", "mine"),
-    ],
+    ("place", "label"), [(KEY_PAIR, "privatePEMKey"), (record.Place("key_pair", "mine"), "Mine")]
 )
-def test_no_further_field_can_overwrite_the_secret(place: record.Place, kind: str, label: str) -> None:
-    data = {"fields": [{"type": kind, "label": label, "value": ["old"]}], "custom": []}
+def test_no_further_field_can_overwrite_the_secret(place: record.Place, label: str) -> None:
+    data = {"fields": [{"type": "secret", "label": label, "value": ["old"]}], "custom": []}
     done = record.committed(record.staged(data, "new", MARK), place, "new", None, NOW, {label: "not a secret"})
     assert record.live_secret(done, place) == "new"
+
+
+def of(kind: str, label: str | None, *value: t.Any) -> dict[str, t.Any]:
+    return {"type": kind, "value": list(value), **({} if label is None else {"label": label})}
+
+
+@pytest.mark.parametrize(
+    ("data", "place", "labels", "named"),
+    [
+        ([of("password", None, "a"), of("host", "account", {"hostName": "h"})], PASSWORD, ["account"], "account"),
+        ([of("password", None, "a"), of("date", "rotated_at", 1)], PASSWORD, [], "rotated_at"),
+        ([of("password", None, "a"), of("checkbox", "Rotation Pending", True)], PASSWORD, [], "Rotation Pending"),
+        ([of("fileRef", "privatePEMKey", "uid")], KEY_PAIR, [], "privatePEMKey"),
+        ([of("login", "deploy key", "me")], record.Place("key_pair", "deploy key"), [], "deploy key"),
+        ([of("password", "Password", "a")], PASSWORD, ["password"], "Password"),
+        ([of("password", None, "a"), of("text", "rotation_pending", ["a", "b"])], PASSWORD, [], "rotation_pending"),
+    ],
+)
+def test_a_field_of_somebody_else_is_never_written(
+    data: list[record.Data], place: record.Place, labels: list[str], named: str
+) -> None:
+    with pytest.raises(Refused, match=named):
+        record.check({"fields": data}, place, labels)
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        ([of("password", None, "a"), of("password", "other system", "b")], PASSWORD),
+        ([of("password", None, "a"), of("secret", "Password", "b")], PASSWORD),
+        ([of("login", None, "a"), of("text", "Username", "b"), of("password", None, "p")], PASSWORD),
+        ([of("keyPair", None, {"privateKey": "a"}), of("secret", "privatePEMKey", "b")], KEY_PAIR),
+    ],
+)
+def test_two_places_that_are_filled_differently_are_ambiguous(data: list[record.Data], place: record.Place) -> None:
+    with pytest.raises(Ambiguous, match="different values"):
+        record.check({"fields": data}, place, [])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [of("password", "", "a"), of("login", "", "me")],
+        [of("password", " PASSWORD ", "a"), of("text", "User-name", "me")],
+        [of("password", None), of("secret", "password", "a"), of("login", None), of("text", "Login", "me")],
+        [of("secret", "password", "a"), of("email", "username", "me")],
+        [of("password", None, "a"), of("password", None, "a"), of("login", None, "me")],
+    ],
+)
+def test_the_filled_field_is_meant_however_it_is_labelled(data: list[record.Data]) -> None:
+    content: record.Data = {"fields": data}
+    record.check(content, PASSWORD, ["account"])
+    assert (record.live_secret(content, PASSWORD), record.login(content)) == ("a", "me")
+    done = record.committed(record.staged(content, "new", MARK), PASSWORD, "new", None, NOW, {})
+    assert record.live_secret({"fields": [field for field in done["fields"] if field["value"] == ["new"]]}, PASSWORD)
+
+
+def test_numbers_count_as_text() -> None:
+    content: record.Data = {"fields": [of("password", None, 12345678), of("login", None, 7)]}
+    assert (record.live_secret(content, PASSWORD), record.login(content)) == ("12345678", "7")
+
+
+def test_the_last_committed_rotation_outlives_the_next_one_until_its_own_commit() -> None:
+    once = record.committed(record.staged({"fields": []}, "a", MARK), KEY_PAIR, "a", None, NOW, {})
+    again = record.staged(once, "b", record.Marker("next", "run", "key_pair", NOW))
+    assert (record.last_committed(once), record.last_committed(again)) == ("id", "id")
+    assert record.marker(once) is None and record.last_committed(record.discarded(again)) == "id"
+    assert record.last_committed(record.committed(again, KEY_PAIR, "b", None, NOW, {})) == "next"
+
+
+@pytest.mark.parametrize(
+    ("told", "moment", "note"),
+    [
+        ("2026-01-30", dt.datetime(2026, 1, 30, tzinfo=dt.UTC), None),
+        ("2026-01-30T12:00:00", dt.datetime(2026, 1, 30, 12, tzinfo=dt.UTC), None),
+        ("2026-01-30T12:00:00+02:00", dt.datetime(2026, 1, 30, 10, tzinfo=dt.UTC), None),
+        ("soon", None, "cannot be read"),
+        ("2999-01-01", None, "future"),
+        ("", None, None),
+    ],
+)
+def test_when_it_was_rotated(told: str, moment: dt.datetime | None, note: str | None) -> None:
+    found, said = record.rotated_at({"custom": [of("text", "Rotated At", told)]}, NOW)
+    assert found == moment and (said is None if note is None else note in str(said))
 
 
 @pytest.mark.parametrize("field", [None, {}, {"value": None}, {"value": []}, {"value": [""]}, {"value": [None]}])
@@ -192,4 +274,4 @@ def test_odd_records_are_read_as_empty_ones(data: record.Data) -> None:
 def test_a_value_that_is_no_text_is_no_secret() -> None:
     data = {"fields": [{"type": "password", "value": [{"a": 1}]}, {"type": "login", "value": [7]}]}
     assert record.live_secret(data, PASSWORD) is None
-    assert record.login(data) == ""
+    assert record.login(data) == "7"

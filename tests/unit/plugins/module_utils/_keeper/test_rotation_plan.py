@@ -67,7 +67,7 @@ class Case(t.NamedTuple):
             mark = fields.Marker("mine", "run", self.pending, STARTED[self.started])
             data = fields.staged(data, "value", mark)
             if mark.started is None:
-                state = json.loads(fields.text(data, label=fields.STATE) or "")
+                state = json.loads(fields.text(data, fields.STATE) or "")
                 fields.put_custom(data, fields.STATE, json.dumps({**state, "started": "yesterday"}))
         options = Options(
             target=target,
@@ -161,10 +161,33 @@ def test_only_the_rotation_that_staged_it_ends_it(target: str, step: type) -> No
         assert case.ending(target) is (Busy if case.wanted == "other" else step), case
 
 
-@pytest.mark.parametrize("target", ["committed", "discarded"])
-def test_with_nothing_pending_there_is_nothing_to_end(target: str) -> None:
+def test_with_nothing_pending_there_is_nothing_to_discard_and_nobody_knows_what_was_committed() -> None:
     for case in _where(pending="nothing"):
-        assert case.ending(target) is None, case
+        assert case.ending("discarded") is None, case
+        assert case.ending("committed") is VaultError, case
+
+
+@pytest.mark.parametrize(("wanted", "done"), [("mine", True), ("other", False), (None, False)])
+def test_with_nothing_pending_only_the_last_rotation_is_committed_already(wanted: str | None, done: bool) -> None:
+    data: fields.Data = {"fields": [{"type": "password", "value": ["live"]}], "custom": []}
+    mark = fields.Marker("mine", "run", "password", NOW)
+    data = fields.committed(fields.staged(data, "new", mark), PLACE, "new", None, NOW, {})
+    record = Record(uid="U" * 22, data=data, revision=1, editable=True, handle=None)
+    options = Options("committed", PLACE, wanted, None, False, LEASE, {})
+    if done:
+        assert plan(options, State(record=record), NOW) == []
+    else:
+        with pytest.raises(VaultError, match="committed last"):
+            plan(options, State(record=record), NOW)
+
+
+@pytest.mark.parametrize("key", ["-----BEGIN nothing", "x" * 40])
+def test_a_live_key_that_cannot_be_read_is_not_the_same_as_none(key: str) -> None:
+    data: fields.Data = {"fields": [], "custom": [{"type": "secret", "label": "privatePEMKey", "value": [key]}]}
+    record = Record(uid="U" * 22, data=data, revision=1, editable=True, handle=None)
+    options = Options("staged", fields.Place("key_pair"), None, None, True, LEASE, {})
+    with pytest.raises(Refused, match="Nothing was written"):
+        plan(options, State(record=record), NOW)
 
 
 @pytest.mark.parametrize("target", ["staged", "committed", "discarded"])
@@ -197,7 +220,7 @@ def test_a_password_needs_a_password_field() -> None:
     ) == [Stage()]
 
 
-@pytest.mark.parametrize("text", ["never", "2026-05-30", ""])
+@pytest.mark.parametrize("text", ["never", "2999-05-30", ""])
 def test_an_unreadable_time_counts_as_never(text: str) -> None:
     data: fields.Data = {"fields": [{"type": "password", "value": []}], "custom": []}
     fields.put_custom(data, fields.ROTATED_AT, text)
