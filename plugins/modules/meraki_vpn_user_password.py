@@ -36,6 +36,12 @@ options:
     description:
       - The password that the user has now, as far as the caller knows. Only compared with O(password), never sent.
     type: str
+  recovered:
+    description:
+      - That an earlier run may have set this password already, so that every doubt must end. Unless it is seen to be in
+        force, it is set again, and counts by the acknowledgement of Meraki.
+    type: bool
+    default: false
   users:
     description:
       - Many users of the network, for one request that lists them and one request for each. One that fails does not
@@ -50,10 +56,13 @@ options:
       password:
         description: As O(password).
         type: str
-        required: true
       old_password:
         description: As O(old_password).
         type: str
+      recovered:
+        description: As O(recovered).
+        type: bool
+        default: false
   account_type:
     description:
       - The account type that the users must have. One email may have an account of each type.
@@ -130,6 +139,12 @@ rotations:
       type: str
       returned: when the user was found
       sample: write_only
+    in_force:
+      description:
+        - Whether Meraki holds the password. V(true) if it was seen or acknowledged, V(false) if it is certain that
+          it does not.
+      type: bool
+      returned: when it is known
     failed:
       description: Whether the user failed.
       type: bool

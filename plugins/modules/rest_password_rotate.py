@@ -52,6 +52,12 @@ options:
         accepted and none was rejected, one more is made with the old password. If that is accepted, too, nothing is
         proved, and the user fails; before the change with V(invalid_input), after it with V(unknown_outcome).
     type: str
+  recovered:
+    description:
+      - That an earlier run may have set this password already, so that every doubt must end. Unless it is seen to be in
+        force, it is set again, and counts by the acknowledgement of the service.
+    type: bool
+    default: false
   users:
     description:
       - Many users, handled with one login of the administrator. One that fails does not stop the others.
@@ -65,10 +71,13 @@ options:
       password:
         description: As O(password).
         type: str
-        required: true
       old_password:
         description: As O(old_password).
         type: str
+      recovered:
+        description: As O(recovered).
+        type: bool
+        default: false
   secrets:
     description:
       - Secret texts for placeholders, by name.
@@ -531,6 +540,12 @@ rotations:
       type: str
       returned: when not verified and not failed
       sample: no_verify
+    in_force:
+      description:
+        - Whether the service holds the password. V(true) if it was seen or acknowledged, V(false) if it is certain
+          that it does not.
+      type: bool
+      returned: when it is known
     failed:
       description: Whether the user failed.
       type: bool

@@ -35,9 +35,14 @@ def rfc3339(moment: dt.datetime) -> str:
 
 
 def parse_rfc3339(text: str | None) -> dt.datetime | None:
-    """The moment, or None for what is no time. A date alone is its first second, and without a zone it is UTC."""
+    """The moment, or None for what is no RFC 3339 time with a zone."""
+    moment = parse_time(text)
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def parse_time(text: str | None) -> dt.datetime | None:
+    """The moment, without a zone where none is given and at its first second where it is a date; None for no time."""
     try:
-        moment = dt.datetime.fromisoformat((text or "").strip().upper().replace("Z", "+00:00"))
+        return dt.datetime.fromisoformat((text or "").strip().upper().replace("Z", "+00:00"))
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)

@@ -74,7 +74,7 @@ def locate(data: Data, *labels: str, kind: str | None = None, types: t.Sequence[
     if any(first_value(field) != first_value(filled[0]) for field in filled):
         names = " and ".join(repr(field.get("label") or field.get("type")) for field in filled)
         raise Ambiguous(f"has the fields {names}, filled with different values, where one is expected")
-    return (filled or found or [None])[0]
+    return next(iter(filled or found), None)
 
 
 def first_value(field: Data | None) -> t.Any:
@@ -197,7 +197,9 @@ def last_committed(data: Data) -> str | None:
 def rotated_at(data: Data, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
     """When the record was rotated last, None for never; and a word about a time that counts as never."""
     told = text(data, ROTATED_AT)
-    moment = duration.parse_rfc3339(told)
+    moment = duration.parse_time(told)
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
     if moment is None:
         return None, "Its rotated_at cannot be read, so it counts as never rotated." if told else None
     if moment > now:

@@ -37,6 +37,7 @@ _USER = {
     "email": {"type": "str", "no_log": False},
     "password": {"type": "str", "no_log": True},
     "old_password": {"type": "str", "no_log": True},
+    "recovered": {"type": "bool", "default": False, "no_log": False},
 }
 
 SPEC = http.WIRE_SPEC.merged(
@@ -63,7 +64,6 @@ SPEC = http.WIRE_SPEC.merged(
                 "options": {
                     **_USER,
                     "email": {**_USER["email"], "required": True},
-                    "password": {**_USER["password"], "required": True},
                 },
             },
             "account_type": {
@@ -83,25 +83,33 @@ SPEC = http.WIRE_SPEC.merged(
         },
         mutually_exclusive=[("email", "users"), ("password", "users"), ("old_password", "users")],
         required_one_of=[("email", "users")],
-        required_by={"email": ("password",), "password": ("email",), "old_password": ("password",)},
+        required_by={"password": ("email",), "old_password": ("password",)},
     ),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """One user and the password that it shall have. old_password: the one that it has, as far as the caller knows."""
+    """One user and the password that it shall have.
+
+    password: None in check mode, where it is still to be made. old_password: the one that it has, as far as the caller
+    knows. recovered: an earlier run may have set it.
+    """
 
     email: str
-    password: str = dataclasses.field(repr=False)
+    password: str | None = dataclasses.field(repr=False)
     old_password: str | None = dataclasses.field(default=None, repr=False)
+    recovered: bool = False
 
 
 class PasswordRotator(Rotator[Wanted, State, SetPassword]):
     """The verbs on one network."""
 
-    def __init__(self, channel: client.Client, options: Options, *, account_type: str, email_it: bool) -> None:
+    def __init__(
+        self, channel: client.Client, options: Options, *, account_type: str, email_it: bool, check_mode: bool = False
+    ) -> None:
         self._client = channel
+        self._check_mode = check_mode
         self._options = options
         self._account_type = account_type
         self._email_it = email_it
@@ -111,20 +119,23 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
         return {"email": item.email}
 
     def account(self, item: Wanted) -> str:
-        return item.email.casefold()
+        return item.email.lower()
 
     def check(self, item: Wanted) -> None:
         if not item.email.strip():
-            raise InvalidInput("A user's email is empty. Nothing was done.")
+            raise InvalidInput("A user's email is empty. Nothing was written.")
+        if item.password is None and self._check_mode:
+            return
         if not item.password:
-            raise InvalidInput(f"The password for {item.email} is empty. Nothing was done.")
+            raise InvalidInput(f"The password for {item.email} is empty. Nothing was written.")
         if any(character in "\0\r\n" or "\ud800" <= character <= "\udfff" for character in item.password):
             raise InvalidInput(
-                f"The password for {item.email} contains a NUL, a line end or half a character. Nothing was done."
+                f"The password for {item.email} contains a NUL, a line end or half a character. Nothing was written."
             )
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
-        return (one.password, one.old_password) == (other.password, other.old_password)
+        known = one.password is not None
+        return known and (one.password, one.old_password) == (other.password, other.old_password)
 
     @contextlib.contextmanager
     def session(self) -> t.Iterator[None]:
@@ -134,13 +145,13 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
 
     def observe(self, item: Wanted) -> State:
         user = find(self._users, item.email, self._account_type, self._client.network_id)
-        return State(user=user, seen_at=now(), held=item.old_password == item.password)
+        return State(user=user, seen_at=now(), held=_held(item))
 
     def plan(self, item: Wanted, state: State) -> t.Sequence[SetPassword]:
         return plan(self._options, state)
 
     def apply(self, item: Wanted, state: State, step: SetPassword) -> State:
-        self._client.set_password(state.user, item.password, email_it=self._email_it)
+        self._client.set_password(state.user, t.cast(str, item.password), email_it=self._email_it)
         return dataclasses.replace(state, password_set=True)
 
     def prove(self, item: Wanted, state: State) -> State:
@@ -153,6 +164,7 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
     def report(self, item: Wanted, state: State, outcome: Outcome) -> None:
         self._tell(state, outcome)
         outcome.changed = state.password_set
+        outcome.in_force = state.password_set or None
         outcome.verify_skipped_reason = WRITE_ONLY
         if state.password_set:
             outcome.after = {"password": "changed"}
@@ -176,13 +188,18 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
         outcome.facts = {"user": shown, "network_id": self._client.network_id}
 
 
+def _held(item: Wanted) -> bool:
+    """Whether the caller says so; of what an earlier run may have set nobody can say it."""
+    return item.password is not None and item.old_password == item.password and not item.recovered
+
+
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """The module's return values for validated parameters."""
     single = params["users"] is None
     users = [params] if single else params["users"]
     if not users:
         raise InvalidInput("users is empty; there is nothing to do.")
-    wanted = [Wanted(user["email"], user["password"], user["old_password"]) for user in users]
+    wanted = [Wanted(user["email"], user["password"], user["old_password"], user["recovered"]) for user in users]
     key, url = client.checked_key(params["api_key"]), client.base_url(params["api_url"], params["proxy"])
     network_id = client.checked_network_id(params["network_id"])
     bucket = TokenBucket(checked_rate(params["requests_per_second"], option="requests_per_second"))
@@ -194,6 +211,7 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
             options,
             account_type=params["account_type"],
             email_it=params["email_password_to_user"],
+            check_mode=check_mode,
         )
         outcomes = rotate(rotator, wanted, check_mode=check_mode)
     return module_result(outcomes, single=single, noun="user")

@@ -28,7 +28,7 @@ class Options:
 class State:
     """What has been seen and done.
 
-    seen_at: when the user was seen. held: the caller says that the user has this password already.
+    seen_at: when the user was seen. held: the caller knows that the user has this password already.
     password_set: Meraki has acknowledged the password in this run.
     """
 

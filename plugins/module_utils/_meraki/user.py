@@ -82,7 +82,8 @@ def _expiry(value: t.Any) -> str | None:
 
 
 def same_email(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
+    """Case makes no difference, but straße@ and strasse@ are two addresses, which casefold() would make one."""
+    return one.lower() == other.lower()
 
 
 def find(users: t.Sequence[AuthUser], email: str, account_type: str, network_id: str) -> AuthUser:
@@ -99,6 +100,7 @@ def find(users: t.Sequence[AuthUser], email: str, account_type: str, network_id:
         hint = f" It has one of the account type {' and one of '.join(others)}." if others else ""
         raise NotFound(
             f"Network {network_id} has no user with the email {email} and the account type {account_type}.{hint} "
-            "Nothing was written."
+            "Nothing was written.",
+            in_force=False,
         )
     return found[0]

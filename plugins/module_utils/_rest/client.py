@@ -120,6 +120,12 @@ class Client:
 
     # -- the administrator
 
+    def check_administrator(self, values: Values, others: Values) -> None:
+        """Log in, where one login serves all users: where these values and the others make the same of it."""
+        login = self._options.auth.login
+        if login and self._login_request(login, values) == self._login_request(login, others):
+            self._authorization(values)
+
     def _authorization(self, values: Values) -> Headers:
         """The administrator's header. A login runs once, whatever becomes of it, unless users differ in it."""
         auth = self._options.auth

@@ -26,11 +26,15 @@ NO_VERIFY = "no_verify"
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """One user and the passwords that it shall have and has had."""
+    """One user and the passwords that it shall have and has had.
+
+    password: None in check mode, where it is still to be made. recovered: an earlier run may have set it.
+    """
 
     username: str
-    password: str = dataclasses.field(repr=False)
+    password: str | None = dataclasses.field(repr=False)
     old_password: str | None = dataclasses.field(default=None, repr=False)
+    recovered: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +42,15 @@ class State:
     """What has been seen and done.
 
     probe: the login with the new password before the change. control: one with the old password after that was
-    accepted, None if there was none. picked: by lookup.set. login: the login that decides after the change.
+    accepted, None if there was none. picked: by lookup.set. held: a change was refused, and a login has shown that the
+    password is in force all the same. login: the login that decides after the change.
     """
 
     probe: LoginAnswer | None = None
     control: LoginAnswer | None = None
     picked: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
     changed: bool = False
+    held: bool = False
     login: LoginAnswer | None = None
     proof_done: bool = False
 
@@ -67,18 +73,21 @@ def plan(options: Options, item: Wanted, state: State) -> list[Step]:
     if state.changed:
         rejected = state.login is not None and state.login.verdict == "rejected"
         return [RollBack()] if rejected and options.rollback else []
-    return [Change()] if is_due(options, item, state) else []
+    return [Change()] if not state.held and is_due(options, item, state) else []
 
 
 def is_due(options: Options, item: Wanted, state: State) -> bool:
     """Whether the change has to be sent."""
-    if options.always:
+    if options.always or item.password is None:
         return True
     if state.probe is None:
-        return item.old_password != item.password
+        return item.recovered or item.old_password != item.password
     if state.probe.verdict == "rejected":
         return True
     if state.probe.verdict == "unknown":
+        if item.recovered:
+            # Every doubt ends: the same value once more, which then counts by the service's word for it.
+            return True
         raise _unknown_before(item, state.probe)
     if state.control is not None and state.control.verdict == "accepted":
         raise InvalidInput(

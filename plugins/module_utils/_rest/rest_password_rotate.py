@@ -15,7 +15,11 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    Ambiguous,
     InvalidInput,
+    NotFound,
+    NotPermitted,
+    Refused,
     RotationError,
     UnknownOutcome,
     VerifyFailed,
@@ -40,13 +44,18 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan imp
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
+# Why a change was acknowledged and yet is not proved.
+UNCLEAR_LOGIN = "unclear_login"
+_REFUSALS = (Refused, NotFound, NotPermitted, Ambiguous)
+
 
 class PasswordRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one service."""
 
-    def __init__(self, client: Client, options: Options) -> None:
+    def __init__(self, client: Client, options: Options, *, check_mode: bool = False) -> None:
         self._client = client
         self._options = options
+        self._check_mode = check_mode
 
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"username": item.username}
@@ -58,21 +67,23 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def check(self, item: Wanted) -> None:
         if not item.username:
             raise InvalidInput("A username is empty. Nothing was done.")
-        if not item.password:
+        if not item.password and not (item.password is None and self._check_mode):
             raise InvalidInput(f"The password for {item.username} is empty. Nothing was done.")
-        if self._options.rollback and not item.old_password:
+        if self._options.rollback and not item.old_password and item.password is not None:
             raise InvalidInput(f"rollback needs the old_password of {item.username}. Nothing was done.")
         # What the lookup will pick is not known yet; any text stands for it.
         lookup = self._options.lookup
         unknown = dict.fromkeys(lookup.picked, "x") if lookup else {}
         self._client.rehearse(self._values(item, unknown))
+        if item.password is None:
+            return
         if self._options.rollback:
             self._client.rehearse(self._values(_swapped(item), unknown))
         elif self._options.verify and item.old_password:
             self._client.login_request(self._options.verify, self._values(_swapped(item), unknown))
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
-        return one.password == other.password
+        return one.password is not None and one.password == other.password
 
     def session(self) -> contextlib.AbstractContextManager[None]:
         return self._client.session()
@@ -80,6 +91,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def observe(self, item: Wanted) -> State:
         state = State()
         verify, lookup = self._options.verify, self._options.lookup
+        if item.password is None:
+            # In check mode: who asks, and whom.
+            self._client.check_administrator(self._values(item, {}), self._values(_stranger(item), {}))
+            return dataclasses.replace(state, picked=self._find(item)) if lookup else state
         if lookup and verify and verify.needs_lookup:
             state = dataclasses.replace(state, picked=self._find(item))
         if verify and not self._options.always:
@@ -105,15 +120,31 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             self._client.change(request, f"Changing the password of {item.username}")
         except LostChange as lost:
             return self._settled(item, state, lost)
+        except _REFUSALS as refusal:
+            if not item.recovered or 200 <= refusal.evidence.get("status", 0) < 400:
+                raise
+            return self._found_in_force(item, state, refusal)
         return dataclasses.replace(state, changed=True)
+
+    def _found_in_force(self, item: Wanted, state: State, refusal: RotationError) -> State:
+        """The service refuses what an earlier run may have set: one login tells whether it has it."""
+        if self._options.verify is None:
+            raise refusal
+        login = state.probe or self._log_in(item, state)
+        if login.verdict != "accepted":
+            refusal.in_force = False if login.verdict == "rejected" else None
+            raise refusal
+        return dataclasses.replace(state, held=True, probe=login)
 
     def prove(self, item: Wanted, state: State) -> State:
         if not state.changed:
             return dataclasses.replace(state, login=state.probe, proof_done=True)
+        if item.recovered and state.probe is not None and state.probe.verdict == "unknown":
+            return dataclasses.replace(state, login=state.probe, proof_done=True)
         if self._options.verify and state.login is None:
             login = self._log_in_after(item, state)
             state = dataclasses.replace(state, login=login)
-            if login.verdict == "unknown":
+            if login.verdict == "unknown" and not item.recovered:
                 raise UnknownOutcome(
                     f"The service acknowledged the new password of {item.username}, but the login with it "
                     f"{login.reason}, so it is not proved. Run again.",
@@ -121,7 +152,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
                     unanswered=1 if login.silent else 0,
                 )
             if login.verdict == "rejected" and not self._options.rollback:
-                raise _verify_failed(item, login, "Nothing was rolled back.")
+                # Acknowledged twice: to try it in a third run would only be one more failed login.
+                raise _verify_failed(item, login, "Nothing was rolled back.", in_force=item.recovered or None)
             if login.verdict == "accepted":
                 self._check_control(item, state)
         return dataclasses.replace(state, proof_done=True)
@@ -132,8 +164,9 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def report(self, item: Wanted, state: State, outcome: Outcome) -> None:
         outcome.changed = state.changed
         outcome.verified = state.proof_done and state.login is not None and state.login.verdict == "accepted"
+        outcome.in_force = state.changed or outcome.verified or None
         if state.proof_done and not outcome.verified:
-            outcome.verify_skipped_reason = NO_VERIFY
+            outcome.verify_skipped_reason = UNCLEAR_LOGIN if self._options.verify else NO_VERIFY
         if state.changed:
             outcome.before, outcome.after = {"password": "old"}, {"password": "changed"}
 
@@ -143,9 +176,11 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def _values(self, item: Wanted, picked: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """All placeholders of one user."""
-        own = {"username": item.username, "password": item.password}
-        if item.old_password:
-            own["old_password"] = item.old_password
+        # What is still to be made is stood for; in check mode it is sent nowhere.
+        stand_in = "x" if item.password is None else None
+        own = {"username": item.username, "password": item.password or stand_in}
+        if item.old_password or stand_in:
+            own["old_password"] = item.old_password or stand_in
         return {**self._options.values, **picked, **own}
 
     def _find(self, item: Wanted) -> dict[str, t.Any]:
@@ -222,15 +257,23 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
 
 def _swapped(item: Wanted) -> Wanted:
-    return Wanted(item.username, password=t.cast(str, item.old_password), old_password=item.password)
+    return Wanted(item.username, password=item.old_password, old_password=item.password)
 
 
-def _verify_failed(item: Wanted, login: LoginAnswer, what_now: str, **evidence: bool) -> VerifyFailed:
+def _stranger(item: Wanted) -> Wanted:
+    """Another user with other passwords."""
+    return Wanted(f"{item.username}x", password="xx", old_password="xx")  # noqa: S106 (no password of anybody)
+
+
+def _verify_failed(
+    item: Wanted, login: LoginAnswer, what_now: str, *, in_force: bool | None = None, **evidence: bool
+) -> VerifyFailed:
     return VerifyFailed(
         f"The service acknowledged the new password of {item.username}, but the login with it {login.reason}. "
         f"{what_now}",
         changed=True,
         evidence=evidence,
+        in_force=in_force,
     )
 
 
@@ -249,6 +292,8 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         raise InvalidInput("users is empty; there is nothing to do.")
     options = options_from(params)
     client = Client(options, _known_secrets(params))
-    wanted = [Wanted(user["username"], user["password"], user["old_password"] or None) for user in users]
-    outcomes = rotate(PasswordRotator(client, options), wanted, check_mode=check_mode)
+    wanted = [
+        Wanted(user["username"], user["password"], user["old_password"] or None, user["recovered"]) for user in users
+    ]
+    outcomes = rotate(PasswordRotator(client, options, check_mode=check_mode), wanted, check_mode=check_mode)
     return module_result(outcomes, single=single, noun="user")

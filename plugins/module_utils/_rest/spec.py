@@ -101,6 +101,8 @@ _VERIFY: Options = {
     "delay": {"type": "float", "default": 2.0, "no_log": False},
 }
 
+_RECOVERED = {"type": "bool", "default": False, "no_log": False}
+
 SPEC = WIRE_SPEC.merged(
     ArgumentSpec(
         options={
@@ -108,14 +110,16 @@ SPEC = WIRE_SPEC.merged(
             "username": _TEXT,
             "password": _SECRET,
             "old_password": _SECRET,
+            "recovered": _RECOVERED,
             "users": {
                 "type": "list",
                 "elements": "dict",
                 "no_log": False,
                 "options": {
                     "username": {**_TEXT, "required": True},
-                    "password": {**_SECRET, "required": True},
+                    "password": _SECRET,
                     "old_password": _SECRET,
+                    "recovered": _RECOVERED,
                 },
             },
             "secrets": {"type": "dict", "no_log": True},
@@ -134,6 +138,6 @@ SPEC = WIRE_SPEC.merged(
         },
         mutually_exclusive=[("username", "users"), ("password", "users"), ("old_password", "users")],
         required_one_of=[("username", "users")],
-        required_by={"username": ("password",), "password": ("username",), "old_password": ("username",)},
+        required_by={"password": ("username",), "old_password": ("username",)},
     )
 )

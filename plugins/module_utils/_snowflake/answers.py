@@ -44,8 +44,8 @@ class LoginAnswer:
 
 ACCEPTED = LoginAnswer("accepted")
 
-# verdict, reason, codes, fragments of the text. Whether the password was looked at before a second factor or a policy was
-# asked for is not documented, so these answers say neither.
+# verdict, reason, codes, fragments of the text. Whether the password was looked at before a second factor or a policy
+# is not documented, so these answers say neither.
 _LOGIN_RULES: tuple[tuple[t.Literal["blocked", "rejected", "unknown"], str, tuple[int, ...], tuple[str, ...]], ...] = (
     ("unknown", "user_locked", (390102,), ("temporarily locked", "user is locked", "account is locked")),
     ("unknown", "user_disabled", (390101,), ("user access disabled", "user is disabled", "account is disabled")),

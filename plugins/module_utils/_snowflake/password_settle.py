@@ -50,8 +50,8 @@ def set_time(client: Client, item: Wanted) -> str | None:
 def settle(client: Client, item: Wanted, before: State, written: State, error: RotationError) -> State:
     """The state where the password turns out to be in force in spite of the error; raises what is left to say else.
 
-    error: NoAnswer, or a refusal. The connector may have repeated an ALTER whose first answer was lost, and PRIOR_USE is
-    the answer, too, where the user has this password already.
+    error: NoAnswer, or a refusal. The connector may have repeated an ALTER whose first answer was lost, and PRIOR_USE
+    is the answer, too, where the user has this password already.
     """
     try:
         now = set_time(client, item)

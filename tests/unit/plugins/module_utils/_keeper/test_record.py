@@ -154,9 +154,7 @@ def test_a_field_of_ones_own_choice_takes_the_private_key_and_spares_the_others(
     assert record.locate(added, "another") == {"type": "secret", "label": "another", "value": ["new"]}
 
 
-@pytest.mark.parametrize(
-    ("place", "label"), [(KEY_PAIR, "privatePEMKey"), (record.Place("key_pair", "mine"), "Mine")]
-)
+@pytest.mark.parametrize(("place", "label"), [(KEY_PAIR, "privatePEMKey"), (record.Place("key_pair", "mine"), "Mine")])
 def test_no_further_field_can_overwrite_the_secret(place: record.Place, label: str) -> None:
     data = {"fields": [{"type": "secret", "label": label, "value": ["old"]}], "custom": []}
     done = record.committed(record.staged(data, "new", MARK), place, "new", None, NOW, {label: "not a secret"})

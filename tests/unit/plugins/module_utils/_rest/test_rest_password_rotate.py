@@ -42,12 +42,12 @@ def failed(result: Result, code: str, *, changed: bool = False, text: str = "") 
 
 def test_changed_and_proved_then_unchanged(call: Caller) -> None:
     result = call()
-    assert entry(result) == {"username": "alice", "changed": True, "failed": False, "verified": True}
+    assert entry(result) == {"username": "alice", "changed": True, "failed": False, "in_force": True, "verified": True}
     assert result["username"] == "alice" and result["diff"]["after"] == {"password": "changed"}
     assert call.asked == ["whoami alice", "POST /login", "users", "change alice", "whoami alice"]
     assert call.rest.accepts("alice", call.new) and call.rest.user("alice").tags == ["reader"]
     result = call()
-    assert entry(result) == {"username": "alice", "changed": False, "failed": False, "verified": True}
+    assert entry(result) == {"username": "alice", "changed": False, "failed": False, "in_force": True, "verified": True}
     assert "diff" not in result and call.asked == ["whoami alice"]
 
 
@@ -67,6 +67,7 @@ def test_always_changes_without_asking(call: Caller) -> None:
         "username": "alice",
         "changed": True,
         "failed": False,
+        "in_force": True,
         "verified": True,
     }
     assert call.asked == ["POST /login", "users", "change alice", "whoami alice"]
