@@ -92,7 +92,10 @@ class Role:
         found = {
             entry["record_uid"]: entry
             for entry in _entries(vault)
-            if not entry["failed"] and (entry["due"] or self.settled is not None) and self.refusal(entry) is None
+            if not entry["failed"]
+            # Of those that are not due, only a key can be asked about.
+            and (entry["due"] or (self.settled is not None and entry.get("fingerprint")))
+            and self.refusal(entry) is None
         }
         return list(found.values())
 
@@ -211,7 +214,7 @@ class Run:
             return _refusal(
                 "The service accepted the password before it was set, so its login (verify) proves nothing."
             )
-        if failed is not None or over or not (due or self.role.settled is not None):
+        if failed is not None or over or not (due or (self.role.settled is not None and entry.get("fingerprint"))):
             return failed
         whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)
         return whole or (_NOT_REACHED if due and not self.check_mode else None)

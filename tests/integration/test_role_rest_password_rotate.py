@@ -104,7 +104,8 @@ def test_many_records_in_one_run(scene: Scene) -> None:
     assert all(scene.settled(name) for name in scene.uids)
     assert not any(scene.accepts(name, old) for name, old in scene.old.items())
     labels = scene.rest.journal.labels()
-    assert labels.count("POST /login") == labels.count("users") == 1
+    # Once for the check before staging, and once for the work.
+    assert labels.count("POST /login") == labels.count("users") == 2
     assert [scene.rest.logins.count((name, True)) for name in "ABC"] == [1, 1, 1]
     assert [scene.failed_logins(name) for name in "ABC"] == [1, 1, 1]
     assert scene.rest.user("A").tags == ["reader"]
@@ -146,7 +147,8 @@ def test_check_mode_writes_nothing(scene: Scene) -> None:
     run = scene.run("--check", "--diff")
     assert run.returncode == 0 and says(run, "check mode: 3 due")
     assert {uid: scene.vault.record(uid) for uid in scene.uids.values()} == before
-    assert scene.rest.journal.labels() == []
+    # The administrator logs in, and the users are looked up.
+    assert scene.rest.journal.labels() == ["POST /login", "users"]
 
 
 @pytest.mark.slow
@@ -188,7 +190,7 @@ def test_definite_refusals_are_discarded_and_the_others_go_on(scene: Scene) -> N
     scene.rest.faults.add(Fault("change C", response=Response(422, b'{"error": "too simple"}')))
     run = scene.run()
     assert run.returncode == 2 and says(run, "1 rotated, 0 recovered, 0 not due, 2 failed"), run.output
-    assert says(run, "[not_found]") and says(run, "[refused]") and not says(run, "Still pending")
+    assert says(run, "[not_found]") and says(run, "[refused]") and not says(run, "still pending")
     assert scene.settled("A") and scene.password("A") != scene.old["A"]
     assert refused(scene, "C")
     assert scene.pending("B") is None and scene.password("B") == scene.old["B"]
@@ -199,7 +201,7 @@ def test_an_unexpected_success_is_no_definite_refusal(single: Scene) -> None:
     """The recipe lists 200, the service says 204 and has done it: the new password must not be thrown away."""
     single.recipe["change"] = {**RECIPE["change"], "status": [200]}
     run = single.run()
-    assert run.returncode == 2 and says(run, "answered with 204") and says(run, "Still pending"), run.output
+    assert run.returncode == 2 and says(run, "answered with 204") and says(run, "still pending"), run.output
     assert single.live_is_known("A") and not single.accepts("A", single.old["A"])
     single.recipe["change"] = RECIPE["change"]
     assert single.run().returncode == 0 and single.settled("A")
@@ -216,7 +218,7 @@ def test_a_recovered_value_is_never_discarded(kind: str, single: Scene) -> None:
     single.rest.faults.add(Fault("whoami A", response=Response(401)))
     single.rest.faults.add(Fault("change A", response=Response(403)))
     run = single.run()
-    assert run.returncode == 2 and says(run, "[not_permitted]") and says(run, "Still pending"), run.output
+    assert run.returncode == 2 and says(run, "[not_permitted]") and says(run, "still pending"), run.output
     assert single.pending("A") == pending and single.live_is_known("A")
     single.rest.faults.clear()
     assert single.run().returncode == 0 and single.settled("A") and single.password("A") == pending
@@ -224,7 +226,8 @@ def test_a_recovered_value_is_never_discarded(kind: str, single: Scene) -> None:
 
 def in_doubt(kind: str, rest: RestSandbox) -> None:
     faults = {
-        "administrator refused": [Fault("POST /login", response=Response(401))],
+        # The check before staging has its answer.
+        "administrator refused": [Fault("POST /login", skip=1, response=Response(401))],
         "login unknown before": [Fault("whoami", response=Response(503))],
         "rate limited": [Fault("whoami", response=Response(429))],
         "lost after": [Fault("change", drop="after"), Fault("whoami", skip=1, response=Response(500))],
@@ -256,7 +259,7 @@ def in_doubt(kind: str, rest: RestSandbox) -> None:
 def test_what_leaves_doubt_stays_pending_and_is_finished_by_the_next_run(kind: str, single: Scene) -> None:
     in_doubt(kind, single.rest)
     run = single.run()
-    assert run.returncode == 2 and says(run, "Still pending"), run.output
+    assert run.returncode == 2 and says(run, "still pending"), run.output
     assert single.live_is_known("A")
     pending = single.pending("A")
     single.rest.faults.clear()
@@ -274,8 +277,9 @@ def test_a_lost_answer_is_settled_by_the_login(single: Scene) -> None:
 
 
 def stays_untouched(scene: Scene, run: Run, text: str) -> None:
-    assert run.returncode == 2 and says(run, text) and says(run, "Nothing was done"), run.output
+    assert run.returncode == 2 and says(run, text), run.output
     assert scene.pending("A") is None and scene.settled("A") and scene.rest.journal.labels() == []
+    assert "update_secret" not in " ".join(scene.vault.journal.labels())
 
 
 def test_what_is_wrong_with_the_recipe_shows_before_a_password_is_made(single: Scene) -> None:
@@ -301,4 +305,5 @@ def test_a_login_that_always_says_yes(single: Scene) -> None:
 def test_two_records_of_one_user(single: Scene) -> None:
     single.uids["again"] = single.add_record("A", password=single.old["A"], title="Another record of A")
     run = single.run()
-    assert run.returncode == 2 and says(run, "Several records have the login A") and single.rest.requests == []
+    assert run.returncode == 2 and says(run, "is named 2 times") and single.rest.journal.labels("change") == []
+    assert single.pending("A") is None

@@ -95,7 +95,8 @@ def test_first_key_second_key_and_retirement(scene: KeyScene) -> None:
     run = scene.run("-vvvv", "--diff")
     assert run.returncode == 0 and says(run, "3 rotated, 0 recovered, 0 not due, 0 failed"), run.output
     first = {name: scene.key(name) for name in scene.uids}
-    assert len(scene.snowflake.journal.labels("login ROTATOR")) == 1 and len(alters(scene)) == 3
+    assert len(scene.snowflake.journal.labels("login ROTATOR")) == 2 and len(alters(scene)) == 3
+    assert len(scene.vault.journal.labels()) == 6 + 2 * 3
     for name, pem_ in first.items():
         key, fingerprint = read_key(str(pem_))
         assert scene.settled(name) and key.key_size == 2048 and slots(scene, name) == [fingerprint, None]
@@ -155,7 +156,102 @@ def test_check_mode_writes_nothing(scene: KeyScene) -> None:
     run = scene.run("--check", "--diff")
     assert run.returncode == 0 and says(run, "check mode: 3 due")
     assert {uid: scene.vault.record(uid) for uid in scene.uids.values()} == before
-    assert scene.snowflake.journal.labels() == []
+    labels = scene.snowflake.journal.labels("^(login|DESCRIBE|ALTER)")
+    assert labels == ["login ROTATOR password", *[f"DESCRIBE USER {name}" for name in "ABC"]]
+
+
+def test_check_mode_tells_of_a_retirement_that_is_due(single: KeyScene) -> None:
+    assert single.run().returncode == 0 and single.run(force=True).returncode == 0
+    single.connection["retire_previous_after"] = "0h"
+    old = next(found for found in slots(single) if found != read_key(str(single.key("A")))[1])
+    run = single.run("--check", "--diff")
+    assert run.returncode == 0 and says(run, f"the previous key {old} is retired"), run.stdout
+    assert None not in slots(single)
+    assert single.run().returncode == 0 and old not in slots(single)
+
+
+def test_a_key_that_another_run_has_placed_meanwhile_is_not_retired(single: KeyScene) -> None:
+    """What goes is looked at once more, right before; a slot that holds another key by then stays as it is."""
+    assert single.run().returncode == 0 and single.run(force=True).returncode == 0
+    single.connection["retire_previous_after"] = "0h"
+    mine = slots(single).index(read_key(str(single.key("A")))[1])
+    user = single.snowflake.user("A")
+
+    def place() -> None:
+        name = ("rsa_public_key_2", "rsa_public_key")[mine]
+        setattr(user, name, public("foreign"))
+        setattr(user, f"{name}_last_set_time", single.snowflake.account.clock())
+
+    single.snowflake.faults.add(Fault("^login A", after=place))
+    run = single.run()
+    assert print_of("foreign") in slots(single) and single.snowflake.journal.labels("UNSET") == [], run.stdout
+
+
+@pytest.mark.parametrize("hours", variants([-48, 48], 48))
+def test_ages_are_measured_with_snowflakes_own_clock(single: KeyScene, hours: int) -> None:
+    clock = single.snowflake.account.clock
+    single.snowflake.account.clock = lambda: clock() + dt.timedelta(hours=hours)
+    assert single.run().returncode == 0 and single.run(force=True).returncode == 0
+    single.connection["retire_previous_after"] = "24h"
+    assert single.run().returncode == 0 and None not in slots(single)
+    single.snowflake.account.clock = lambda: clock() + dt.timedelta(hours=hours + 25)
+    assert single.run().returncode == 0 and None in slots(single)
+
+
+@pytest.mark.connector
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_login_that_says_neither_ends_no_rotation(single: KeyScene, pending: bool) -> None:
+    """DESCRIBE shows that the key is in place."""
+    staged = single.stage("A") if pending else None
+    strange = single.snowflake.login_failure(394777, "A reason that nobody has listed.")
+    single.snowflake.faults.add(Fault("login A", times=99, response=strange))
+    run = single.run()
+    assert run.returncode == 0 and says(run, "not proved (other)") and single.settled("A"), run.stdout
+    assert staged in (None, single.key("A"))
+
+
+def test_a_clock_error_is_called_that(single: KeyScene) -> None:
+    late = dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)
+    single.snowflake.account.jwt_clock = lambda: late
+    run = single.run()
+    assert run.returncode == 0 and says(run, "not proved (clock_differs)"), run.stdout
+
+
+@pytest.mark.slow
+def test_a_key_of_an_earlier_run_that_stands_nowhere_is_discarded_after_a_refusal(single: KeyScene) -> None:
+    pending = single.stage("A")
+    refusal = single.snowflake.statement_failure(999123, "A reason that nobody has listed.")
+    single.snowflake.faults.add(Fault("ALTER USER A", response=refusal))
+    assert single.run().returncode == 2 and single.pending("A") is None
+    assert single.run().returncode == 0 and single.settled("A") and single.key("A") != pending
+
+
+@pytest.mark.parametrize("form", variants(["literal line feeds", "BOM", "CRLF"], "literal line feeds"))
+def test_a_live_key_that_is_written_oddly_is_read(single: KeyScene, form: str) -> None:
+    plain = pem("in use")
+    text = {
+        "literal line feeds": plain.strip().replace("\n", "\\n"),
+        "BOM": f"\ufeff{plain}",
+        "CRLF": plain.replace("\n", "\r\n"),
+    }[form]
+    fill(single, "in use", "orphan")
+    put(single, KEY_FIELD, text)
+    run = single.run()
+    assert run.returncode == 0 and single.accepts("A", plain) and single.settled("A"), run.stdout
+
+
+def test_a_live_key_that_cannot_be_read_is_refused_before_staging(single: KeyScene) -> None:
+    fill(single, "in use", "orphan")
+    put(single, KEY_FIELD, pem("in use", passphrase="pw"))
+    run = single.run()
+    assert run.returncode == 2 and says(run, "encrypted") and single.pending("A") is None
+    assert slots(single) == [print_of("in use"), print_of("orphan")]
+
+
+def test_the_administrator_comes_last_among_its_users(scene: KeyScene) -> None:
+    admin_by_key(scene)
+    run = scene.run(records=[scene.admin_uid, *scene.uids.values()])
+    assert run.returncode == 0 and [label.split()[2] for label in alters(scene)] == ["A", "B", "C", ADMIN], run.stdout
 
 
 def test_the_key_in_use_comes_from_the_record(single: KeyScene) -> None:
@@ -171,18 +267,17 @@ def test_the_key_in_use_comes_from_the_record(single: KeyScene) -> None:
 @pytest.mark.parametrize("published", variants([None, "elsewhere"], "elsewhere"))
 @pytest.mark.slow
 def test_slots_that_are_full_of_others_keys(single: KeyScene, published: str | None) -> None:
-    """Nothing is overwritten, the key waits, and goes in once there is a place."""
+    """Nothing is overwritten, and nothing is staged; a key goes in once there is a place."""
     fill(single, "foreign", "orphan")
     if published:
         publish(single, published)
     run = single.run()
     assert run.returncode == 2 and says(run, print_of("foreign")) and says(run, print_of("orphan"))
     assert says(run, "[slots_full]") and slots(single) == [print_of("foreign"), print_of("orphan")]
-    pending = single.pending("A")
-    assert pending and says(run, "Still pending") and single.key("A") == (pem(published) if published else None)
+    assert single.pending("A") is None and single.key("A") == (pem(published) if published else None)
     fill(single, "foreign")
     run = single.run()
-    assert run.returncode == 0 and single.key("A") == pending and single.settled("A")
+    assert run.returncode == 0 and single.settled("A")
     assert single.accepts("A", pem("foreign"))
 
 
@@ -306,7 +401,7 @@ def test_one_that_fails_stops_no_other(scene: KeyScene) -> None:
     run = scene.run()
     assert run.returncode == 2 and says(run, "2 rotated, 0 recovered, 0 not due, 2 failed"), run.stdout
     assert scene.settled("A") and scene.settled("D")
-    assert scene.pending("B") is not None and scene.pending("C") is None
+    assert scene.pending("B") is None and scene.pending("C") is None
 
 
 @pytest.mark.slow
@@ -336,7 +431,8 @@ def test_what_is_left_open_is_kept_and_finished(single: KeyScene, kind: str) -> 
 def test_two_records_of_one_user(single: KeyScene) -> None:
     second = single.add_key_record("a")
     run = single.run(records=[single.uids["A"], second])
-    assert run.returncode == 2 and says(run, "Snowflake was not asked") and single.snowflake.journal.labels() == []
+    assert run.returncode == 2 and says(run, "is named 2 times") and alters(single) == []
+    assert single.pending("A") is None
 
 
 # What is in Snowflake for certain needs no login to be committed: DESCRIBE has shown its fingerprint.
@@ -458,13 +554,17 @@ def test_from_slots_to_named_pairs(single: KeyScene) -> None:
 # -- killed at every request
 
 
-# A clean run for user A, in order.
+# A clean run for user A, in order: both slots are full, so the one that is overwritten is looked at once more.
 REQUESTS = [
     *[("vault", "get_secret")] * 2,
+    ("snowflake", "login ROTATOR password"),
+    ("snowflake", "DESCRIBE USER A"),
+    ("snowflake", "logout"),
+    ("vault", "get_secret"),
     ("vault", "update_secret"),
     ("vault", "get_secret"),
     ("snowflake", "login ROTATOR password"),
-    ("snowflake", "DESCRIBE USER A"),
+    *[("snowflake", "DESCRIBE USER A")] * 2,
     ("snowflake", "ALTER USER A SET RSA_PUBLIC_KEY"),
     ("snowflake", "DESCRIBE USER A"),
     ("snowflake", "login A key_pair"),
@@ -478,6 +578,8 @@ POINTS = crashes(REQUESTS)
 
 def test_the_matrix_is_complete(single: KeyScene) -> None:
     """A clean run makes exactly the requests that the matrix kills at."""
+    fill(single, "in use", "orphan")
+    publish(single, "in use")
     assert single.run().returncode == 0
     assert journal(single) == REQUESTS
 
@@ -511,8 +613,8 @@ def test_killed_while_it_retires(single: KeyScene, side: t.Literal["before", "af
     single.connection["retire_previous_after"] = "0h"
     runner = ThroughRole(single)
     with Reader(single, "A") as reader:
-        # After a look (login of the administrator, DESCRIBE, logout), and after login, DESCRIBE, and the user's login.
-        crash = Crash("snowflake", 7, side, "ALTER USER A UNSET RSA_PUBLIC_KEY")
+        # Twice login of the administrator, DESCRIBE, and the time, with a logout between; the user's login, and a last look.
+        crash = Crash("snowflake", 10, side, "ALTER USER A UNSET RSA_PUBLIC_KEY")
         assert run_killed(single, runner, crash, reader.knock) == -signal.SIGKILL, runner.output
         assert journal(single)[-1] == (crash.server, crash.label)
         assert run_clean(single, runner, reader.knock) == 0, runner.output
@@ -524,6 +626,8 @@ def test_killed_while_it_retires(single: KeyScene, side: t.Literal["before", "af
 def test_a_killed_run_leaves_no_key_in_files(single: KeyScene) -> None:
     """Also where Ansible is configured without pipelining: the role asks for it itself."""
     crash = next(crash for crash in POINTS if crash.label.startswith("ALTER"))
+    fill(single, "in use", "orphan")
+    publish(single, "in use")
     single.ansible.environment["ANSIBLE_PIPELINING"] = "False"
     assert run_killed(single, ThroughRole(single), crash, lambda: None) == -signal.SIGKILL
     hidden = single.secrets()

@@ -141,7 +141,7 @@ class Place:
 
 
 def check(data: Data, place: Place, labels: t.Iterable[str]) -> None:
-    """Raise Refused or Ambiguous unless all that a rotation reads and writes is there just once, of the type it must be.
+    """Raise Refused or Ambiguous unless all that a rotation reads and writes is there once, of the type it must be.
 
     labels: of further fields that a commit writes.
     """

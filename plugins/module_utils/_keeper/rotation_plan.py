@@ -90,6 +90,8 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     step = _plan_staging(options, state, now) if options.target == "staged" else _plan_ending(options, state)
     if step is not None and not state.record.editable:
         raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
+    if step is not None:
+        _check_live_key(options, state.record)
     return [] if step is None else [step]
 
 
@@ -97,14 +99,18 @@ def check_record(options: Options, record: Record) -> None:
     """Raise Refused or Ambiguous for a record in which a write could hit a field of somebody else."""
     try:
         fields.check(record.data, options.place, options.extra_fields)
-        live = fields.live_secret(record.data, options.place) if options.place.credential == "key_pair" else None
-        if live is not None:
-            keys.load_private_key(live)
     except (Refused, Ambiguous) as error:
         raise type(error)(f"{name(record)} {error.msg}. Nothing was written.") from None
-    except InvalidInput as error:
-        # Not readable is not absent: nobody could tell which key must stay.
-        raise Refused(f"{name(record)} holds a key that cannot be used. {error.msg} Nothing was written.") from None
+
+
+def _check_live_key(options: Options, record: Record) -> None:
+    """Not readable is not absent: nobody could tell which key must stay."""
+    live = fields.live_secret(record.data, options.place)
+    if options.place.credential == "key_pair" and live is not None:
+        try:
+            keys.load_private_key(live)
+        except InvalidInput as error:
+            raise Refused(f"{name(record)} holds a key that cannot be used. {error.msg} Nothing was written.") from None
 
 
 def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:

@@ -145,10 +145,7 @@ class Client:
             return http.rate_limited(subject, answer)
         if 400 <= status < 500 and status not in http.GIVEN_UP:
             said = _reasons(answer, [*hidden, self._key])
-            # The same value is refused in every run, so no earlier one can have set it.
-            return Refused(
-                f"{subject}: Meraki refused ({status}){said}.", evidence={"refusal_code": status}, in_force=False
-            )
+            return Refused(f"{subject}: Meraki refused ({status}){said}.", evidence={"refusal_code": status})
         return None
 
 

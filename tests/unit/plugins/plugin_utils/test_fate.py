@@ -40,6 +40,7 @@ def record(uid: str, kind: str = "fresh", **fields: t.Any) -> Entry:
         "due": kind != "idle",
         "recovered": kind == "recovered",
         "private_key": f"secret of {uid}",
+        "fingerprint": f"SHA256:{uid}",
         **fields,
     }
 
