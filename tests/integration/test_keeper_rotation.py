@@ -108,6 +108,17 @@ def stage_foreign(
     ]
 
 
+def committed_last(keeper: Keeper) -> str | None:
+    """The name of the rotation that was committed last; nothing else is left of it."""
+    state = json.loads(str(keeper.vault.field(keeper.uid, "rotation_state")))
+    assert set(state) <= {"v", "committed"}
+    return t.cast("str | None", state.get("committed"))
+
+
+def committed_last_of_staged(keeper: Keeper) -> str | None:
+    return t.cast("str | None", json.loads(str(keeper.vault.field(keeper.uid, "rotation_state"))).get("committed"))
+
+
 def ago(**duration: int) -> str:
     return (dt.datetime.now(dt.UTC) - dt.timedelta(**duration)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -145,7 +156,7 @@ def test_staged_reused_committed_not_due(keeper: Keeper) -> None:
     assert committed["changed"] and not committed["failed"] and "password" not in committed
     assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret"]
     assert keeper.vault.field(keeper.uid, "password") == first["password"]
-    assert keeper.pending() is None and keeper.vault.field(keeper.uid, "rotation_state") is None
+    assert keeper.pending() is None and committed_last(keeper) == again["rotation_id"]
     assert dt.datetime.fromisoformat(str(keeper.vault.field(keeper.uid, "rotated_at"))).tzinfo is not None
 
     last = keeper.call(max_age="30d")
@@ -208,10 +219,12 @@ def test_one_connection_serves_all_requests(keeper: Keeper) -> None:
 
 
 def test_a_title_and_a_uid_of_one_record(keeper: Keeper) -> None:
-    result = keeper.call(records=[keeper.uid, TITLE])
-    first, second = result["rotations"]
-    assert not first["failed"] and keeper.pending() == first["password"]
-    assert second["error_code"] == "invalid_input" and "password" not in second
+    """One record under two names: the first entry does the work, the second shows it."""
+    first, second, third = keeper.call(records=[keeper.uid, TITLE, keeper.uid])["rotations"]
+    assert first["changed"] and keeper.pending() == first["password"]
+    for entry in (second, third):
+        assert (entry["password"], entry["changed"], entry["failed"]) == (first["password"], False, False)
+    assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret"]
 
 
 def test_a_title_that_looks_like_a_uid(keeper: Keeper) -> None:
@@ -247,8 +260,8 @@ def test_discarded(keeper: Keeper) -> None:
 
 
 @pytest.mark.parametrize("state", ["committed", "discarded"])
-def test_nothing_pending_is_unchanged(keeper: Keeper, state: str) -> None:
-    """No field is ever emptied, whatever state stands beside an absent value."""
+def test_nothing_pending_empties_nothing(keeper: Keeper, state: str) -> None:
+    """Whatever state stands beside an absent value; and nobody has seen such a commit, so it fails."""
 
     def leave_an_empty_value(content: Entry) -> None:
         stage_foreign(content, "")
@@ -257,9 +270,28 @@ def test_nothing_pending_is_unchanged(keeper: Keeper, state: str) -> None:
         keeper.vault.edit(keeper.uid, edit)
         before = keeper.vault.record(keeper.uid)
         result = keeper.call(state)
-        assert not result["changed"] and not result["failed"]
+        assert not result["changed"]
+        assert result.get("error_code") == ("vault_error" if state == "committed" else None)
         assert keeper.endpoints() == ["get_secret"]
         assert keeper.vault.record(keeper.uid) == before
+
+
+def test_a_commit_is_repeated_for_the_same_rotation_only(keeper: Keeper) -> None:
+    """Nothing pending is unchanged for the id that was committed last, also after a discard; else it is an error."""
+    keeper.call(rotation_id="first")
+    assert keeper.call("committed", rotation_id="first")["changed"]
+    again = keeper.call("committed", rotation_id="first")
+    assert not again["changed"] and not again["failed"]
+    keeper.call(rotation_id="second")
+    assert committed_last_of_staged(keeper) == "first"
+    keeper.call("discarded", rotation_id="second")
+    assert committed_last(keeper) == "first"
+    before = keeper.vault.record(keeper.uid)
+    for given in ({"rotation_id": "second"}, {}):
+        result = keeper.call("committed", **given)
+        assert (result["error_code"], result["changed"]) == ("vault_error", False)
+    assert not keeper.call("committed", rotation_id="first")["failed"]
+    assert keeper.vault.record(keeper.uid) == before
 
 
 # -- when it is due
@@ -957,9 +989,20 @@ def test_admin_record(keeper: Keeper, by: str) -> None:
     keeper.vault.journal.clear()
     run = read_admin(keeper, record=keeper.uid if by == "uid" else TITLE)
     result = keeper.result(run)
-    assert result["record"]["login"] == [LOGIN] and result["record"]["password"] == [keeper.old]
-    assert result["record"]["owner_team"] == ["platform"] and not result["changed"]
+    content = keeper.vault.record(keeper.uid)
+    assert result["record"] == {
+        "uid": keeper.uid,
+        "title": TITLE,
+        **{section: content[section] for section in ("fields", "custom")},
+    }
+    assert result["record_uid"] == keeper.uid and not result["changed"]
     assert keeper.endpoints() == ["get_secret"]
+
+
+def test_admin_record_with_a_title_that_looks_like_a_uid(keeper: Keeper) -> None:
+    title = "ThisTitleHas22Letters_"
+    uid = keeper.add(title, fresh_password())
+    assert keeper.result(read_admin(keeper, record=title))["record_uid"] == uid
 
 
 def test_admin_record_shows_nothing(keeper: Keeper) -> None:
@@ -972,13 +1015,13 @@ def test_admin_record_shows_nothing(keeper: Keeper) -> None:
     play = keeper.ansible.play(task, keeper.ansible.save("result"))
     text = keeper.config.read_text()
     run = keeper.ansible.run([play], {"given": unsafe({"config": text})}, "-vvvv", "--diff")
-    assert run.results["result"]["record"]["password"] == [keeper.old]
+    assert keeper.old in str(run.results["result"]["record"])
     config = json.loads(text)
     assert_hidden(run, keeper.old, config["privateKey"], config["appKey"], text)
 
 
 def test_admin_record_in_check_mode(keeper: Keeper) -> None:
-    assert keeper.result(read_admin(keeper, "--check"))["record"]["password"] == [keeper.old]
+    assert keeper.old in str(keeper.result(read_admin(keeper, "--check"))["record"])
 
 
 def test_admin_record_failures(keeper: Keeper) -> None:
@@ -1049,14 +1092,14 @@ def test_admin_record_configuration(keeper: Keeper, form: str) -> None:
         keeper_config=values.get(form),
         environment={form: environment[form]} if form in environment else {},
     )
-    assert keeper.result(run)["record"]["password"] == [keeper.old]
+    assert keeper.old in str(keeper.result(run)["record"])
 
 
 def test_admin_record_ignores_a_file_in_the_working_directory(keeper: Keeper) -> None:
     """The official plugins would prefer it to everything else."""
     (keeper.ansible.directory / "client-config.json").write_text("{}")
     run = read_admin(keeper, keeper_config_file=None, keeper_config=keeper.config.read_text())
-    assert keeper.result(run)["record"]["password"] == [keeper.old]
+    assert keeper.old in str(keeper.result(run)["record"])
     assert (keeper.ansible.directory / "client-config.json").read_text() == "{}"
 
 
