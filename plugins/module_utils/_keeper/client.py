@@ -35,8 +35,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.record
 _PACKAGE = "keeper-secrets-manager-core"
 _MINIMUM = "17.3.0"
 _UID = re.compile(r"[A-Za-z0-9_-]{22}\Z")
-# As Keeper shows it, with the region before it.
-_TOKEN = re.compile(r"[A-Z]{2,8}(_[A-Z]+)?:[A-Za-z0-9_-]{20,}\Z")
+# As Keeper shows it, with the region or host before it, or bare; a configuration is much longer.
+_TOKEN = re.compile(r"([\w.-]+:[\w-]+|[\w-]{43})\Z")
 # An AES-256 key, and the least that a P-256 key takes as PKCS#8.
 _APP_KEY_BYTES = 32
 _SMALLEST_PRIVATE_KEY_BYTES = 64
@@ -101,9 +101,7 @@ def parse_config(text: str) -> dict[str, str]:
             stripped = base64.b64decode("".join(stripped.split()), validate=True).decode("utf-8-sig")
         config = json.loads(stripped)
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise InvalidInput(
-            "The Keeper configuration is neither JSON nor base64 of JSON, nor a one-time token with its region."
-        ) from None
+        raise InvalidInput("The Keeper configuration is neither JSON nor base64 of JSON.") from None
     if not isinstance(config, dict):
         raise InvalidInput("The Keeper configuration is no JSON object.")
     missing = [key for key in _NEEDED_KEYS if not isinstance(config.get(key), str) or not config[key]]
@@ -187,7 +185,7 @@ class Vault:
         return Snapshot({record.uid: record for record in records}, unreadable)
 
     def _call(self, what: str, call: t.Callable[[], t.Any]) -> t.Any:
-        """One SDK operation, repeated for a while when Keeper asks for patience. Once that is used up, all others fail."""
+        """One SDK operation, repeated while Keeper asks for patience. Once that is used up, all that follow fail."""
         while not self._exhausted:
             try:
                 return self._once(what, call)

@@ -188,8 +188,9 @@ def test_a_key_that_cannot_be_read_is_not_the_same_as_none(key: str, label: str)
     """It can be discarded, and replaced by one that is in force."""
     data: fields.Data = {"fields": [], "custom": [{"type": "secret", "label": label, "value": [key]}]}
     record = Record(uid="U" * 22, data=data, revision=1, editable=True, handle=None)
-    for target in ("staged", "committed", "discarded"):
-        options = Options(target, fields.Place("key_pair"), None, None, True, LEASE, {})  # type: ignore[arg-type]
+    targets: tuple[t.Literal["staged", "committed", "discarded"], ...] = ("staged", "committed", "discarded")
+    for target in targets:
+        options = Options(target, fields.Place("key_pair"), None, None, True, LEASE, {})
         if target == "discarded" or (target, label) == ("committed", "privatePEMKey"):
             with contextlib.suppress(VaultError):
                 assert plan(options, State(record=record), NOW) in ([Discard()], [])
