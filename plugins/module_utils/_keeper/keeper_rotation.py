@@ -260,7 +260,7 @@ class VaultRotator(Rotator[str, State, Step]):
             "login": fields.login(data),
             "rotated_at": fields.text(data, fields.ROTATED_AT),
         }
-        _moment, note = fields.rotated_at(data, self._now)
+        _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
         if note is not None:
             facts["note"] = note
         if self._options.target == "staged":

@@ -69,7 +69,7 @@ def locate(data: Data, *labels: str, kind: str | None = None, types: t.Sequence[
     if len(filled) > 1 or (named and filled and filled[0] not in named):
         places = [*named[:1], *filled] if len(filled) == 1 else filled
         names = " and ".join(repr(field.get("label") or field.get("type")) for field in places)
-        raise Ambiguous(f"has the fields {names}, and which of them is meant is not certain")
+        raise Ambiguous(f"Of its fields {names}, it is not certain which is meant.")
     return next(iter(filled or named or others), None)
 
 
@@ -81,7 +81,7 @@ def _candidates(
     for field in _all_fields(data):
         own, of = plain(str(field.get("label") or "")), str(field.get("type") or "")
         if own and own in wanted and of != kind and of not in types:
-            raise Refused(f"has a field {field['label']!r} of type {of}, which is not what a rotation keeps there")
+            raise Refused(f"Its field {field['label']!r} is of type {of}, which is not what a rotation keeps there.")
         if (own and own in wanted) or (of == kind and not own):
             named.append(field)
         elif of == kind:
@@ -107,7 +107,7 @@ def _text(field: Data | None) -> str | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     if field is not None and value is not None and not isinstance(value, str):
-        raise Refused(f"has a field {field.get('label') or field.get('type')!r} whose value is no text")
+        raise Refused(f"Its field {field.get('label') or field.get('type')!r} holds no text.")
     return t.cast("str | None", value)
 
 
@@ -120,7 +120,7 @@ def login(data: Data) -> str:
     named, others = _candidates(data, {"login", "username"}, "login", (*_TEXT_TYPES, "email"))
     found = {value for value in map(_text, named) if value} or {value for value in map(_text, others) if value}
     if len(found) > 1:
-        raise Ambiguous("has several fields for the login, filled with different values")
+        raise Ambiguous("Its fields for the login are filled with different values.")
     return next(iter(found), "")
 
 
@@ -208,9 +208,8 @@ def last_committed(data: Data) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def rotated_at(data: Data, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
-    """When the record was rotated last, None for never; and a word about a time that counts as never."""
-    told = text(data, ROTATED_AT)
+def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
+    """The moment that C(rotated_at) tells, None for never; and a word about a time that counts as never."""
     moment = duration.parse_time(told)
     if moment is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)

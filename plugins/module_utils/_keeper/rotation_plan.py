@@ -100,7 +100,7 @@ def check_record(options: Options, record: Record) -> None:
     try:
         fields.check(record.data, options.place, options.extra_fields)
     except (Refused, Ambiguous) as error:
-        raise type(error)(f"{name(record)} {error.msg}. Correct the record, then run again.") from None
+        raise type(error)(f"{name(record)} cannot be used. {error.msg} Correct the record, then run again.") from None
 
 
 def _check_keys(options: Options, record: Record) -> None:
@@ -165,7 +165,7 @@ def _plan_ending(options: Options, state: State) -> Step | None:
 
 def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:
     """Whether a record with nothing pending is to be rotated; an unreadable time counts as never rotated."""
-    last, _note = fields.rotated_at(data, now)
+    last, _note = fields.rotated_at(fields.text(data, fields.ROTATED_AT), now)
     return options.force or options.max_age is None or last is None or now - last >= options.max_age
 
 

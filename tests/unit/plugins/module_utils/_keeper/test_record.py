@@ -85,7 +85,7 @@ def test_committing_moves_exactly_the_value(data: record.Data, secret: str) -> N
     assert staged == kept
     assert record.live_secret(done, PASSWORD) == secret
     assert record.pending(done) is None and record.marker(done) is None
-    assert record.rotated_at(done, NOW) == (NOW, None)
+    assert record.rotated_at(record.text(done, record.ROTATED_AT), NOW) == (NOW, None)
     assert record.last_committed(done) == MARK.rotation_id
     assert record.text(done, "extra") == "more"
     field = record.locate(done, kind="password")
@@ -259,7 +259,7 @@ def test_the_last_committed_rotation_outlives_the_next_one_until_its_own_commit(
     ],
 )
 def test_when_it_was_rotated(told: str, moment: dt.datetime | None, note: str | None) -> None:
-    found, said = record.rotated_at({"custom": [of("text", "Rotated At", told)]}, NOW)
+    found, said = record.rotated_at(record.text({"custom": [of("text", "Rotated At", told)]}, record.ROTATED_AT), NOW)
     assert found == moment and (said is None if note is None else note in str(said))
 
 
@@ -291,5 +291,5 @@ def test_odd_records_are_read_as_empty_ones(data: record.Data) -> None:
 @pytest.mark.parametrize("kind", ["password", "login"])
 def test_a_value_that_is_no_text_is_not_the_same_as_none(kind: str, value: t.Any) -> None:
     data = {"fields": [of(other, None, value if other == kind else "x") for other in ("password", "login")]}
-    with pytest.raises(Refused, match=f"'{kind}' whose value is no text"):
+    with pytest.raises(Refused, match=f"'{kind}' holds no text"):
         record.check(data, PASSWORD, [])
