@@ -203,7 +203,7 @@ rotations:
       type: bool
       returned: O(state=staged)
     rotation_id:
-      description: The name of the unfinished rotation, for the commit or discard of just this one. None when there is none.
+      description: The name of the unfinished rotation, for the commit or discard of just this one, or none.
       type: str
       returned: O(state=staged), when not failed
     password:

@@ -321,6 +321,14 @@ def test_anothers_value_is_taken_over_after_its_lease_and_stays_the_same(vault: 
     assert fields.pending(vault.data) == "theirs"
 
 
+def test_a_lease_that_begins_in_the_far_future_binds_nobody(vault: FakeVault, task: Task) -> None:
+    """A clock that was wrong; one that is a little ahead is believed."""
+    vault.edit(UID, _staged_by("other", "theirs", age=-dt.timedelta(minutes=1)))
+    assert task("staged", rotation_id="mine")[0]["error_code"] == "busy"
+    vault.edit(UID, _staged_by("other", "theirs", age=-dt.timedelta(days=400)))
+    assert task("staged", rotation_id="mine")[0]["password"] == "theirs"
+
+
 def test_an_edit_does_not_keep_a_left_value_from_being_taken_over() -> None:
     vault = FakeVault(edits=[_note("mine")])
     vault.add()
