@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import resource
 import subprocess
@@ -127,7 +128,8 @@ def test_hosts_groups_and_what_is_wrong(scene: Scene) -> None:
 @pytest.mark.core
 def test_the_cache_holds_no_secret_and_due_is_found_out_anew(scene: Scene) -> None:
     admin = scene.add("prod", "ROTATOR")
-    uid = scene.add("A", "A", rotation_module=KIND, rotation_admin_record=admin, rotated_at="2999-01-01T00:00:00Z")
+    today = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
+    uid = scene.add("A", "A", rotation_module=KIND, rotation_admin_record=admin, rotated_at=today)
     cache = scene.directory / "cache"
     cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(cache)}
     first, _errors = scene.list(scene.source(**cached))
@@ -138,7 +140,7 @@ def test_the_cache_holds_no_secret_and_due_is_found_out_anew(scene: Scene) -> No
     scene.vault.remove(uid)
     again, _errors = scene.list(scene.source(**cached))
     assert again == first and scene.vault.journal.labels() == []
-    old = file.read_text("utf-8").replace("2999-01-01", "2001-01-01")
+    old = file.read_text("utf-8").replace(today, "2001-01-01")
     file.write_text(old)
     due, _errors = scene.list(scene.source(**cached))
     assert "keyturn_due" in due and "keyturn_not_due" not in due
