@@ -8,9 +8,7 @@
 Reads the gateway's line, base64 of a JSON object, from stdin. Exit codes: 0 done; 1 wrong usage, payload or input;
 2 the service refused; 3 the outcome is not known, running again is safe; 4 busy; 5 Keeper; 6 environment, or no
 receipt; 7 only looked (--check, --explain). On failure one line on stderr says why. No secret is printed, stored, or
-put into arguments or environment. What the records mean is the collection's business.
-
-One file, standard library only, Python 3.9 or newer, Linux.
+put into arguments or environment. What records mean is the collection's business. Python 3.9 or newer, Linux.
 """
 
 from __future__ import annotations
@@ -38,24 +36,26 @@ VERSION = "1.0.0-dev"
 COLLECTION = "keyturn.credentials"
 PLAYBOOK = f"{COLLECTION}.post_rotation"
 MODULES = ("snowflake_user_password", "meraki_vpn_user_password", "rest_password_rotate", "snowflake_user_keypair")
-
 # What the playbook and this script say, and how the script then ends.
-_CODES = {
-    1: ("invalid_input",),
-    2: ("auth_failed", "not_found", "ambiguous", "not_permitted", "refused", "slots_full"),
-    3: ("rate_limited", "unreachable", "unknown_outcome", "verify_failed", "delivery_failed"),
-    4: ("busy",),
-    5: ("vault_error",),
-    6: ("missing_dependency", "environment", "no_receipt"),
+EXIT_CODES = {
+    **dict.fromkeys(("auth_failed", "not_found", "ambiguous", "not_permitted", "refused", "slots_full"), 2),
+    **dict.fromkeys(("rate_limited", "unreachable", "unknown_outcome", "verify_failed", "delivery_failed"), 3),
+    **dict.fromkeys(("missing_dependency", "environment", "no_receipt"), 6),
+    **{"invalid_input": 1, "busy": 4, "vault_error": 5},
 }
-EXIT_CODES = {code: number for number, codes in _CODES.items() for code in codes}
 # Nothing was rotated, as asked. Not 0: attached by mistake, the gateway would keep a password that nobody has set.
 ONLY_LOOKED = 7
-
 # All that Ansible gets of the gateway's environment.
 _INHERITED = re.compile(
     r"(?i:https?_proxy|all_proxy|no_proxy)\Z|(PATH|TZ|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
     r"|KSM_CONFIG|KSM_CONFIG_FILE)\Z"
+)
+# What else it gets. Without an inventory, localhost is the controller itself, with Ansible's own Python; without
+# pipelining, Ansible writes the arguments of modules into temporary files.
+_SETTINGS = (
+    "ANSIBLE_CONFIG={0}/ansible.cfg ANSIBLE_HOME={0}/ansible ANSIBLE_INVENTORY=/dev/null ANSIBLE_LOCAL_TEMP={0}/tmp "
+    "ANSIBLE_REMOTE_TEMP={0}/tmp TMPDIR={0}/tmp HOME={0} LC_ALL=C.UTF-8 PYTHONNOUSERSITE=1 ANSIBLE_PIPELINING=1 "
+    "ANSIBLE_NOCOLOR=1 ANSIBLE_NO_TARGET_SYSLOG=1 ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0"
 )
 # By the letters and digits of a label: what may be shown, and of what not even a part.
 _TELLING = re.compile(r"password|passphrase|secret|token|key|credential|code\Z|pin\Z")
@@ -63,16 +63,12 @@ _PUBLIC = re.compile(
     r"(.*uid|title|type|label|url|website|websiteaddress|apiurl|user|username|login|rotationmodule|recipe"
     r"|snowflakeaccountname|account|networkid)\d*\Z|login"
 )
-
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_LARGEST_PAYLOAD = 16 * 1024 * 1024
-_LARGEST_RECEIPT = 64 * 1024
-_LONGEST_WORDS, _LONGEST_TEXT = 4096, 600
-# Characters: of a secret, of a part of one, and of another spelling of one. Less is chance.
-_SHORTEST_SECRET, _PART, _SHORTEST_FORM = 4, 6, 8
+_LARGEST_PAYLOAD, _LARGEST_RECEIPT = 16 * 1024 * 1024, 64 * 1024
+# Characters: of what is said; of a secret, of a part of one, and of another spelling of one, less than which is chance.
+_LONGEST_WORDS, _LONGEST_TEXT, _SHORTEST_SECRET, _PART, _SHORTEST_FORM = 4096, 600, 4, 6, 8
 # Seconds: for the rest of a payload, between looks at what runs, and for killed processes to vanish.
 _SILENCE, _POLL, _LAST_BREATH = 5.0, 0.02, 4.0
-_PR_SET_CHILD_SUBREAPER = 36
 # What the child says instead of an exit code.
 CANNOT_START, DEADLINE = "cannot start", "deadline"
 UNKNOWN = "What the service has now is not known; running again is safe."
@@ -90,18 +86,14 @@ class Stopped(Exception):
     """A signal asked for the end."""
 
 
-# -- the payload
-
-
 def read_stdin(deadline: float) -> t.Any:
     """The value in the first line, or in all lines of wrapped base64. Nobody waits for the end of stdin."""
     if os.isatty(0):
         raise Failure("invalid_input", "stdin is a terminal; the gateway's base64 line is expected there.")
     blob = b""
     while True:
-        patience = max(0.0, deadline - time.monotonic())
-        if blob.strip() and blob.endswith(b"\n"):
-            patience = min(patience, _SILENCE)
+        left = max(0.0, deadline - time.monotonic())
+        patience = min(left, _SILENCE) if blob.strip() and blob.endswith(b"\n") else left
         try:
             chunk = os.read(0, 1 << 16) if select.select([0], [], [], patience)[0] else b""
         except OSError as error:
@@ -152,9 +144,6 @@ def read_payload(deadline: float) -> dict[str, t.Any]:
     return payload
 
 
-# -- texts
-
-
 def safe(text: str) -> str:
     """A UID or the like, with nothing in it that could end a line."""
     return re.sub(r"[^\w.@-]", "?", text)[:64] or "-"
@@ -174,7 +163,7 @@ def labelled(value: t.Any, label: str = "") -> t.Iterator[tuple[str, str]]:
 
 
 def hidden(payload: dict[str, t.Any]) -> tuple[set[str], set[str]]:
-    """What may not be shown, in lower case: texts as a whole in any spelling, and texts of which not even a part may."""
+    """What may not be shown, in lower case: texts as a whole in any spelling, and texts no part of which may be."""
     whole, telling = set(), set()
     for label, text in labelled(payload):
         if _TELLING.search(label) and len(text) >= _SHORTEST_SECRET:
@@ -217,20 +206,13 @@ def say(descriptor: int, text: str) -> None:
         os.write(descriptor, (text + "\n").encode("utf-8", "replace"))
 
 
-# -- what is on this machine
-
-
 def find_ansible(named: str | None) -> str:
     """All that is not found is a Failure with code environment."""
     beside = os.path.join(os.path.dirname(sys.executable or "."), "ansible-playbook")
     found = named or (beside if os.access(beside, os.X_OK) else shutil.which("ansible-playbook"))
     if not found or not os.access(found, os.X_OK):
         where = named or "the folder of this Python, or in PATH"
-        raise Failure(
-            "environment",
-            f"No program ansible-playbook was found at {where}; name one with --ansible-playbook or "
-            "KEYTURN_ANSIBLE_PLAYBOOK.",
-        )
+        raise Failure("environment", f"No program ansible-playbook in {where}; name one with --ansible-playbook.")
     return absolute(found)
 
 
@@ -242,12 +224,9 @@ def find_collection(named: str | None) -> str:
     for path in roots(absolute(named)) if named else places:
         if os.path.isfile(os.path.join(path, "playbooks", "post_rotation.yml")):
             return path
-    where = named or "what is beside the script, or where Ansible looks"
-    raise Failure(
-        "environment",
-        f"The collection {COLLECTION} was not found in {where}. Name a folder that holds it in collections/, its root "
-        "or its playbooks/ with --playbook-dir or KEYTURN_PLAYBOOK_DIR, or set ANSIBLE_COLLECTIONS_PATH.",
-    )
+    where = f"{COLLECTION} was not found in {named or 'what is beside the script, or where Ansible looks'}"
+    hint = "with --playbook-dir, name a folder that holds it in collections/, its root or its playbooks/"
+    raise Failure("environment", f"The collection {where}; {hint}.")
 
 
 def roots(folder: str) -> list[str]:
@@ -260,25 +239,23 @@ def roots(folder: str) -> list[str]:
 
 def known_collections() -> list[str]:
     """Absolute folders in which Ansible looks for collections."""
-    named = filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep))
+    named = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep)
     usual = ("~/.ansible/collections", "/usr/share/ansible/collections")
-    return [absolute(os.path.expanduser(path)) for path in (*named, *usual)]
+    return [absolute(os.path.expanduser(path)) for path in (*named, *usual) if path]
 
 
 def is_ours(folder: str) -> bool:
     """Not one that other users of the machine could have filled, such as /tmp."""
-    with contextlib.suppress(OSError):
-        found = os.stat(folder)
-        return found.st_uid in (0, os.geteuid()) and not found.st_mode & stat.S_IWOTH
-    return False
+    found = os.stat(folder) if os.path.isdir(folder) else None
+    return found is not None and found.st_uid in (0, os.geteuid()) and not found.st_mode & stat.S_IWOTH
 
 
 def find_playbook(options: argparse.Namespace) -> str:
     """The collection's playbook, or the user's own by path or full name."""
     named = PLAYBOOK if options.explain else options.playbook or PLAYBOOK
-    for path in (os.path.join(options.playbook_dir or "", named), named):
-        if os.path.isfile(path):
-            return absolute(path)
+    found = next(filter(os.path.isfile, (os.path.join(options.playbook_dir or "", named), named)), None)
+    if found:
+        return absolute(found)
     if re.fullmatch(r"\w+\.\w+\.\w+", named) and not named.endswith((".yml", ".yaml")):
         return str(named)
     raise Failure("environment", f"The playbook {named} was not found.")
@@ -292,7 +269,7 @@ def absolute(path: str) -> str:
 
 
 def environment_for(folder: str, collection: str, keeper_config_file: str | None) -> dict[str, str]:
-    """The environment of ansible-playbook: what is on the list, and homes of its own."""
+    """The environment of ansible-playbook: what is on the list, and settings and homes of its own."""
     environment = {name: value for name, value in os.environ.items() if _INHERITED.match(name)}
     environment.setdefault("PATH", os.defpath)
     # A program that was bundled has put its own libraries there, and the former value aside.
@@ -302,25 +279,11 @@ def environment_for(folder: str, collection: str, keeper_config_file: str | None
         environment.pop("KSM_CONFIG", None)
         environment["KSM_CONFIG_FILE"] = absolute(keeper_config_file)
     # Ours is the first one, whatever is beside it; further on are those that it needs.
-    beside = os.path.abspath(os.path.join(collection, "..", "..", ".."))
-    collections = [os.path.join(folder, "collections"), *filter(os.path.isdir, (beside, *known_collections()))]
-    temporary = dict.fromkeys(("ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TEMP", "TMPDIR"), os.path.join(folder, "tmp"))
-    # Without pipelining, Ansible writes the arguments of modules into temporary files.
-    on = dict.fromkeys(("ANSIBLE_PIPELINING", "ANSIBLE_NOCOLOR", "ANSIBLE_NO_TARGET_SYSLOG", "PYTHONNOUSERSITE"), "1")
-    off = dict.fromkeys(("ANSIBLE_INVENTORY_UNPARSED_WARNING", "ANSIBLE_LOCALHOST_WARNING"), "0")
-    return {
-        **environment,
-        **temporary,
-        **on,
-        **off,
-        "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(collections),
-        "ANSIBLE_CONFIG": os.path.join(folder, "ansible.cfg"),
-        "ANSIBLE_HOME": os.path.join(folder, "ansible"),
-        # No inventory: localhost is then the controller itself, with the Python that runs Ansible.
-        "ANSIBLE_INVENTORY": os.path.join(folder, "hosts"),
-        "HOME": folder,
-        "LC_ALL": "C.UTF-8",
-    }
+    others = (os.path.abspath(os.path.join(collection, "../../..")), *known_collections())
+    collections = [os.path.join(folder, "collections"), *filter(os.path.isdir, others)]
+    environment["ANSIBLE_COLLECTIONS_PATH"] = os.pathsep.join(collections)
+    pairs = (setting.split("=") for setting in _SETTINGS.split())
+    return {**environment, **{name: value.format(folder) for name, value in pairs}}
 
 
 @contextlib.contextmanager
@@ -337,26 +300,21 @@ def private_folder(collection: str) -> t.Iterator[str]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         os.mkdir(os.path.join(folder, "tmp"), 0o700)
         os.mkfifo(os.path.join(folder, "variables.json"), 0o600)
-        for name in ("ansible.cfg", "hosts"):
-            os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL, 0o600))
+        open(os.path.join(folder, "ansible.cfg"), "x").close()
         link = os.path.join(folder, "collections", "ansible_collections", *COLLECTION.split("."))
         os.makedirs(os.path.dirname(link))
         os.symlink(collection, link)
         yield folder
     finally:
-        stop_no_more()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-# -- processes
 
 
 def become_subreaper() -> None:
     """Descendants whose parent dies become our children, so that none gets lost; Ansible's workers leave the group."""
-    if not sys.platform.startswith("linux") or not os.path.exists("/proc/self/stat"):
+    # 36 is PR_SET_CHILD_SUBREAPER.
+    if not os.path.exists("/proc/self/stat") or ctypes.CDLL(None).prctl(36, 1, 0, 0, 0):
         raise Failure("environment", "This script needs Linux with /proc, to end every process that it starts.")
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise Failure("environment", f"prctl was refused ({os.strerror(ctypes.get_errno())}).")
 
 
 def descendants() -> list[int]:
@@ -389,24 +347,21 @@ def end_descendants() -> None:
         time.sleep(0.005)
 
 
-def supervise(
-    command: list[str], environment: dict[str, str], folder: str, content: bytes, deadline: float
-) -> dict[str, t.Any]:
-    """Run the command below a child, which ends it and removes the folder whatever happens to us; returns its answer.
+def supervise(work: t.Callable[[int], dict[str, t.Any]], folder: str) -> dict[str, t.Any]:
+    """Do the work in a child; its answer, empty if it was ended. Afterwards no process is left.
 
-    The child notices our end by the closing of a pipe, so even SIGKILL does not leave anything behind. Afterwards no
-    process is left. The answer is empty if the child itself was ended.
+    The child notices our end by the closing of a pipe, and cleans up: even SIGKILL does not leave anything behind.
     """
     control_r, control_w = os.pipe()
     answer_r, answer_w = os.pipe()
     try:
-        # No signal between the fork and the moment from which the child is ended in any case.
+        # No signal until the child is ended in any case.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         if os.fork() == 0:
             try:
                 os.close(control_w)
                 with contextlib.suppress(OSError), open(answer_w, "wb") as file:
-                    file.write(json.dumps(watch(command, environment, folder, content, deadline, control_r)).encode())
+                    file.write(json.dumps(work(control_r)).encode())
                 # Until the answer has been read, or its reader is dead.
                 select.select([control_r], [], [])
                 shutil.rmtree(folder, ignore_errors=True)
@@ -417,35 +372,34 @@ def supervise(
         with open(answer_r, "rb") as file:
             return dict(json.loads(file.read() or b"{}"))
     finally:
-        stop_no_more()
+        # Cleaning up is not interrupted.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         end_descendants()
         os.close(control_w)
 
 
 def watch(
-    command: list[str], environment: dict[str, str], folder: str, content: bytes, deadline: float, control: int
+    command: list[str], environment: dict[str, str], content: bytes, deadline: float, control: int
 ) -> dict[str, t.Any]:
-    """Feed the command its variables until it ends: {ended: exit code, a word or None; words; receipt}.
+    """Feed the command its variables until it ends or control is closed: {ended: exit code or a word; words; receipt}.
 
-    It is ended when the deadline passes or control is closed. Nothing blocks: a command that ends without reading, or
-    reads no further, is noticed. It has a session of its own, where no signal for our process group arrives.
+    Nothing blocks: a command that does not read is noticed. No signal for our process group arrives in its session.
     """
     os.setsid()
     for number in _STOPPING:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     output, for_command = os.pipe()
-    sources, feeder, rest, words, ended = [control, output], -1, memoryview(content), b"", None
+    feeder, rest, words, ended = -1, memoryview(content), b"", None
     try:
         become_subreaper()
         settings: dict[str, t.Any] = {"cwd": "/", "env": environment, "start_new_session": True}
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=for_command, stderr=for_command, **settings)
         while child.poll() is None and time.monotonic() < deadline:
             if rest and feeder < 0:
-                # Fails as long as nobody reads.
-                with contextlib.suppress(OSError):
-                    feeder = os.open(os.path.join(folder, "variables.json"), os.O_WRONLY | os.O_NONBLOCK)
-            reading, writing = select.select(sources, [feeder] if rest and feeder >= 0 else [], [], _POLL)[:2]
+                with contextlib.suppress(OSError):  # nobody reads yet
+                    feeder = os.open(command[3][1:], os.O_WRONLY | os.O_NONBLOCK)
+            reading, writing = select.select([control, output], [feeder] if rest and feeder >= 0 else [], [], _POLL)[:2]
             if control in reading:
                 break
             if output in reading:
@@ -453,8 +407,6 @@ def watch(
             if writing:
                 try:
                     rest = rest[os.write(feeder, rest[:4096]) :]
-                except BlockingIOError:
-                    pass
                 except OSError:
                     rest = rest[:0]
                 if not rest:
@@ -468,16 +420,7 @@ def watch(
     os.set_blocking(output, False)
     with contextlib.suppress(OSError):
         words += os.read(output, 1 << 20)
-    return {"ended": ended, "words": words.decode("utf-8", "replace"), "receipt": read_receipt(folder)}
-
-
-def stop_no_more() -> None:
-    """Cleaning up is not interrupted."""
-    for number in _STOPPING:
-        signal.signal(number, signal.SIG_IGN)
-
-
-# -- the verdict
+    return {"ended": ended, "words": words.decode("utf-8", "replace"), "receipt": read_receipt(environment["HOME"])}
 
 
 def read_receipt(folder: str) -> t.Any:
@@ -485,9 +428,7 @@ def read_receipt(folder: str) -> t.Any:
     try:
         descriptor = os.open(os.path.join(folder, "receipt.json"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, encoding="utf-8") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            return json.loads(file.read(_LARGEST_RECEIPT))
+            return json.loads(file.read(_LARGEST_RECEIPT)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     except (OSError, ValueError):
         return None
 
@@ -503,24 +444,19 @@ def judge(answer: dict[str, t.Any], expected: dict[str, t.Any]) -> dict[str, t.A
     if not isinstance(receipt, dict) or any(receipt.get(name) != value for name, value in expected.items()):
         raise Failure("no_receipt", f"ansible-playbook ended with {ended} and without a receipt. {last_words(words)}")
     module, error = safe(str(receipt.get("module"))), receipt.get("error_code")
-    if expected["explain"]:
-        return receipt
-    if receipt.get("done") is not True or error:
+    if not expected["explain"] and (receipt.get("done") is not True or error):
         text = receipt.get("msg") or f"The playbook did not finish the rotation; ansible-playbook ended with {ended}."
         raise Failure(error if error in EXIT_CODES else "no_receipt", str(text), module)
     if ended != 0:
         text = f"The password is in force, but the playbook ended with {ended} after that. {last_words(words)}"
         raise Failure("unknown_outcome", text, module)
-    return receipt
+    return {**receipt, "module": module}
 
 
 def last_words(words: t.Any) -> str:
     """The last line in which Ansible names an error; since 2.19 those of tasks stand on stdout."""
     lines = [line for line in str(words).splitlines() if re.match(r"\[?ERROR", line)]
     return lines[-1] if lines else UNKNOWN
-
-
-# -- the command
 
 
 class Parser(argparse.ArgumentParser):
@@ -549,15 +485,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def hold_standard_descriptors() -> None:
-    """A descriptor that was closed must not become that of a pipe or a file."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-
-
 def stop(number: int, _frame: t.Any) -> t.NoReturn:
     raise Stopped(signal.Signals(number).name)
 
@@ -575,19 +502,22 @@ def rotate(options: argparse.Namespace, payload: dict[str, t.Any], run_id: str, 
         given = {**expected, "module": options.module or "", "receipt": f"{folder}/receipt.json", "payload": text}
         content = json.dumps({"keyturn_gateway": given}).encode()
         environment = environment_for(folder, collection, options.keeper_config_file)
-        receipt = judge(supervise(command, environment, folder, content, deadline), expected)
+        receipt = judge(
+            supervise(lambda control: watch(command, environment, content, deadline, control), folder), expected
+        )
     found = f"ansible-playbook={ansible} collection={collection} playbook={command[1]}"
     if options.explain:
         return "\n".join([*(one_line(str(line), payload) for line in receipt.get("lines") or []), found]), ONLY_LOOKED
     done = ["would change" if options.check else "changed"] if receipt.get("changed") else ["unchanged"]
     done.append("verified" if receipt.get("verified") else f"not verified ({receipt.get('verify_skipped_reason')})")
-    head = f"ROTATE {'CHECK' if options.check else 'OK'} module={safe(str(receipt.get('module')))}"
-    text = f"{head} uid={safe(payload['userRecordUid'])} run={run_id}: {', '.join(done)}; {found}"
-    return text, ONLY_LOOKED if options.check else 0
+    head = f"{'CHECK' if options.check else 'OK'} module={safe(receipt['module'])} uid={safe(payload['userRecordUid'])}"
+    return f"ROTATE {head} run={run_id}: {', '.join(done)}; {found}", ONLY_LOOKED if options.check else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    hold_standard_descriptors()
+    # A descriptor that was closed must not become that of a pipe or a file.
+    while os.open(os.devnull, os.O_RDWR) < 3:
+        pass
     os.umask(0o077)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -608,7 +538,7 @@ def main(arguments: list[str] | None = None) -> int:
         failure = Failure("unknown_outcome", f"Stopped by {stopped}. {UNKNOWN}")
     except Exception as error:
         failure = Failure("environment", f"Internal error: {type(error).__name__}. {UNKNOWN}")
-    stop_no_more()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     head = f"ROTATE FAIL code={failure.code} module={failure.module} uid={safe(payload.get('userRecordUid', ''))}"
     say(2, f"{head} run={run_id}: {one_line(failure.text, payload)}")
     return EXIT_CODES[failure.code]

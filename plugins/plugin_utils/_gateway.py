@@ -75,7 +75,9 @@ def read(event: Mapping) -> Event:
         if not user:
             raise InvalidInput("user is missing or empty in the payload, and login in the user's record.")
         if len(new) < _SHORTEST_PASSWORD:
-            raise InvalidInput(f"newPassword in the payload is missing, or shorter than {_SHORTEST_PASSWORD} characters.")
+            raise InvalidInput(
+                f"newPassword in the payload is missing, or shorter than {_SHORTEST_PASSWORD} characters."
+            )
     others = [(record, each) for record, each in zip(records, fields, strict=True) if each not in own]
     return Event(module, reason, user, new, old, _admin(module, others))
 

@@ -79,11 +79,11 @@ def test_variables_arrive_exactly_and_only_through_the_pipe(gateway: Gateway, pa
     assert payload.admin in given["records"]
     assert leaks("\n".join([*environment.values(), *facts["arguments"]]), *payload.secrets()) == []
     assert (facts["mode"], facts["cwd"], facts["stdin"]) == ("700", "/", "/dev/null")
-    assert facts["files"] == ["ansible.cfg", "collections", "hosts", "tmp", "variables.json"]
+    assert facts["files"] == ["ansible.cfg", "collections", "tmp", "variables.json"]
     assert not environment.keys() & {"ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES", "ANSIBLE_LOG_PATH"}
     assert environment["ANSIBLE_PIPELINING"] == "1" and environment["LC_ALL"] == "C.UTF-8"
     private = str(gateway.temporary / "keyturn-")
-    for name in ("HOME", "TMPDIR", "ANSIBLE_HOME", "ANSIBLE_CONFIG", "ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TEMP"):
+    for name in ("HOME", "TMPDIR", "ANSIBLE_HOME", "ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TEMP"):
         assert environment[name].startswith(private)
 
 
@@ -169,7 +169,16 @@ def test_the_environment_is_made_from_a_list(gateway: Gateway, payload: Payload)
     """A bundle's own libraries made Ansible's ssl fail; some variables write secrets to files, or run programs."""
     file = gateway.directory / "facts"
     option = gateway.fake_ansible(f"given = read()\njson.dump(dict(os.environ), open({str(file)!r}, 'w'))\nreceipt()\n")
-    evil = ("SSLKEYLOGFILE", "BASH_ENV", "ENV", "PYTHONSTARTUP", "PYTHONPATH", "ANSIBLE_STRATEGY", "LD_PRELOAD", "NEW_ONE")
+    evil = (
+        "SSLKEYLOGFILE",
+        "BASH_ENV",
+        "ENV",
+        "PYTHONSTARTUP",
+        "PYTHONPATH",
+        "ANSIBLE_STRATEGY",
+        "LD_PRELOAD",
+        "NEW_ONE",
+    )
     kept = {name: "x" for name in ("https_proxy", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "KSM_CONFIG_FILE")}
     bundle = {"LD_LIBRARY_PATH": "/bundle", "LD_LIBRARY_PATH_ORIG": "/usr/own"}
     environment = {**gateway.environment(), **dict.fromkeys(evil, "/x"), **kept, **bundle}
@@ -185,7 +194,9 @@ def test_the_environment_is_made_from_a_list(gateway: Gateway, payload: Payload)
 def test_what_a_task_says_before_the_receipt_is_in_the_line(gateway: Gateway, payload: Payload) -> None:
     """Ansible prints task errors to stdout; a part of a password, in another case, in hex or reversed is not shown."""
     body = "given = read()\nnew = given['newPassword']\n"
-    body += "print('[ERROR]: Task failed: no ssl,', new[3:12], new.upper(), new.encode().hex(), new[::-1])\nsys.exit(2)\n"
+    body += (
+        "print('[ERROR]: Task failed: no ssl,', new[3:12], new.upper(), new.encode().hex(), new[::-1])\nsys.exit(2)\n"
+    )
     result = gateway.run(payload.line(), gateway.fake_ansible(body))
     check_failure(result, 6, "no_receipt", payload)
     assert "[ERROR]: Task failed: no ssl, ******** ******** ******** ********" in result.stderr
@@ -379,6 +390,8 @@ def test_stdin_that_never_ends(lines: int, gateway: Gateway, payload: Payload) -
             file.flush()
             command = [sys.executable, str(SCRIPT), option]
             environment = gateway.environment()
-            done = subprocess.run(command, stdin=reader, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
+            done = subprocess.run(
+                command, stdin=reader, capture_output=True, text=True, env=environment, timeout=_PATIENCE
+            )
         os.close(reader)
         assert done.returncode == (1 if text == b"no base64!" else 0), done.stderr

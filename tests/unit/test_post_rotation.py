@@ -32,13 +32,18 @@ def admin(title: str | None = SNOWFLAKE, **fields: t.Any) -> Fields:
     )
 
 
+def feed(descriptor: int, line: bytes) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(line)
+
+
 def read(line: bytes) -> Fields:
     """What the script reads, from a pipe that stays open."""
     reader, writer = os.pipe()
     kept = os.dup(0)
     os.dup2(reader, 0)
     try:
-        feeder = threading.Thread(target=lambda: [os.write(writer, line), os.close(writer)])
+        feeder = threading.Thread(target=feed, args=(writer, line))
         feeder.start()
         return post_rotation.read_payload(time.monotonic() + 60)
     finally:
@@ -176,12 +181,12 @@ def test_a_receipt_that_is_none(kind: str, tmp_path: Path) -> None:
 
 def test_every_form_of_a_secret_is_taken_out_of_the_line() -> None:
     """Of what is a secret by its label even each part, in any case, and the whole in hex and reversed."""
-    pem, note = f"-----BEGIN\n{'k' * 20}{fresh_secret()}\nEND", fresh_secret()
-    typed = {"fields": [{"type": "password", "label": "", "value": [fresh_secret()]}], "title": "A title"}
+    pem, note, other = f"-----BEGIN\n{'k' * 20}{fresh_secret()}\nEND", fresh_secret(), fresh_secret()
+    typed = {"fields": [{"type": "password", "label": "", "value": [other]}], "title": "A title"}
     payload = Payload(admin(token=fresh_secret(), privatePEMKey=pem, notes=note), "SVC", more=(typed,)).value()
     payload["records"] = post_rotation.decode(payload["records"].encode(), "records")
     record = payload["records"][1]
-    telling = [payload["newPassword"], record["password"], record["token"], pem, typed["fields"][0]["value"][0]]
+    telling = [payload["newPassword"], record["password"], record["token"], pem, other]
     for secret in (*telling, note):
         forms = [secret, json.dumps(secret), repr(secret), secret.swapcase(), secret[::-1]]
         forms += [line for line in secret.splitlines() if len(line) > 3]

@@ -149,7 +149,10 @@ def test_bad_payloads_are_refused_by_the_fields_name_and_no_value(name: str) -> 
 def test_what_was_understood_holds_names_and_no_values() -> None:
     one = event(PASSWORD, old="old-secret")
     lines = _gateway.told(one)["lines"]
-    assert lines[:2] == [f"module            {PASSWORD} (by the field rotation_module)", f"administrator     Record {ADMIN}"]
+    assert lines[:2] == [
+        f"module            {PASSWORD} (by the field rotation_module)",
+        f"administrator     Record {ADMIN}",
+    ]
     assert lines[2] == "the payload       user, userRecordUid, newPassword, oldPassword"
     assert "login, network_id, password" in lines[-1]
     for hidden in ("ROTATOR", "xy12345", "old-secret", secret_of(one, "new"), secret_of(one, "admin")):
