@@ -77,7 +77,7 @@ def _host(account: int, users: int, *, done: bool = True) -> _report.Host:
 def _page(accounts: int, users: int) -> str:
     """With more than one account, the last one has no result."""
     hosts = [_host(number, users, done=number == 0 or number < accounts - 1) for number in range(accounts)]
-    return _report.page(_report.build(hosts, NOW, check_mode=False, problem=None))
+    return "".join(_report.page(_report.build(hosts, NOW, check_mode=False, problem=None)))
 
 
 def _browse(home: Path, *arguments: str) -> str:
