@@ -99,7 +99,7 @@ class _Progress:
     """What all hosts of this run know of its batches; one at a time, in a folder of the run that Ansible removes."""
 
     def __enter__(self) -> list[_fleet.Batch]:
-        self._file = pathlib.Path(getattr(constants, "DEFAULT_LOCAL_TMP"), "keyturn-progress.json").open(
+        self._file = pathlib.Path(vars(constants)["DEFAULT_LOCAL_TMP"], "keyturn-progress.json").open(
             "a+", encoding="utf-8"
         )
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -114,26 +114,36 @@ class _Progress:
 
 
 def _host(name: str, hostvars: t.Any) -> _report.Host:
-    variables = hostvars[name]
+    # Facts of ours hold no templates; to look for some in each of their texts takes most of the time.
+    facts = hostvars.raw_get(name)
     return _report.Host(
         name=str(name),
-        rotations=_rotations(variables),
-        results=variables.get("keyturn_results") or {},
-        done=bool(variables.get("keyturn_done")),
-        failure=variables.get("keyturn_failure") or None,
+        rotations=_rotations(hostvars[name]),
+        results=facts.get("keyturn_results") or {},
+        done=bool(facts.get("keyturn_done")),
+        failure=facts.get("keyturn_failure") or None,
     )
 
 
 def _rotations(variables: t.Any) -> t.Any:
     """A host's own variable may hold a template that fails: that host's problem, and no one else's."""
     try:
-        rotations = variables.get("keyturn_rotations")
-        # Templates are evaluated only when they are looked at.
-        for _told in _fleet.credentials(rotations, {}, done=False):
-            pass
+        return _plain(variables.get("keyturn_rotations"))
     except AnsibleError:
         return [{"problem": "keyturn_rotations of this host holds a template that cannot be evaluated."}]
-    return rotations
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Evaluated once and for all: Ansible's own containers evaluate what is in them each time that it is looked at."""
+    if isinstance(value, t.Mapping):
+        # Of a connection, which may hold secrets, the report takes nothing.
+        return {
+            str(name): {} if name == "connection" and isinstance(item, t.Mapping) else _plain(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, t.Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
 
 
 def _write(directory: pathlib.Path, report: _report.Report) -> list[str]:

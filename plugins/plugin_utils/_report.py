@@ -18,6 +18,7 @@ import collections
 import dataclasses
 import datetime as dt
 import functools
+import html
 import json
 import pathlib
 import re
@@ -25,6 +26,7 @@ import typing as t
 from xml.sax import saxutils
 
 import jinja2
+import markupsafe
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import (
     parse_duration,
@@ -124,10 +126,9 @@ def _shown(told: _fleet.Outcome) -> str:
 
 
 def _row(told: _fleet.Outcome) -> Row:
-    """One credential with all fields, in plain types: what Ansible hands over is more than a str."""
-    row = {name: told.get(name) for name in _FIELDS}
-    row["next_due"] = _next_due(told.get("rotated_at"), told.get("max_age"))
-    return {name: str(value) if isinstance(value, str) else value for name, value in row.items()}
+    """One credential with all fields."""
+    due = _next_due(told.get("rotated_at"), told.get("max_age"))
+    return {**{name: told.get(name) for name in _FIELDS}, "next_due": due}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -263,26 +264,46 @@ def what_happened(row: t.Mapping[str, t.Any]) -> str:
 def page(report: Report) -> t.Iterator[str]:
     """The report as one HTML file that needs no other."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(
-        away=functools.lru_cache(maxsize=4096)(_away),
-        happened=what_happened,
-        kind=lambda kind: _KINDS.get(kind, kind or "–"),
-        label=label,
-        number="{:,}".format,
-        seconds=_time,
-        words=_WORDS.__getitem__,
-    )
+    environment.filters.update(number="{:,}".format, seconds=_time, words=_WORDS.__getitem__)
     template = environment.from_string(_PAGE.read_text(encoding="utf-8"))
-    stream = template.stream(report=report, shown=SHOWN, rows=_rows, now=report.now, generated_at=rfc3339(report.now))
+    stream = template.stream(report=report, shown=SHOWN, rows=_rows, generated_at=rfc3339(report.now))
     stream.enable_buffering(200)
     return iter(stream)
 
 
-def _rows(report: Report, shown: str) -> t.Iterator[tuple[str, Row]]:
-    """The credentials that the page shows so, each with its account's name."""
+def _rows(report: Report, shown: str) -> t.Iterator[markupsafe.Markup]:
+    """The table's rows for the credentials that the page shows so; hundreds of thousands are too many for a template."""
+    start = (
+        f'<tr class="{shown}"><td data-key="{SHOWN.index(shown)}"><span class="mark">{_WORDS[shown]}</span></td><td>'
+    )
+    cell = functools.lru_cache(maxsize=4096)(functools.partial(_time_cell, now=report.now))
     for host, account in zip(report.hosts, report.accounts, strict=True):
-        if account.shown[shown]:
-            yield from ((account.name, _row(told)) for told in host.told() if _shown(told) == shown)
+        for told in host.told() if account.shown[shown] else ():
+            if _shown(told) == shown:
+                yield markupsafe.Markup(f"{start}{html.escape(account.name)}</td>{_cells(told, cell)}</tr>\n")
+
+
+def _cells(told: _fleet.Outcome, cell: t.Callable[[str | None, str, str], str]) -> str:
+    """From the credential's name on; every value is escaped."""
+    known, last, kind = told.get("record_uid"), told.get("rotated_at"), told["kind"]
+    login = f"<small>{html.escape(str(told['login']))}</small>" if told.get("login") else ""
+    code = f" <code>{html.escape(str(told['error_code']))}</code>" if told.get("error_code") else ""
+    due = _next_due(last, told.get("max_age"))
+    return (
+        f'<th scope="row"><span class="name">{html.escape(label(told))}</span>{login}</th>'
+        f'<td class="kind">{html.escape(_KINDS.get(kind, kind or "–"))}</td>'
+        f"{cell(last, 'never' if known else '–', 'last')}"
+        f"{cell(due, 'now' if known and not last else '–', 'next')}"
+        f'<td class="what">{html.escape(what_happened(told))}{code}</td>'
+    )
+
+
+def _time_cell(moment: str | None, missing: str, kind: str, *, now: dt.datetime) -> str:
+    text = html.escape(moment or missing)
+    shown = f"<small>{text}</small>"
+    if moment:
+        shown = f'<time datetime="{text}" title="{text}">{text[:10]}</time><small>{_away(moment, now)}</small>'
+    return f'<td class="time {kind}" data-key="{text}">{shown}</td>'
 
 
 def _away(moment: str, now: dt.datetime) -> str:

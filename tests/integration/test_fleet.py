@@ -357,3 +357,71 @@ def test_a_vault_that_times_out_in_the_middle_fails_only_whom_it_concerns(scene:
     assert again.returncode == 0, again.output
     assert scene.outcomes()[first.name] == ["recovered", "recovered"]
     assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
+
+
+SITES: dict[str, tuple[tuple[str, ...], dict[str, str], dict[str, t.Any]]] = {
+    "any errors fatal": ((), {"ANSIBLE_ANY_ERRORS_FATAL": "True"}, {}),
+    "a strategy and facts": ((), {"ANSIBLE_STRATEGY": "debug", "ANSIBLE_GATHERING": "implicit"}, {}),
+    "become": ((), {"ANSIBLE_BECOME": "True"}, {"ansible_become": True, "ansible_become_password": "x"}),
+    "skipped tags": (("--skip-tags", "always"), {"ANSIBLE_DISPLAY_SKIPPED_HOSTS": "False"}, {}),
+    "one fork": (("--forks", "1"), {"ANSIBLE_MAX_FAIL_PERCENTAGE": "0"}, {"ansible_connection": "ssh"}),
+    "batches": (("-e", "keyturn_serial=1"), {"ANSIBLE_ANY_ERRORS_FATAL": "True"}, {}),
+}
+FIRST = ("any errors fatal", "become", "skipped tags")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in FIRST else pytest.mark.slow) for n in SITES])
+def test_a_sites_configuration_changes_nothing(name: str, scene: Scene) -> None:
+    """Each account ends with an outcome, the report has all of them, and the code says that one failed."""
+    arguments, environment, variables = SITES[name]
+    first, second, third = scene.fleet.accounts
+    broken = {"keyturn_rotations": [second.rotation(admin_record="no such record")]}
+    scene.ansible.environment |= environment
+    hosts = {
+        account.name: {"keyturn_rotations": [account.rotation()], **variables, **(broken if account is second else {})}
+        for account in scene.fleet.accounts
+    }
+    run = scene.run(*arguments, hosts=hosts)
+    if name == "batches":
+        # As always in Ansible: no batch follows one of which every host has failed.
+        assert run.returncode == 2 and not scene.report["complete"]
+        assert [outcome[0] for outcome in scene.outcomes().values()] == ["rotated", "failed", "no_result"]
+        return
+    assert run.returncode == 2, run.output
+    assert scene.report["complete"]
+    assert scene.outcomes() == {
+        first.name: ["rotated", "rotated"],
+        second.name: ["failed", "failed"],
+        third.name: ["rotated", "rotated"],
+    }
+    assert failed_hosts(run) == {"localhost": False, first.name: False, second.name: True, third.name: False}
+    # Something moves while a long run works: a line for each account as it ends, with a count.
+    assert [f"{number} of 3: " in run.stdout for number in (1, 2, 3)] == [True] * 3
+    assert "6 credentials: 4 rotated, 2 failed" in run.stdout and f"Failed: {second.name}" in run.stdout
+
+
+def test_tags_that_skip_everything_are_no_success(scene: Scene) -> None:
+    for tags in ("all", "tagged"):
+        run = scene.ansible.run(
+            PLAYBOOK, {}, "-i", str(scene.fleet.write_inventory(scene.directory / "i.json")), "--skip-tags", tags
+        )
+        assert run.returncode != 0 and "nothing can be rotated" in run.output
+    assert scene.written() == 0
+
+
+def test_kinds_do_not_wait_for_each_other(scene: Scene) -> None:
+    """A service holds its answer back until another kind, on another account, has got to its own service."""
+    first, _second, third = scene.fleet.accounts
+    key = scene.fleet.add_key_user(third, "PIPELINE")
+    met: list[bool] = []
+    wait = third.snowflake.journal.wait_for
+    held = first.snowflake.faults.add(
+        Fault("ALTER USER", before=lambda: met.append(bool(wait("ALTER USER PIPELINE", 40))))
+    )
+    hosts = {
+        first.name: {"keyturn_rotations": [first.rotation()]},
+        third.name: {"keyturn_rotations": [third.rotation(kind=KEY_KIND, records=[key])]},
+    }
+    run = scene.run("--limit", f"{first.name},{third.name}", hosts=hosts)
+    assert run.returncode == 0 and held.times == 0, run.output
+    assert met == [True]
