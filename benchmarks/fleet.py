@@ -4,9 +4,9 @@
 
 """``python -m benchmarks.fleet [--against COLLECTIONS]``: what a fleet of several kinds costs, against another build.
 
-``kinds``: three accounts of three kinds, each with a service that takes 3 s for its one change, against the slowest of
-them alone. ``mixed``: 30 accounts of three kinds with 10 forks, in turn with the build in the folder of collections that
-is named, for example of a git worktree of the commit before.
+First three accounts of three kinds, each with a service that takes 3 s for its one change, against the slowest of them
+alone. Then 30 accounts of three kinds with 10 forks, in turn with the build in the folder of collections that is named,
+for example of a git worktree of the commit before.
 """
 
 from __future__ import annotations

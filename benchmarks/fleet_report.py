@@ -5,8 +5,8 @@
 """``python -m benchmarks.fleet_report [--against COLLECTIONS]``: time and memory of a report of 200,000 credentials.
 
 Each build writes the three files in a process of its own, with the results in memory, the builds in turn. Then
-``ansible-playbook`` does it for a tenth of them, loaded as variables of the hosts; what a play takes that loads the same
-and writes nothing is taken off its time.
+``ansible-playbook`` does it for a tenth of them, loaded as variables of the hosts; what a play takes that loads the
+same and writes nothing is taken off its time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ def results(account: int, users: int) -> dict[str, t.Any]:
     outcomes = []
     for number in range(users):
         record = f"record{account:06}{number:010}"
-        told = {"record": record, "record_uid": record, "title": f"User {account}-{number}", "login": f"SVC_{number}"}
+        told: dict[str, t.Any] = {
+            "record": record,
+            "record_uid": record,
+            "title": f"User {account}-{number}",
+            "login": f"SVC_{number}",
+        }
         told |= {"rotated_at": "2026-04-21T12:00:00Z", "pending": False, "outcome": "rotated", "verified": True}
         if number % 10 == 0:
             told["outcome"] = "not_due"

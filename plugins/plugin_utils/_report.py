@@ -272,10 +272,9 @@ def page(report: Report) -> t.Iterator[str]:
 
 
 def _rows(report: Report, shown: str) -> t.Iterator[markupsafe.Markup]:
-    """The table's rows for the credentials that the page shows so; hundreds of thousands are too many for a template."""
-    start = (
-        f'<tr class="{shown}"><td data-key="{SHOWN.index(shown)}"><span class="mark">{_WORDS[shown]}</span></td><td>'
-    )
+    """The rows for the credentials that the page shows so; hundreds of thousands are too many for a template."""
+    rank, mark = SHOWN.index(shown), f'<span class="mark">{_WORDS[shown]}</span>'
+    start = f'<tr class="{shown}"><td data-key="{rank}">{mark}</td><td>'
     cell = functools.lru_cache(maxsize=4096)(functools.partial(_time_cell, now=report.now))
     for host, account in zip(report.hosts, report.accounts, strict=True):
         for told in host.told() if account.shown[shown] else ():

@@ -58,7 +58,8 @@ def _outcome(account: int, number: int) -> Entry:
     elif chance < 8:
         more = {"outcome": "not_due"}
     else:
-        more = {"outcome": "rotated", "rotated_at": rfc3339(NOW), "verified": True}
+        more = {"outcome": "rotated", "rotated_at": rfc3339(NOW), "verified": chance > 9}
+        more |= {} if chance > 9 else {"verify_skipped_reason": "mfa_required"}
     return {**told, **more}
 
 
@@ -161,11 +162,13 @@ def test_sorting_and_filtering(tmp_path: Path) -> None:
     back = _after(tmp_path, f"{head}[2].click(); {head}[2].click()")
     assert [row[2] for row in back.rows] == names[::-1] and back.sorted[2] == "descending"
 
-    due = [row[5] for row in _after(tmp_path, f"{head}[5].click()").rows if row[5] != "now"]
+    due = [row[5] for row in _after(tmp_path, f"{head}[5].click()").rows if row[5] not in ("now", "–")]
     assert due == sorted(due) and len(due) > 10
 
     failed = _after(tmp_path, "document.querySelector('button[data-outcome=failed]').click()")
     assert {row[0] for row in failed.rows} == {"failed"} and 0 < len(failed.rows) < 36
+    unproved = _after(tmp_path, "document.querySelector('button[data-outcome=unproved]').click()")
+    assert {row[0] for row in unproved.rows} == {"not proved"}
     found = _after(
         tmp_path,
         "const s = document.getElementById('search'); s.value = 'ACCOUNT_001 svc'; s.dispatchEvent(new Event('input'))",
