@@ -41,7 +41,11 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
 
     @abc.abstractmethod
     def account(self, item: Item) -> str:
-        """What the service calls it, so that one account named twice is noticed."""
+        """What the service calls it, so that one account named twice is noticed. Asked in the session."""
+
+    def last(self, item: Item) -> bool:
+        """Whether it comes after all others: the administrator itself, whose session they need."""
+        return False
 
     @abc.abstractmethod
     def check(self, item: Item) -> None:
@@ -49,7 +53,7 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
 
     @abc.abstractmethod
     def same_secret(self, one: Item, other: Item) -> bool:
-        """Whether two items that name one account want the same."""
+        """Whether two items that name one account want the same; two secrets that are still to be made never do."""
 
     @abc.abstractmethod
     def session(self) -> contextlib.AbstractContextManager[None]:
@@ -87,41 +91,26 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
 def rotate(rotator: Rotator[Item, State, Step], items: t.Sequence[Item], *, check_mode: bool) -> list[Outcome]:
     """Bring every item to its wanted state; one outcome per item, in order. One item's failure never stops another."""
     outcomes = [Outcome(identity=rotator.identity(item)) for item in items]
-    if _invalid(rotator, items, outcomes):
+    guard = _Guard()
+    for item, outcome in zip(items, outcomes, strict=True):
+        guard.run(outcome, "Not attempted", functools.partial(rotator.check, item))
+    valid = [(item, outcome) for item, outcome in zip(items, outcomes, strict=True) if not outcome.failed]
+    if not valid:
         return outcomes
     try:
         with rotator.session():
-            _rotate_each(rotator, items, outcomes, check_mode=check_mode)
+            _rotate_each(rotator, valid, check_mode=check_mode)
     except RotationError as error:
         # The session could not be opened: nothing was tried, and every item says so.
-        for outcome in outcomes:
+        for _item, outcome in valid:
             outcome.error = outcome.error or error
     return outcomes
 
 
-def _invalid(rotator: Rotator[Item, State, Step], items: t.Sequence[Item], outcomes: list[Outcome]) -> bool:
-    """Whether anything in the list forbids starting; then every outcome is failed."""
-    first: dict[str, Item] = {}
-    for item, outcome in zip(items, outcomes, strict=True):
-        try:
-            rotator.check(item)
-            account = rotator.account(item)
-            if not rotator.same_secret(first.setdefault(account, item), item):
-                raise InvalidInput(f"{account} is named twice with different secrets; nothing was done.")
-        except InvalidInput as error:
-            outcome.error = error
-    if not any(outcome.failed for outcome in outcomes):
-        return False
-    for outcome in outcomes:
-        outcome.error = outcome.error or InvalidInput("Not attempted, because another entry of this task is invalid.")
-    return True
-
-
 def _rotate_each(
-    rotator: Rotator[Item, State, Step], items: t.Sequence[Item], outcomes: list[Outcome], *, check_mode: bool
+    rotator: Rotator[Item, State, Step], entries: t.Sequence[tuple[Item, Outcome]], *, check_mode: bool
 ) -> None:
     """First every item up to its writes, then every proof, so that a service can read back for all of them at once."""
-    first: dict[str, Outcome] = {}
     written: list[tuple[Item, Outcome, State]] = []
     guard = _Guard()
     barred: list[RotationError] = []
@@ -140,14 +129,38 @@ def _rotate_each(
                 barred.append(error)
             raise
 
-    for item, outcome in zip(items, outcomes, strict=True):
-        if first.setdefault(rotator.account(item), outcome) is outcome:
-            guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
+    accounts = _accounts(rotator, entries, guard)
+    for item, outcome in sorted((same[0] for same in accounts), key=lambda entry: rotator.last(entry[0])):
+        guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
     for item, outcome, state in written:
         left = "Changed, but not proved" if outcome.changed else "Not proved"
         guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
-    for item, outcome in zip(items, outcomes, strict=True):
-        _repeat(first[rotator.account(item)], outcome)
+    for (_item, first), *others in accounts:
+        for _other, outcome in others:
+            _repeat(first, outcome)
+
+
+def _accounts(
+    rotator: Rotator[Item, State, Step], entries: t.Sequence[tuple[Item, Outcome]], guard: _Guard
+) -> list[list[tuple[Item, Outcome]]]:
+    """The entries that may be tried, those of one account together. Entries of one account that differ all fail."""
+    found: dict[str, list[tuple[Item, Outcome]]] = {}
+
+    def sort_in(item: Item, outcome: Outcome) -> None:
+        found.setdefault(rotator.account(item), []).append((item, outcome))
+
+    for item, outcome in entries:
+        guard.run(outcome, "Not attempted", functools.partial(sort_in, item, outcome))
+    agreed = []
+    for account, same in found.items():
+        if all(rotator.same_secret(same[0][0], other) for other, _outcome in same[1:]):
+            agreed.append(same)
+            continue
+        for _item, outcome in same:
+            outcome.error = InvalidInput(
+                f"{account} is named {len(same)} times with different secrets. Nothing was written."
+            )
+    return agreed
 
 
 class _Guard:

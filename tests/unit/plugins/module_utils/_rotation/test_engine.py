@@ -241,24 +241,55 @@ def test_check_mode_neither_writes_nor_proves_and_foresees_the_change(items: lis
 # -- input that cannot be used
 
 
-def test_one_account_with_two_secrets_is_refused_before_anything_is_asked() -> None:
+def test_one_account_with_two_secrets_fails_its_own_entries_only() -> None:
     script = Script()
     items = [Item("a", "one"), Item("b", "x"), Item("A", "two")]
     outcomes = rotate(script, items, check_mode=False)
-    assert script.journal == []
-    assert [outcome.error.error_code for outcome in outcomes if outcome.error] == ["invalid_input"] * 3
-    assert not any(outcome.changed for outcome in outcomes)
+    assert script.asked("observe", "apply") == ["b", "b"]
+    assert [outcome.error.error_code if outcome.error else "" for outcome in outcomes] == [
+        "invalid_input",
+        "",
+        "invalid_input",
+    ]
+    assert [outcome.changed for outcome in outcomes] == [False, True, False]
     said = " ".join(outcome.error.msg for outcome in outcomes if outcome.error)
-    assert "twice" in said and "one" not in said.replace("done", "") and "two " not in said
+    assert "2 times" in said and "one" not in said and "two" not in said
 
 
-def test_one_invalid_entry_keeps_all_from_starting() -> None:
+def test_one_invalid_entry_fails_itself_only() -> None:
     script = Script({("check", "b"): InvalidInput("Empty.")})
     outcomes = rotate(script, _items("abc"), check_mode=False)
+    assert script.asked("observe") == ["a", "c"]
+    assert [outcome.error.msg if outcome.error else "" for outcome in outcomes] == ["", "Empty.", ""]
+
+
+def test_nothing_is_asked_where_every_entry_is_invalid() -> None:
+    script = Script({("check", name): InvalidInput("Empty.") for name in "ab"})
+    assert all(outcome.failed for outcome in rotate(script, _items("ab"), check_mode=False))
     assert script.journal == []
-    errors = [t.cast(RotationError, outcome.error) for outcome in outcomes]
-    assert {error.error_code for error in errors} == {"invalid_input"}
-    assert ["Empty." in error.msg for error in errors] == [False, True, False]
+
+
+def test_an_account_that_only_the_session_can_name_fails_its_entry() -> None:
+    class Vault(Script):
+        def account(self, item: Item) -> str:
+            assert ("session", "") in self.journal
+            if item.name == "b":
+                raise NotFound("No such record.")
+            return super().account(item)
+
+    outcomes = rotate(Vault(), _items("abc"), check_mode=False)
+    assert [outcome.error.error_code if outcome.error else "" for outcome in outcomes] == ["", "not_found", ""]
+
+
+def test_the_administrator_itself_comes_last_and_its_outcome_stays_in_place() -> None:
+    class WithAdministrator(Script):
+        def last(self, item: Item) -> bool:
+            return item.name == "a"
+
+    script = WithAdministrator()
+    outcomes = rotate(script, _items("abc"), check_mode=False)
+    assert script.asked("apply") == ["b", "c", "a"]
+    assert [outcome.identity["name"] for outcome in outcomes] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("error", [None, Refused("No.", retry_safe=True)])
