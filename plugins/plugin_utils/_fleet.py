@@ -201,11 +201,19 @@ def unproved(told: t.Mapping[str, t.Any]) -> bool:
     return told["outcome"] in ("rotated", "recovered") and not told.get("verified")
 
 
+def reason(told: t.Mapping[str, t.Any]) -> str:
+    """Why a credential failed; a wrong secret names the record that has it."""
+    text = str(told.get("msg") or "It failed without a reason.")
+    if told.get("error_code") == "auth_failed" and told.get("admin_record"):
+        return f"{text} The administrator's login is in the Keeper record {told['admin_record']}."
+    return text
+
+
 def line(told: t.Mapping[str, t.Any]) -> str:
     """One credential in a printable line: what it is called, its outcome, and why if that needs a reason."""
     name = told.get("title") or told.get("record") or "the whole rotation"
     code = f" [{told['error_code']}]" if told.get("error_code") else ""
-    why = f": {told['msg']}" if told["outcome"] == "failed" and told.get("msg") else ""
+    why = f": {reason(told)}" if told["outcome"] == "failed" else ""
     if unproved(told):
         why = f", not proved ({told.get('verify_skipped_reason') or 'no login could prove it'})"
     waits = ", pending" if told.get("pending") and "pending" not in why else ""

@@ -246,7 +246,7 @@ def what_happened(row: t.Mapping[str, t.Any]) -> str:
     """One or two sentences on the outcome."""
     pending = " A new secret is pending in Keeper; the next run takes it up." if row.get("pending") else ""
     if row["outcome"] == "failed":
-        reason = row.get("msg") or "It failed without a reason."
+        reason = _fleet.reason(row)
         return f"{reason}{'' if 'pending' in reason else pending}"
     why = f" ({row['verify_skipped_reason']})" if row.get("verify_skipped_reason") else ""
     proof = "A login proved it." if row.get("verified") else f"No login proved it{why}."

@@ -158,6 +158,7 @@ def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> 
     assert {row["error_code"] for row in told[silent.name]} <= {"unreachable", "unknown_outcome"}
     assert [row["error_code"] for row in told[locked.name]] == ["auth_failed", "invalid_input", None]
     assert "snowflake_user_passwort is unknown" in told[locked.name][1]["msg"]
+    assert f"The administrator's login is in the Keeper record {locked.admin_uid}." in run.stdout
     assert [row["error_code"] for row in told[lost.name]] == ["not_found", "not_found"]
     assert "no admin_record" in told[nameless.name][0]["msg"]
     assert "no keyturn_rotations" in told[bare.name][0]["msg"]
@@ -398,6 +399,19 @@ def test_a_sites_configuration_changes_nothing(name: str, scene: Scene) -> None:
     # Something moves while a long run works: a line for each account as it ends, with a count.
     assert [f"{number} of 3: " in run.stdout for number in (1, 2, 3)] == [True] * 3
     assert "6 credentials: 4 rotated, 2 failed" in run.stdout and f"Failed: {second.name}" in run.stdout
+
+
+def test_an_ansible_that_is_too_old_is_told_first(scene: Scene) -> None:
+    folder = scene.directory / "old"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import ansible.release\nansible.release.__version__ = '2.18.1'\n")
+    scene.ansible.environment |= {"PYTHONPATH": str(folder)}
+    inventory = str(scene.fleet.write_inventory(scene.directory / "i.json"))
+    for limit in ((), ("--limit", "account_000")):
+        run = scene.ansible.run(PLAYBOOK, {}, "-i", inventory, *limit)
+        assert run.returncode != 0 and "needs ansible-core 2.19 or newer, and this is 2.18.1." in run.output
+        assert "TASK" not in run.stdout
+    assert scene.written() == 0
 
 
 def test_tags_that_skip_everything_are_no_success(scene: Scene) -> None:
