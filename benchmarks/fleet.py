@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import secrets
 import tempfile
 import time
@@ -77,11 +78,14 @@ class Scene:
         inventory.write_text(json.dumps({"all": {"hosts": self.hosts}}))
         given = {"keeper_config_file": str(self.config), "keyturn_force": True}
         limit = ["--limit", only] if only else []
-        started = time.monotonic()
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         run = ansible.run("keyturn.credentials.rotate", given, "-i", str(inventory), "--forks", str(forks), *limit)
         if run.returncode:
             raise RuntimeError(run.output[-4000:])
-        return time.monotonic() - started
+        wall, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"  {only or len(self.hosts)}: {wall:.1f} s, CPU {cpu:.1f} s", flush=True)
+        return wall
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
 
     def _end(self, result: Result, variables: dict[str, t.Any], params: dict[str, t.Any]) -> Result:
         name = variables["inventory_hostname"]
-        told = list(_host(name, variables["hostvars"]).told())
+        told = list(_host(name, variables["hostvars"], {name}).told())
         failed = [each for each in told if each["outcome"] == "failed"]
         with _Progress() as batches:
             own = next(batch for batch in batches if name in batch["hosts"])
@@ -82,7 +82,9 @@ class ActionModule(ActionBase):
         return result
 
     def _report(self, variables: dict[str, t.Any], names: t.Sequence[str], params: dict[str, t.Any]) -> Result:
-        hosts = [_host(name, variables["hostvars"]) for name in names]
+        with _Progress() as batches:
+            ended = {name for batch in batches for name in batch["ended"]}
+        hosts = [_host(name, variables["hostvars"], ended) for name in names]
         report = _report.build(hosts, now(), check_mode=self._task.check_mode, problem=params["problem"])
         counts = {outcome: report.counts[outcome] for outcome in _report.OUTCOMES}
         result: Result = {"summary": _report.summary(report), "counts": counts, "files": []}
@@ -113,14 +115,14 @@ class _Progress:
         self._file.close()
 
 
-def _host(name: str, hostvars: t.Any) -> _report.Host:
+def _host(name: str, hostvars: t.Any, ended: t.Container[str]) -> _report.Host:
     # Facts of ours hold no templates; to look for some in each of their texts takes most of the time.
     facts = hostvars.raw_get(name)
     return _report.Host(
         name=str(name),
         rotations=_rotations(hostvars[name]),
         results=facts.get("keyturn_results") or {},
-        done=bool(facts.get("keyturn_done")),
+        done=name in ended,
         failure=facts.get("keyturn_failure") or None,
     )
 

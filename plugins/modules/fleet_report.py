@@ -22,8 +22,8 @@ options:
     choices: [begins, ends]
   hosts:
     description:
-      - Without O(account), the hosts to report on. Their variables C(keyturn_rotations), C(keyturn_results),
-        C(keyturn_failure) and C(keyturn_done) are read.
+      - Without O(account), the hosts to report on. Their variables C(keyturn_rotations), C(keyturn_results) and
+        C(keyturn_failure) are read. Hosts that have not ended have no result.
     type: list
     elements: str
   max_fail_percentage:
@@ -49,11 +49,10 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Report
+- name: Say what became of this account, and report if it is the last one of its batch
   keyturn.credentials.fleet_report:
+    account: ends
     directory: /var/lib/keyturn/report
-    hosts: "{{ ansible_play_hosts_all }}"
-  run_once: true
 """
 
 RETURN = r"""
