@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import json
 import re
 import secrets
@@ -358,6 +359,35 @@ def test_a_vault_that_times_out_in_the_middle_fails_only_whom_it_concerns(scene:
     assert again.returncode == 0, again.output
     assert scene.outcomes()[first.name] == ["recovered", "recovered"]
     assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
+
+
+def _extend(custom: list[Entry], content: Entry) -> None:
+    content["custom"].extend(custom)
+
+
+def test_options_on_the_administrators_record_mean_the_same_here(scene: Scene, meraki: MerakiSandbox) -> None:
+    """As in the gateway's script: in any spelling, without a connection."""
+    first, *_others = scene.fleet.accounts
+    options = {name.replace("_", " ").title(): str(value) for name, value in first.connection().items()}
+    key, password = secrets.token_hex(20), fresh_password()
+    meraki.add_key(key)
+    meraki.add_user(meraki.network.id, "a@example.com", password)
+    admin = scene.vault.add_record(title="Meraki", fields={"password": key})
+    vpn = scene.vault.add_record(title="VPN", fields={"login": "a@example.com", "password": password})
+    for uid, fields in (
+        (first.admin_uid, options),
+        (admin, {"API URL": meraki.url, "network-id": meraki.network.id}),
+    ):
+        custom = [{"type": "text", "label": label, "value": [value]} for label, value in fields.items()]
+        scene.vault.edit(uid, functools.partial(_extend, custom))
+    hosts = {
+        first.name: {"keyturn_rotations": [first.rotation(connection=None)]},
+        "vpn": {"keyturn_rotations": [{"kind": "meraki_vpn_user_password", "admin_record": admin, "records": [vpn]}]},
+    }
+    run = scene.run("--limit", f"{first.name},vpn", hosts=hosts)
+    assert run.returncode == 0, run.output
+    assert scene.outcomes() == {first.name: ["rotated", "rotated"], "vpn": ["rotated"]}
+    assert "1 rotated" in run.stdout and "VPN: rotated, not proved" in run.stdout
 
 
 SITES: dict[str, tuple[tuple[str, ...], dict[str, str], dict[str, t.Any]]] = {
