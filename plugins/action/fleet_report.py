@@ -78,7 +78,8 @@ class ActionModule(ActionBase):
         result["msg"] = [f"{ended} of {len(variables['ansible_play_hosts_all'])}: {counts}", *lines]
         if last:
             report = self._report(variables, variables["ansible_play_hosts_all"], params)
-            result.update(report, msg=[*result["msg"], *report.get("summary", []), *filter(None, [report.get("msg")])])
+            lines = [*report.pop("summary"), *filter(None, [report.get("msg")])]
+            result.update(files=report["files"], failed=report.get("failed", False), msg=[*result["msg"], *lines])
         return result
 
     def _report(self, variables: dict[str, t.Any], names: t.Sequence[str], params: dict[str, t.Any]) -> Result:
