@@ -391,7 +391,7 @@ def test_stdin_that_never_ends(lines: int, gateway: Gateway, payload: Payload) -
             command = [sys.executable, str(SCRIPT), option]
             environment = gateway.environment()
             done = subprocess.run(
-                command, stdin=reader, capture_output=True, text=True, env=environment, timeout=_PATIENCE
+                command, stdin=reader, capture_output=True, text=True, env=environment, timeout=_PATIENCE, check=False
             )
         os.close(reader)
         assert done.returncode == (1 if text == b"no base64!" else 0), done.stderr
