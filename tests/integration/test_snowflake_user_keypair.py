@@ -835,7 +835,153 @@ def test_the_finer_privilege_is_enough(etl: SnowflakeSandbox, decide: Decide) ->
     assert answer["failed"] and answer["error_code"] in ("not_found", "not_permitted")
 
 
+# -- recovered keys
+
+
+MFA_LIKE = [(394508, "MFA with TOTP is required."), (394999, "Rejected by authentication policy."), (394302, "Clock.")]
+
+
+@pytest.mark.parametrize(("code", "text"), MFA_LIKE)
+@pytest.mark.parametrize("recovered", [True, False])
+def test_an_answer_that_nobody_listed_leaves_a_key_unproved_and_in_force(
+    etl: SnowflakeSandbox, decide: Decide, code: int, text: str, recovered: bool
+) -> None:
+    etl.faults.add(Fault("login ETL", response=etl.login_failure(code, text)))
+    answer = decide(private_key=pem("new"), recovered=recovered)
+    assert (answer["failed"], answer["changed"], answer["verified"], answer["in_force"]) == (False, True, False, True)
+    assert answer["verify_skipped_reason"] in ("mfa_required", "authentication_policy", "clock_differs")
+
+
+@pytest.mark.parametrize("answered", ["refused", "lost"])
+def test_a_recovered_key_is_in_force_where_its_fingerprint_is(
+    etl: SnowflakeSandbox, decide: Decide, answered: str
+) -> None:
+    fill(etl, "in use", "new")
+    if answered == "refused":
+        etl.faults.add(Fault("login ETL", response=etl.login_failure(WRONG_KEY, "JWT token is invalid.")))
+    else:
+        etl.faults.add(Fault("login ETL", times=99, drop="before"))
+    answer = decide(private_key=pem("new"), recovered=True, login_timeout=2)
+    assert (answer.get("error_code"), answer["in_force"]) == ("verify_failed" if answered == "refused" else None, True)
+    assert writes(etl) == []
+
+
+def test_a_recovered_key_in_no_slot_that_finds_no_place_is_certainly_not_in_force(
+    etl: SnowflakeSandbox, decide: Decide
+) -> None:
+    fill(etl, "in use", "orphan")
+    answer = decide(private_key=pem("new"), recovered=True)
+    assert (answer["error_code"], answer["in_force"]) == ("slots_full", False) and proofs(etl) == []
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_recovered_key_of_a_user_that_cannot_be_described_is_judged_by_one_login(
+    etl: SnowflakeSandbox, decide: Decide, live: bool
+) -> None:
+    fill(etl, "new" if live else "in use")
+    etl.faults.add(Fault("^DESC", response=etl.statement_failure(2003, "User 'ETL' does not exist or not authorized.")))
+    answer = decide(private_key=pem("new"), recovered=True)
+    assert (answer["error_code"], answer["in_force"], len(proofs(etl))) == ("not_found", live, 1)
+
+
+def test_keys_are_installed_and_retired_in_one_call_as_each_user_says(
+    snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]
+) -> None:
+    for name in ("DUE", "AGED", "GONE", "KEPT"):
+        snowflake.add_user(name, type="SERVICE")
+        fill(snowflake, "in use", None if name in ("DUE", "GONE") else "new", name)
+    aged = {"private_key": pem("new"), "install": False, "retire_previous_after": "0h"}
+    users = [
+        {"name": "due", "private_key": pem("new"), "recovered": True},
+        {"name": "aged", **aged},
+        {"name": "gone", **aged},
+        {"name": "kept", **aged, "retire_previous_after": "7d"},
+        {"name": "unmade"},
+    ]
+    answer = ansible.calls(MODULE, [Call({**login, "users": users})]).answers[0]
+    due, done, gone, kept, unmade = answer["rotations"]
+    assert (due["changed"], due["verified"], due["in_force"]) == (True, True, True)
+    assert slots(snowflake, "DUE") == [print_of("in use"), print_of("new")]
+    assert (done["evicted_fingerprint"], slots(snowflake, "AGED")) == (print_of("in use"), [None, print_of("new")])
+    assert (gone["error_code"], gone["retry_safe"], slots(snowflake, "GONE")) == (
+        "refused",
+        True,
+        [print_of("in use"), None],
+    )
+    assert (kept["changed"], slots(snowflake, "KEPT")) == (False, [print_of("in use"), print_of("new")])
+    assert unmade["error_code"] == "invalid_input" and "Nothing was written" in unmade["msg"]
+    # Snowflake's clock is asked once in the session, and nobody else's counts.
+    assert len(snowflake.journal.labels("^SELECT")) == 1
+
+
+def test_the_administrator_comes_last(etl: SnowflakeSandbox, decide: Decide) -> None:
+    fill(etl, "in use", name=ADMIN)
+    users = [{"name": name, "private_key": pem("new")} for name in (ADMIN, "etl")]
+    answer = decide(users=users)
+    assert [entry["name"] for entry in answer["rotations"]] == [ADMIN, "etl"] and not answer["failed"]
+    assert [label.split()[2] for label in writes(etl)] == ["ETL", ADMIN]
+
+
+# -- no write on a stale read
+
+
+def test_a_look_before_a_retirement_that_gets_no_answer_has_written_nothing(
+    etl: SnowflakeSandbox, decide: Decide
+) -> None:
+    fill(etl, "new", "in use")
+    lost = Fault("^DESC", times=99, drop="before")
+    etl.faults.add(Fault("login ETL", after=lambda: etl.faults.add(lost)))
+    answer = decide(private_key=pem("new"), retire_previous_after="0h", login_timeout=2)
+    assert (answer["error_code"], answer["changed"], writes(etl)) == ("unreachable", False, [])
+    assert answer["evicted_fingerprint"] is None and "acknowledged" not in answer["msg"]
+
+
+def test_a_slot_that_another_run_has_filled_since_is_not_overwritten(etl: SnowflakeSandbox, decide: Decide) -> None:
+    fill(etl, "in use", "orphan")
+    etl.faults.add(Fault("^DESC", after=lambda: fill(etl, "foreign", "in use")))
+    answer = decide(private_key=pem("new"), current_public_key=public("in use"))
+    # Planned anew: the key in use is in the other slot now, and what was evicted is what stood there.
+    assert slots(etl) == [print_of("new"), print_of("in use")] and answer["evicted_fingerprint"] == print_of("foreign")
+    fill(etl, "in use", "orphan")
+    etl.faults.add(Fault("^DESC", after=lambda: fill(etl, "orphan", "foreign")))
+    answer = decide(private_key=pem("new"), current_public_key=public("in use"))
+    assert (answer["error_code"], slots(etl)) == ("slots_full", [print_of("orphan"), print_of("foreign")])
+    assert answer["in_force"] is False and answer["evicted_fingerprint"] is None
+
+
+def test_a_key_that_another_run_has_placed_since_is_not_retired(etl: SnowflakeSandbox, decide: Decide) -> None:
+    fill(etl, "new", "in use")
+    user = etl.user("ETL")
+    user.rsa_public_key_2_last_set_time = etl.account.clock() - dt.timedelta(days=9)
+
+    def place() -> None:
+        user.rsa_public_key_2, user.rsa_public_key_2_last_set_time = public("foreign"), etl.account.clock()
+
+    etl.faults.add(Fault("login ETL", after=place))
+    answer = decide(private_key=pem("new"), retire_previous_after="0h")
+    assert not answer["changed"] and answer["evicted_fingerprint"] is None
+    assert slots(etl) == [print_of("new"), print_of("foreign")]
+
+
 # -- check mode and diff
+
+
+def test_check_mode_announces_a_retirement_and_the_new_fingerprint(etl: SnowflakeSandbox, decide: Decide) -> None:
+    fill(etl, "in use", "new")
+    answer = decide(check=True, private_key=pem("new"), retire_previous_after="0h")
+    assert answer["changed"] and {"planned": "Retire", "slot": 1} in answer["diff"]["after"]["keys"]
+    assert not decide(check=True, private_key=pem("new"), retire_previous_after="7d")["changed"]
+    answer = decide(check=True, private_key=pem("other"), current_public_key=public("new"))
+    assert answer["diff"]["after"]["keys"][-1] == {
+        "planned": "SetSlot",
+        "fingerprint": print_of("other"),
+        "slot": 1,
+    }
+    users = [{"name": "etl"}, {"name": "etl", "current_public_key": public("new")}]
+    answer = decide(check=True, users=users[:1])
+    assert answer["rotations"][0]["error_code"] == "slots_full"
+    assert decide(check=True, users=users[1:])["changed"]
+    assert writes(etl) == [] and proofs(etl) == []
 
 
 @pytest.mark.parametrize("method", ["slots", "named"])

@@ -891,6 +891,57 @@ def test_a_password_that_does_not_log_in_after_a_clean_change(
     assert len(writes(snowflake)) == 2 and snowflake.user("ETL").password == other
 
 
+# -- recovered passwords
+
+
+UNLISTED = [(394508, "MFA with TOTP is required."), (390190, "SAML response is invalid."), (399999, "Something new.")]
+UNLISTED += [(390202, "Duo Security authentication is unavailable."), (394999, "Rejected by authentication policy.")]
+
+
+@pytest.mark.parametrize(("code", "text"), UNLISTED)
+@pytest.mark.parametrize("mode", ["if_different", "always"])
+@pytest.mark.parametrize("verify", [True, False])
+def test_no_answer_that_nobody_listed_wedges_a_recovered_password(
+    snowflake: SnowflakeSandbox, decide: Decide, old: str, code: int, text: str, mode: str, verify: bool
+) -> None:
+    wanted = fresh_password()
+    snowflake.faults.add(Fault("^login ETL", times=99, response=snowflake.login_failure(code, text)))
+    for changed in (True, False):
+        answer = decide(name="etl", password=wanted, recovered=True, update_password=mode, verify=verify)
+        assert (answer["failed"], answer["changed"], answer["verified"]) == (False, changed, False)
+        assert answer["in_force"] and snowflake.user("ETL").password == wanted
+    assert len(snowflake.journal.labels("^login ETL")) <= 2
+
+
+def test_ten_failing_runs_lock_nobody_out(snowflake: SnowflakeSandbox, decide: Decide, old: str) -> None:
+    """As a role runs it: a value that is certainly not in force is thrown away, a doubtful one is recovered."""
+    snowflake.account.password_policy.history = 5
+    snowflake.user("ETL").password_history = [prior := fresh_password()]
+    recovered = True
+    for _run in range(10):
+        answer = decide(name="etl", password=prior, recovered=recovered, update_password="always")
+        assert answer["error_code"] == "refused"
+        recovered = recovered and answer.get("in_force") is not False
+        prior = prior if recovered else "too-weak"
+    assert failed_logins(snowflake, "ETL") == ["390100"] and snowflake.accepts("ETL", old)
+
+
+def test_check_mode_describes_users_whose_password_is_still_to_be_made(
+    snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any], old: str
+) -> None:
+    snowflake.add_user("AGENT", type="SERVICE_AGENT")
+    users = [{"name": name} for name in ("etl", "agent", "nobody", 'bad"quote', " etl")]
+    options = {**login, "users": users, "update_password": "always"}
+    checked, real = ansible.calls(MODULE, [Call(options, keywords={"check_mode": True}), Call(options)]).answers
+    foreseen = [(entry["changed"], entry.get("error_code")) for entry in checked["rotations"]]
+    bad = (False, "invalid_input")
+    assert foreseen[:3] == [(True, None), (False, "refused"), (False, "not_found")] and foreseen[4] == bad
+    assert "' etl'" in checked["rotations"][4]["msg"]
+    assert [(entry["changed"], entry["error_code"]) for entry in real["rotations"]] == [bad] * 5
+    assert "Nothing was written" in real["rotations"][0]["msg"]
+    assert writes(snowflake) == [] and logins(snowflake, "ETL") == []
+
+
 # -- the network
 
 

@@ -57,7 +57,7 @@ _NEEDED = {
 }
 
 # An address of an account, as people copy it from the browser.
-_ADDRESS = re.compile(r"\A(?:https://)?([^/]+)\.snowflakecomputing\.(?:com|cn)/?\Z", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https://)?(([^/]+)\.snowflakecomputing\.(com|cn))/?", re.IGNORECASE)
 
 CONNECTION_SPEC = ArgumentSpec(
     options={
@@ -146,19 +146,23 @@ def _environment_secrets(authenticator: str | None, environ: t.Mapping[str, str]
     return {**chosen, **{name: value for name, value in found.items() if name in wanted}}
 
 
-def _account(text: str) -> str:
-    """The account identifier; also from the address that Snowflake shows. Raises InvalidInput."""
-    account = _ADDRESS.sub(r"\1", text)
+def _account(text: str) -> tuple[str, str | None]:
+    """The account identifier, also from the address that Snowflake shows, and its host where that is not C(.com).
+
+    The connector would ask C(.com) for it, and show the secret to another service. Raises InvalidInput.
+    """
+    address = _ADDRESS.fullmatch(text)
+    account = address[2] if address else text
     if not account or any(character.isspace() or character in "/@:\\\0" for character in account):
         raise InvalidInput(
             f"account is {text!r}; it must look like 'myorg-account1' or 'xy12345.eu-west-1', without blanks."
         )
-    return account
+    return account, address[1].lower() if address and address[3].lower() == "cn" else None
 
 
 def endpoint(resolved: Params) -> Endpoint:
     """Raises InvalidInput without an account, or for numbers out of range."""
-    account = _account(resolved["account"] or "")
+    account, host = _account(resolved["account"] or "")
     try:
         port = None if resolved["login_port"] is None else int(resolved["login_port"])
     except ValueError:
@@ -171,7 +175,7 @@ def endpoint(resolved: Params) -> Endpoint:
     protocol = resolved["login_protocol"]
     if protocol not in (None, "http", "https"):
         raise InvalidInput("login_protocol (or SNOWFLAKE_PROTOCOL) must be https or http.")
-    host = resolved["login_host"]
+    host = resolved["login_host"] or host
     if protocol == "http" and not (host and is_loopback(host)):
         raise InvalidInput(
             "login_protocol is http to a host that is not loopback, where anybody could read the secrets."

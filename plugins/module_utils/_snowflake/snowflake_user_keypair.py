@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     InvalidInput,
+    NotFound,
     NotPermitted,
     Refused,
     RotationError,
@@ -32,7 +33,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection, key_material, sql
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED, LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_material import KeyMaterial
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_options import (
@@ -94,7 +95,9 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         if item.unusable is not None:
             raise item.unusable
         if item.new is None and item.path is None and not self._check_mode:
-            raise InvalidInput(f"{user}: one of private_key, private_key_path and public_key is needed.")
+            raise InvalidInput(
+                f"{user}: one of private_key, private_key_path and public_key is needed. Nothing was written."
+            )
         if item.new is not None and item.new.fingerprint == item.current:
             raise InvalidInput(f"{user}: the new key and the key in use are the same, {item.current}.")
         # Of what the vault has, check mode shows the public half only.
@@ -118,7 +121,11 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         return self._client.session(self._login)
 
     def observe(self, item: Wanted) -> State:
-        user = self._describe(item)
+        try:
+            user = self._describe(item)
+        except (Refused, NotFound, NotPermitted) as refusal:
+            refusal.in_force = self._tried(item)
+            raise
         own = self._login.user is not None and sql.exact_name(self._login.user).upper() in (
             user.name.upper(),
             user.login_name.upper(),
@@ -163,7 +170,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             return dataclasses.replace(state, new=new, file_made=True)
         if overwritten(state, step) is not None:
             # What goes must still be the very key that was planned; else the plan starts from what is there now.
-            now = self._looked_again(item, state, None)
+            now = self._current(item, state)
             if overwritten(now, step) != overwritten(state, step):
                 return now
             state = now
@@ -182,9 +189,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         key = t.cast(KeyMaterial, state.new)
         if not self._options.verify or key.private is None or state.user.disabled:
             return dataclasses.replace(state, proof_done=True)
-        answer = self._client.try_login(
-            state.user.login_name, {"authenticator": "SNOWFLAKE_JWT", "private_key": key.private}
-        )
+        answer = self._try(state.user.login_name, key)
         where = f"The key {key.fingerprint} of user {item.name} is in place, but the login that should prove it"
         if answer.verdict == "silent" and not item.recovered:
             raise Unreachable(f"{where} got no answer.", unanswered=1)
@@ -195,6 +200,16 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
                 in_force=True if item.recovered else None,
             )
         return dataclasses.replace(state, login=answer, proof_done=True)
+
+    def _try(self, login_name: str, key: KeyMaterial) -> LoginAnswer:
+        return self._client.try_login(login_name, {"authenticator": "SNOWFLAKE_JWT", "private_key": key.private})
+
+    def _tried(self, item: Wanted) -> bool | None:
+        """Whether a recovered key of a user that cannot be described is in force; one login tells."""
+        if not item.recovered or item.new is None or item.new.private is None:
+            return None
+        answer = self._try(sql.exact_name(item.name), item.new)
+        return answer.right if answer.right or answer.verdict == "rejected" else None
 
     def proven(self, state: State) -> bool:
         return state.proof_done
@@ -258,8 +273,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
     def _looked_again(self, item: Wanted, state: State, unclear: RotationError | None) -> State:
         """The state with the user's keys as they are now; an unclear answer is decided by what stands there."""
         try:
-            user = self._describe(item)
-            pairs = self._pairs(item, user) if self._options.named else ()
+            return self._current(item, state)
         except RotationError as error:
             begun = "was acknowledged" if unclear is None else "got no clear answer"
             raise UnknownOutcome(
@@ -267,7 +281,11 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
                 unanswered=error.unanswered,
                 changed=unclear is None,
             ) from None
-        return dataclasses.replace(state, user=user, pairs=pairs)
+
+    def _current(self, item: Wanted, state: State) -> State:
+        """The state with the user's keys as they are now."""
+        user = self._describe(item)
+        return dataclasses.replace(state, user=user, pairs=self._pairs(item, user) if self._options.named else ())
 
     def _took_effect(self, after: State, step: Step) -> bool:
         if isinstance(step, SetSlot):

@@ -39,35 +39,34 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.pas
     Step,
     Unlock,
     Wanted,
-    can_log_in,
+    closed,
+    decide,
+    has_moved,
+    holds_none,
+    needs_login,
     plan,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_settle import (
-    describe,
-    set_time,
-    settle,
-)
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, parse
 
 # Snowflake's own minimum; shorter values could not be scrubbed from texts either.
 _SHORTEST_PASSWORD = 8
 _LONGEST_PASSWORD = 256
 
+USER_OPTIONS: dict[str, dict[str, t.Any]] = {
+    "password": {"type": "str", "no_log": True},
+    "recovered": {"type": "bool", "default": False, "no_log": False},
+}
+
 SPEC = connection.CONNECTION_SPEC.merged(
     ArgumentSpec(
         options={
             "name": {"type": "str", "no_log": False},
-            "password": {"type": "str", "no_log": True},
-            "recovered": {"type": "bool", "default": False, "no_log": False},
+            **USER_OPTIONS,
             "users": {
                 "type": "list",
                 "elements": "dict",
                 "no_log": False,
-                "options": {
-                    "name": {"type": "str", "required": True, "no_log": False},
-                    "password": {"type": "str", "no_log": True},
-                    "recovered": {"type": "bool", "default": False, "no_log": False},
-                },
+                "options": {"name": {"type": "str", "required": True, "no_log": False}, **USER_OPTIONS},
             },
             "update_password": {
                 "type": "str",
@@ -105,15 +104,17 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         sql.exact_name(item.name)
         if item.password is None and self._check_mode:
             return
-        if not item.password:
-            raise InvalidInput(f"The password for {item.name} is empty. Nothing was written.")
-        if not _SHORTEST_PASSWORD <= len(item.password) <= _LONGEST_PASSWORD:
-            raise InvalidInput(
-                f"The password for {item.name} must have {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters. "
-                "Nothing was written."
-            )
-        if "\0" in item.password or any("\ud800" <= character <= "\udfff" for character in item.password):
-            raise InvalidInput(f"The password for {item.name} contains a NUL or half a character. Nothing was written.")
+        password = item.password or ""
+        fault = None
+        if not password:
+            fault = "is missing or empty"
+        elif not _SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
+            fault = f"must have {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters"
+        elif "\0" in password or any("\ud800" <= character <= "\udfff" for character in password):
+            fault = "contains a NUL or half a character"
+        if fault:
+            # No user can have such a password, so nothing is lost with it.
+            raise InvalidInput(f"The password for {item.name} {fault}. Nothing was written.", in_force=False)
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
         return one.password is not None and one.password == other.password
@@ -122,8 +123,14 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return self._client.session(self._login)
 
     def observe(self, item: Wanted) -> State:
-        user = describe(self._client, item)
-        return State(user=user, probe=self._probe(item, user), password_last_set_time=user.password_last_set_time)
+        try:
+            user = self._describe(item)
+        except (Refused, NotFound, NotPermitted) as refusal:
+            return self._unseen(item, refusal)
+        # The one login before any write, where it can tell something.
+        pointless = self._options.always or item.password is None or holds_none(user)
+        probe = None if pointless else self._try(item, user)
+        return State(user=user, probe=probe, password_last_set_time=user.password_last_set_time)
 
     def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
         return plan(self._options, item, state)
@@ -137,7 +144,6 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if step.must_change_password is not None:
             properties["MUST_CHANGE_PASSWORD"] = step.must_change_password
         statement = sql.set_user_properties(state.user.name, properties)
-        subject = f"Setting {' and '.join(properties)} of user {item.name}"
         written = dataclasses.replace(
             state,
             password_set=state.password_set or step.password,
@@ -145,23 +151,31 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             flag_set=step.must_change_password is not None,
         )
         try:
-            self._client.execute(statement, subject)
-        except NoAnswer as lost:
+            self._client.execute(statement, f"Setting {' and '.join(properties)} of user {item.name}")
+        except (NoAnswer, Refused, NotFound, NotPermitted) as error:
             if step.password:
-                return settle(self._client, item, state, written, lost)
-            raise UnknownOutcome(f"{lost.msg} Whether it took effect is not known.", unanswered=1) from None
-        except (Refused, NotFound, NotPermitted) as refusal:
-            if step.password and (item.recovered or isinstance(refusal, Refused)):
-                return settle(self._client, item, state, written, refusal)
+                return self._settle(item, state, written, error)
+            if isinstance(error, NoAnswer):
+                raise _unknown(error, state) from None
+            error.in_force = state.seen or None
             raise
         return written
+
+    def _settle(self, item: Wanted, before: State, written: State, error: RotationError) -> State:
+        """What an ALTER means that was not acknowledged; see decide."""
+        try:
+            moved = has_moved(before.user, self._readable(item), error)
+        except NoAnswer as lost:
+            raise UnknownOutcome(f"{error.msg} {lost.msg} Whether it took effect is not known.", unanswered=2) from None
+        answer = self._try(item, before.user) if needs_login(item, before, error, moved) else before.probe
+        return decide(item, before, written, error, moved, answer)
 
     def _unlock(self, item: Wanted, state: State) -> State:
         subject = f"Unlocking user {item.name}"
         try:
             self._client.execute(sql.set_user_properties(state.user.name, {"MINS_TO_UNLOCK": 0}), subject)
         except NoAnswer as lost:
-            raise UnknownOutcome(f"{lost.msg} Whether it took effect is not known.", unanswered=1) from None
+            raise _unknown(lost, state) from None
         try:
             return dataclasses.replace(self.observe(item), unlocked=True)
         except RotationError as error:
@@ -172,23 +186,21 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if not state.password_set:
             return dataclasses.replace(state, login=state.probe, proof_done=True)
         try:
-            state = dataclasses.replace(state, password_last_set_time=set_time(self._client, item))
+            now = self._readable(item)
+            state = dataclasses.replace(state, password_last_set_time=now.password_last_set_time if now else None)
         except NoAnswer:
-            raise Unreachable(
-                f"The password of {item.name} was changed, and then Snowflake stopped answering, so it is not proved.",
-                unanswered=2,
-            ) from None
-        return dataclasses.replace(state, login=state.login or self._proof(item, state), proof_done=True)
+            state = dataclasses.replace(state, login=state.login or LoginAnswer("silent", "no_answer"))
+        if state.login is None and self._options.verify:
+            state = dataclasses.replace(state, login=self._proof(item, state))
+        if state.login is not None:
+            _check_proof(item, state.login)
+        return dataclasses.replace(state, proof_done=True)
 
-    def _proof(self, item: Wanted, state: State) -> LoginAnswer | None:
-        """The login after an acknowledged change; a recovered value, tried before, counts by the acknowledgement."""
-        if not self._options.verify or not can_log_in(state.user):
-            return None
-        if item.recovered and state.probe is not None:
+    def _proof(self, item: Wanted, state: State) -> LoginAnswer:
+        """The login that proves a write; a recovered password that was probed is not tried again."""
+        if item.recovered and state.probe is not None and not state.probe.right:
             return state.probe if state.probe.verdict != "rejected" else LoginAnswer("unknown", "rejected_before")
-        answer = self._client.try_login(state.user.login_name, {"password": t.cast(str, item.password)})
-        _check_proof(item, answer)
-        return answer
+        return self._try(item, state.user)
 
     def proven(self, state: State) -> bool:
         return state.proof_done
@@ -196,11 +208,11 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def report(self, item: Wanted, state: State, outcome: Outcome) -> None:
         outcome.changed = state.unlocked or state.password_changed or state.flag_set
         outcome.facts = _facts(state)
-        if state.password_set or (state.probe is not None and state.probe.right):
-            outcome.in_force = True
         outcome.verified = state.proof_done and state.login is not None and state.login.verdict == "accepted"
+        acknowledged = state.password_set and (state.proof_done or item.recovered)
+        outcome.in_force = acknowledged or state.seen or None
         if state.proof_done and not outcome.verified:
-            outcome.verify_skipped_reason = self._why_not_verified(state)
+            outcome.verify_skipped_reason = state.login.reason if state.login is not None else VERIFY_DISABLED
         outcome.before = _metadata(state.user)
         outcome.after = {
             **outcome.before,
@@ -227,32 +239,45 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             if step.must_change_password is not None:
                 outcome.after["must_change_password"] = step.must_change_password
 
-    def _probe(self, item: Wanted, user: User) -> LoginAnswer | None:
-        """The one login before any write, where it can tell something and costs nobody a needless strike."""
-        if self._options.always or item.password is None or not can_log_in(user):
-            return None
-        return self._client.try_login(user.login_name, {"password": item.password})
+    def _describe(self, item: Wanted) -> User:
+        stored = sql.exact_name(item.name)
+        return parse(stored, self._client.execute(sql.describe_user(stored), f"Describing user {item.name}"))
 
-    def _why_not_verified(self, state: State) -> str:
-        if state.user.disabled:
-            return "user_disabled"
-        if state.user.locked:
-            return "user_locked"
-        return state.login.reason if state.login is not None else VERIFY_DISABLED
+    def _readable(self, item: Wanted) -> User | None:
+        """The user now, None where it may not be read. Raises NoAnswer."""
+        try:
+            return self._describe(item)
+        except (Refused, NotFound, NotPermitted):
+            return None
+
+    def _try(self, item: Wanted, user: User) -> LoginAnswer:
+        return closed(user) or self._client.try_login(user.login_name, {"password": item.password})
+
+    def _unseen(self, item: Wanted, refusal: RotationError) -> State:
+        """A user that cannot be described: only a recovered password can be in force, and one login decides."""
+        if not item.recovered or item.password is None:
+            raise refusal
+        state = State(user=parse(sql.exact_name(item.name), []))
+        answer = self._try(item, state.user)
+        return decide(item, state, dataclasses.replace(state, password_set=True), refusal, False, answer)
+
+
+def _unknown(lost: NoAnswer, state: State) -> UnknownOutcome:
+    message = f"{lost.msg} Whether it took effect is not known."
+    return UnknownOutcome(message, unanswered=1, in_force=state.seen or None)
 
 
 def _check_proof(item: Wanted, answer: LoginAnswer) -> None:
-    """Raise for a login that contradicts the acknowledgement, or has no answer. What says neither is no failure."""
+    """Raise where an acknowledged password is not proved enough. A recovered one was acknowledged twice."""
     if answer.verdict == "silent" and not item.recovered:
         raise Unreachable(
-            f"The password of {item.name} was changed, but the login that should prove it got no answer.", unanswered=1
+            f"The password of {item.name} was changed, but the login that should prove it got no answer.", unanswered=2
         )
     if answer.verdict == "rejected":
-        # Acknowledged twice: to try it in a third run would only be one more strike.
         raise VerifyFailed(
             f"Snowflake acknowledged the new password of {item.name}, but the login with it was answered with "
             f"{answer.reason} (code {answer.code}). Nothing was rolled back.",
-            in_force=True if item.recovered else None,
+            in_force=item.recovered or None,
         )
 
 
@@ -288,6 +313,6 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         must_change_password=params["must_change_password"],
         unlock=params["unlock"],
     )
-    wanted = [Wanted(user["name"], user["password"], user["recovered"]) for user in users]
+    wanted = [Wanted(**{name: user[name] for name in ("name", *USER_OPTIONS)}) for user in users]
     outcomes = rotate(PasswordRotator(client, login, options, check_mode=check_mode), wanted, check_mode=check_mode)
     return module_result(outcomes, single=single, noun="user")

@@ -355,6 +355,106 @@ def test_what_is_still_to_be_made_is_described_and_not_tried() -> None:
     assert _run(Account(), _options(), password=None)["error_code"] == "invalid_input"
 
 
+def test_a_probe_before_an_alter_that_came_through_says_nothing_of_it() -> None:
+    """The connector sent it twice, and Snowflake took the first and refused the second; no time shows it."""
+    account = Account(fault="repeated", shows_time=False)
+    entry = _run(account, _options(), recovered=True)
+    assert account.live == WANTED and entry.get("in_force") is not False
+
+
+ANSWERS = {"right": ACCEPTED, "rejected": REJECTED, "unknown": UNKNOWN, "silent": NO_ANSWER}
+
+
+def _refusing(account: Account, refusal: RotationError, statement: str = "ALTER") -> Account:
+    """The account, which refuses such statements; what the last one said stays with its refusal."""
+    execute = account.execute
+
+    def refuse(sql: str, subject: str) -> list[dict[str, t.Any]]:
+        if sql.startswith(statement):
+            raise type(refusal)(refusal.msg, evidence=dict(refusal.evidence))
+        return execute(sql, subject)
+
+    account.execute = refuse  # type: ignore[method-assign]
+    return account
+
+
+def _number(errno: int) -> RotationError:
+    refusal = statement_refusal(errno, "", "Asking")
+    assert refusal is not None
+    return refusal
+
+
+@pytest.mark.parametrize(
+    ("reason", "answer", "failed", "in_force"),
+    [
+        ("PRIOR_USE", "right", None, True),
+        ("PRIOR_USE", "rejected", "refused", False),
+        ("PRIOR_USE", "unknown", None, True),
+        ("PRIOR_USE", "silent", "unknown_outcome", None),
+        ("MIN_AGE", "right", None, True),
+        ("MIN_AGE", "rejected", "refused", False),
+        ("MIN_AGE", "unknown", "refused", None),
+        ("MIN_AGE", "silent", "unknown_outcome", None),
+    ],
+)
+@pytest.mark.parametrize("always", [True, False])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_refused_recovered_password_is_decided_by_one_login(
+    reason: str, answer: str, failed: str | None, in_force: bool | None, always: bool, verify: bool
+) -> None:
+    said = ANSWERS[answer]
+    account = _refusing(Account(live=WANTED if said.right else OLD, right=said, wrong=said), _policy(reason))
+    entry = _run(account, _options(always=always, verify=verify), recovered=True)
+    assert (entry.get("error_code"), entry.get("in_force"), entry["changed"]) == (failed, in_force, False)
+    assert len(account.logins) == 1 and entry["verified"] is said.right
+
+
+@pytest.mark.parametrize("number", [2003, 3001])
+@pytest.mark.parametrize(("answer", "in_force"), [("right", True), ("rejected", False), ("unknown", None)])
+def test_so_is_one_of_a_user_that_nobody_can_describe(number: int, answer: str, in_force: bool | None) -> None:
+    class Hidden(Account):
+        def try_login(self, user: str, credentials: dict[str, t.Any]) -> LoginAnswer:
+            self.logins.append(credentials["password"])
+            return ANSWERS[answer]
+
+    account = _refusing(Hidden(), _number(number), "DESCRIBE")
+    entry = _run(account, _options(always=True), recovered=True)
+    assert (entry.get("in_force"), entry["changed"], entry["failed"]) == (in_force, False, answer != "right")
+    assert len(account.logins) == 1
+    fresh = _run(account, _options(always=True))
+    assert fresh["failed"] and "in_force" not in fresh and len(account.logins) == 1
+
+
+def test_that_the_flag_is_refused_does_not_make_a_password_that_was_seen_less_right() -> None:
+    account = _refusing(Account(live=WANTED, used=(WANTED,)), _number(3001))
+    entry = _run(account, _options(must_change_password=True), recovered=True)
+    assert (entry["error_code"], entry["in_force"]) == ("not_permitted", True)
+
+
+@pytest.mark.parametrize("shows_time", [True, False])
+@pytest.mark.parametrize("refusal", [_policy("INSUFFICIENT_NUMERIC_CHARS"), _number(3001), _number(2003)])
+def test_ten_refusals_of_new_passwords_lock_nobody_out(shows_time: bool, refusal: RotationError) -> None:
+    """A refusal that a repeated ALTER does not explain needs no login, whatever DESCRIBE shows."""
+    account = _refusing(Account(shows_time=shows_time), refusal)
+    for _number_of_run in range(10):
+        assert _run(account, _options(always=True))["error_code"] == refusal.error_code
+    assert account.logins == []
+
+
+def test_silence_after_the_acknowledgement_does_not_fail_a_recovered_password() -> None:
+    account = Account()
+    describe = account._describe
+
+    def once() -> list[dict[str, t.Any]]:
+        if account.alters:
+            raise NoAnswer("Lost.", unanswered=1)
+        return describe()
+
+    account._describe = once  # type: ignore[method-assign]
+    entry = _run(account, _options(always=True), recovered=True)
+    assert (entry["failed"], entry["changed"], entry["verified"], entry["in_force"]) == (False, True, False, True)
+
+
 def test_only_what_was_asked_for_is_written() -> None:
     account = Account(disabled=True, locked=True)
     _run(account, _options(always=True))
@@ -397,4 +497,6 @@ def test_a_password_that_snowflake_cannot_take_is_refused_without_quoting_it(pas
     with pytest.raises(InvalidInput) as raised:
         rotator.check(Wanted("u", password))
     assert not password or password not in raised.value.msg
+    # No user can have it, so a role may throw it away, also one that an earlier run has left.
+    assert raised.value.in_force is False
     assert password not in repr(Wanted("u", password)) or not password
