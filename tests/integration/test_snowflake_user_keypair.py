@@ -928,7 +928,7 @@ def test_the_administrator_comes_last(etl: SnowflakeSandbox, decide: Decide) -> 
 def test_a_look_before_a_retirement_that_gets_no_answer_has_written_nothing(
     etl: SnowflakeSandbox, decide: Decide
 ) -> None:
-    fill(etl, "new", "in use")
+    fill(etl, "in use", "new")
     lost = Fault("^DESC", times=99, drop="before")
     etl.faults.add(Fault("login ETL", after=lambda: etl.faults.add(lost)))
     answer = decide(private_key=pem("new"), retire_previous_after="0h", login_timeout=2)
