@@ -62,7 +62,7 @@ def _account(stack: contextlib.ExitStack) -> SnowflakeSandbox:
 
 def _snowflake_login(snowflake: SnowflakeSandbox) -> Entry:
     secret = snowflake.user(ADMIN).password
-    return {**snowflake.settings(), "login_user": ADMIN, "login_password": secret, "login_timeout": 1}
+    return {**snowflake.settings(), "login_user": ADMIN, "login_password": secret, "login_timeout": 4}
 
 
 def snowflake_password(
@@ -96,7 +96,7 @@ def meraki(directory: Path, stack: contextlib.ExitStack, vault: KeeperSandbox) -
     scene = MerakiScene(directory, dashboard, vault, "a@example.com", "b@example.com")
     login = {"api_key": scene.key, "network_id": dashboard.network.id, "api_url": dashboard.url}
     role = role_of(scene.role, administrator=_FAR)
-    return scene, {"kind": scene.role, "role": role, "login": {**login, "max_retries": 0, "timeout": 1}, "vault": {}}
+    return scene, {"kind": scene.role, "role": role, "login": {**login, "max_retries": 0, "timeout": 3}, "vault": {}}
 
 
 def rest(directory: Path, stack: contextlib.ExitStack, vault: KeeperSandbox) -> tuple[Scene, Entry]:
@@ -108,7 +108,7 @@ def rest(directory: Path, stack: contextlib.ExitStack, vault: KeeperSandbox) -> 
         "vars": {"admin_username": service.admin, "realm": "users"},
         "secrets": {"admin_password": service.admin_password},
         "max_retries": 0,
-        "timeout": 1,
+        "timeout": 3,
     }
     role = role_of(scene.role, administrator=_FAR)
     return scene, {"kind": scene.role, "role": role, "login": login, "vault": {}}
@@ -420,6 +420,8 @@ _EXAMPLES = int(os.environ.get("KEYTURN_MACHINE", "0"))
 
 
 @pytest.mark.timeout(0)
+# A slow machine may run into the short timeouts; what is wrong is wrong again, because the seed is the same.
+@pytest.mark.flaky(reruns=1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_rotation_gets_stuck(kind: str, record_property: t.Callable[[str, object], None]) -> None:
     count = {"examples": 0}
@@ -432,7 +434,7 @@ def test_no_rotation_gets_stuck(kind: str, record_property: t.Callable[[str, obj
     Counted.kind = kind
 
     chosen = settings(
-        max_examples=_EXAMPLES or 4,
+        max_examples=_EXAMPLES or 8,
         stateful_step_count=6,
         deadline=None,
         derandomize=not _EXAMPLES,
