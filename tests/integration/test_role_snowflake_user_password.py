@@ -747,7 +747,8 @@ def test_several_accounts(tmp_path: Path, snowflake: SnowflakeSandbox, vault: Ke
         assert [recap(run, host)[1] for host in hosts] == [0, 0, 1]
         assert scenes["one"].settled("A") and scenes["two"].settled("B")
         assert not snowflake.accepts("A", scenes["one"].old["A"])
-        assert scenes["three"].pending("C") is not None and scenes["three"].password("C") == scenes["three"].old["C"]
+        # The administrator's login is looked at before anything is staged.
+        assert scenes["three"].pending("C") is None and scenes["three"].password("C") == scenes["three"].old["C"]
         assert leaks(run.output, set().union(*(scene.secrets() for scene in scenes.values()))) == []
 
 

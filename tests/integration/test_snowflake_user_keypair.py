@@ -874,16 +874,6 @@ def test_a_recovered_key_in_no_slot_that_finds_no_place_is_certainly_not_in_forc
     assert (answer["error_code"], answer["in_force"]) == ("slots_full", False) and proofs(etl) == []
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_a_recovered_key_of_a_user_that_cannot_be_described_is_judged_by_one_login(
-    etl: SnowflakeSandbox, decide: Decide, live: bool
-) -> None:
-    fill(etl, "new" if live else "in use")
-    etl.faults.add(Fault("^DESC", response=etl.statement_failure(2003, "User 'ETL' does not exist or not authorized.")))
-    answer = decide(private_key=pem("new"), recovered=True)
-    assert (answer["error_code"], answer["in_force"], len(proofs(etl))) == ("not_found", live, 1)
-
-
 def test_keys_are_installed_and_retired_in_one_call_as_each_user_says(
     snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]
 ) -> None:

@@ -18,7 +18,6 @@ import typing as t
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     InvalidInput,
-    NotFound,
     NotPermitted,
     Refused,
     RotationError,
@@ -33,7 +32,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection, key_material, sql
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED, LoginAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_material import KeyMaterial
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_options import (
@@ -121,11 +120,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         return self._client.session(self._login)
 
     def observe(self, item: Wanted) -> State:
-        try:
-            user = self._describe(item)
-        except (Refused, NotFound, NotPermitted) as refusal:
-            refusal.in_force = self._tried(item)
-            raise
+        user = self._describe(item)
         own = self._login.user is not None and sql.exact_name(self._login.user).upper() in (
             user.name.upper(),
             user.login_name.upper(),
@@ -189,7 +184,9 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         key = t.cast(KeyMaterial, state.new)
         if not self._options.verify or key.private is None or state.user.disabled:
             return dataclasses.replace(state, proof_done=True)
-        answer = self._try(state.user.login_name, key)
+        answer = self._client.try_login(
+            state.user.login_name, {"authenticator": "SNOWFLAKE_JWT", "private_key": key.private}
+        )
         where = f"The key {key.fingerprint} of user {item.name} is in place, but the login that should prove it"
         if answer.verdict == "silent" and not item.recovered:
             raise Unreachable(f"{where} got no answer.", unanswered=1)
@@ -200,16 +197,6 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
                 in_force=True if item.recovered else None,
             )
         return dataclasses.replace(state, login=answer, proof_done=True)
-
-    def _try(self, login_name: str, key: KeyMaterial) -> LoginAnswer:
-        return self._client.try_login(login_name, {"authenticator": "SNOWFLAKE_JWT", "private_key": key.private})
-
-    def _tried(self, item: Wanted) -> bool | None:
-        """Whether a recovered key of a user that cannot be described is in force; one login tells."""
-        if not item.recovered or item.new is None or item.new.private is None:
-            return None
-        answer = self._try(sql.exact_name(item.name), item.new)
-        return answer.right if answer.right or answer.verdict == "rejected" else None
 
     def proven(self, state: State) -> bool:
         return state.proof_done

@@ -123,10 +123,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return self._client.session(self._login)
 
     def observe(self, item: Wanted) -> State:
-        try:
-            user = self._describe(item)
-        except (Refused, NotFound, NotPermitted) as refusal:
-            return self._unseen(item, refusal)
+        user = self._describe(item)
         # The one login before any write, where it can tell something.
         pointless = self._options.always or item.password is None or holds_none(user)
         probe = None if pointless else self._try(item, user)
@@ -190,8 +187,9 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             state = dataclasses.replace(state, password_last_set_time=now.password_last_set_time if now else None)
         except NoAnswer:
             state = dataclasses.replace(state, login=state.login or LoginAnswer("silent", "no_answer"))
-        if state.login is None and self._options.verify:
-            state = dataclasses.replace(state, login=self._proof(item, state))
+        if state.login is None:
+            login = self._proof(item, state) if self._options.verify else closed(state.user)
+            state = dataclasses.replace(state, login=login)
         if state.login is not None:
             _check_proof(item, state.login)
         return dataclasses.replace(state, proof_done=True)
@@ -252,14 +250,6 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def _try(self, item: Wanted, user: User) -> LoginAnswer:
         return closed(user) or self._client.try_login(user.login_name, {"password": item.password})
-
-    def _unseen(self, item: Wanted, refusal: RotationError) -> State:
-        """A user that cannot be described: only a recovered password can be in force, and one login decides."""
-        if not item.recovered or item.password is None:
-            raise refusal
-        state = State(user=parse(sql.exact_name(item.name), []))
-        answer = self._try(item, state.user)
-        return decide(item, state, dataclasses.replace(state, password_set=True), refusal, False, answer)
 
 
 def _unknown(lost: NoAnswer, state: State) -> UnknownOutcome:
