@@ -230,6 +230,15 @@ def test_an_address_of_an_account_is_understood(address: str) -> None:
     assert connection.endpoint(_resolved(account=address)).account == "xy12345.eu-west-1"
 
 
+def test_an_address_in_china_keeps_its_host() -> None:
+    """The connector would ask .com, and show another service the secret."""
+    given = "https://myorg-account1.snowflakecomputing.cn/"
+    expected = {"account": "myorg-account1", "host": "myorg-account1.snowflakecomputing.cn"}
+    assert connection.endpoint(_resolved(account=given)).arguments() == expected
+    given_host = connection.endpoint(_resolved(account=given, login_host="private.example.cn"))
+    assert given_host.host == "private.example.cn"
+
+
 def test_a_blank_is_shown() -> None:
     with pytest.raises(InvalidInput, match="' xy12345'"):
         connection.endpoint(_resolved(account=" xy12345"))
