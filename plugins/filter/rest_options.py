@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of rest_password_rotate from a record and a recipe, and what is wrong with them."""
+"""The options of rest_password_rotate from a record and a recipe."""
 
 from __future__ import annotations
 
@@ -27,20 +27,8 @@ def rest_options(
         raise AnsibleFilterError(error.msg) from None
 
 
-def rest_problem(record: t.Mapping[str, t.Any], recipe: str, folder: str, connection: t.Mapping[str, t.Any]) -> str:
-    """Why these options cannot be used; empty if they can. Holds no secrets."""
-    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rest_record
-
-    try:
-        return _rest_record.problem(
-            _rest_record.module_options(record, _rest_record.recipe_of(record, recipe, folder), connection)
-        )
-    except RotationError as error:
-        return error.msg
-
-
 class FilterModule:
     """The role's filters."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"rest_options": rest_options, "rest_problem": rest_problem}
+        return {"rest_options": rest_options}

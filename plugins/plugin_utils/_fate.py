@@ -87,15 +87,16 @@ class Role:
             )
         return None
 
+    def concerns(self, entry: Entry) -> bool:
+        """Whether this run is about it: it is due, or has a key that is looked after all the same."""
+        return bool(entry.get("due") or (self.settled is not None and entry.get("fingerprint")))
+
     def asked(self, vault: Answer) -> list[Entry]:
         """The records whose users the service's module is given, each once."""
         found = {
             entry["record_uid"]: entry
             for entry in _entries(vault)
-            if not entry["failed"]
-            # Of those that are not due, only a key can be asked about.
-            and (entry["due"] or (self.settled is not None and entry.get("fingerprint")))
-            and self.refusal(entry) is None
+            if not entry["failed"] and self.concerns(entry) and self.refusal(entry) is None
         }
         return list(found.values())
 
@@ -214,7 +215,7 @@ class Run:
             return _refusal(
                 "The service accepted the password before it was set, so its login (verify) proves nothing."
             )
-        if failed is not None or over or not (due or (self.role.settled is not None and entry.get("fingerprint"))):
+        if failed is not None or over or not self.role.concerns(entry):
             return failed
         whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)
         return whole or (_NOT_REACHED if due and not self.check_mode else None)

@@ -434,8 +434,8 @@ def test_ten_refusals_of_new_passwords_lock_nobody_out(shows_time: bool, refusal
     assert account.logins == []
 
 
-def test_silence_after_the_acknowledgement_does_not_fail_a_recovered_password() -> None:
-    account = Account()
+def _silent_after_a_write(account: Account) -> Account:
+    """DESCRIBE gets no answer once something was written."""
     describe = account._describe
 
     def once() -> list[dict[str, t.Any]]:
@@ -444,6 +444,11 @@ def test_silence_after_the_acknowledgement_does_not_fail_a_recovered_password() 
         return describe()
 
     account._describe = once  # type: ignore[method-assign]
+    return account
+
+
+def test_silence_after_the_acknowledgement_does_not_fail_a_recovered_password() -> None:
+    account = _silent_after_a_write(Account())
     entry = _run(account, _options(always=True), recovered=True)
     assert (entry["failed"], entry["changed"], entry["verified"], entry["in_force"]) == (False, True, False, True)
 
@@ -456,15 +461,7 @@ def test_only_what_was_asked_for_is_written() -> None:
 
 
 def test_an_unlocked_user_whose_state_cannot_be_read_again_has_been_changed() -> None:
-    account = Account(locked=True)
-    describe = account._describe
-
-    def once() -> list[dict[str, t.Any]]:
-        if account.alters:
-            raise NoAnswer("Lost.", unanswered=1)
-        return describe()
-
-    account._describe = once  # type: ignore[method-assign]
+    account = _silent_after_a_write(Account(locked=True))
     entry = _run(account, _options(unlock=True))
     assert entry["failed"] and entry["changed"] and not account.locked
 
