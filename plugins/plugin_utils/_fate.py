@@ -30,6 +30,10 @@ _NOT_REACHED = {
 }
 
 
+# The service has acknowledged it, so the record is where it must be looked for.
+_KEPT = " The record holds the new secret all the same. If the service refuses it, rotate the record again with force."
+
+
 def _entries(answer: Answer) -> list[Entry]:
     return list(answer.get("rotations") or [])
 
@@ -194,7 +198,8 @@ class Run:
             # A task that failed without a code may have died after a write.
             record["error_code"] = failure.get("error_code", "unknown_outcome")
             record["retry_safe"] = bool(failure.get("retry_safe", True))
-            return {**record, "outcome": "failed", "msg": str(failure["msg"])}
+            kept = _KEPT if over and fate(entry, told.get("applied")) == "commit" else ""
+            return {**record, "outcome": "failed", "msg": f"{failure['msg']}{kept}"}
         outcome = told.get("applied") or told.get("checked") or {}
         if not due:
             retired = outcome.get("evicted_fingerprint") if outcome.get("changed") else None

@@ -239,6 +239,14 @@ def test_an_outcome_agrees_with_the_fate(code: str | None, changed: bool, in_for
         assert told["error_code"] == code
 
 
+def test_a_failure_whose_secret_was_committed_says_where_that_is() -> None:
+    refused = answer(failed("verify_failed", changed=True, in_force=True))
+    told = outcomes_of(record("A", "recovered"), applied=refused, committed=ended("A"))["A"]
+    assert (told["outcome"], told["pending"]) == ("failed", False) and "The record holds the new secret" in told["msg"]
+    kept = outcomes_of(record("A"), applied=answer(failed("verify_failed", changed=True)))["A"]
+    assert kept["pending"] and "The record holds" not in kept["msg"]
+
+
 def test_a_new_secret_that_logs_in_before_it_was_set_is_never_committed() -> None:
     """Nobody has it, so the login that accepts it accepts everything; what an earlier run left may be in force."""
     unchanged = answer(worked(changed=False), worked(changed=False))
