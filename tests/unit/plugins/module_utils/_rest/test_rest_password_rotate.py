@@ -202,9 +202,12 @@ def test_ways_of_asking(call: Caller, kind: str) -> None:
         assert form["scope"] == ["users"] and form["audience"] == ["for admin:é"]
 
 
+WHOAMI = {"method": "POST", "path": "/whoami", "body": {"new": "${password}"}, "status": [200]}
+
+
 def test_basic_is_sent_in_utf8(call: Caller) -> None:
     auth = {"type": "basic", "username": "admin", "password": "pä$${x}\U0001f511"}
-    call(auth=auth, lookup=None, change={"method": "POST", "path": "/whoami", "status": [200]}, verify=None)
+    call(auth=auth, lookup=None, change=WHOAMI, verify=None)
     sent = call.rest.requests[0].headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(sent).decode() == "admin:pä$${x}\U0001f511"
 
