@@ -353,6 +353,9 @@ def campaign(session: nox.Session) -> None:
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
     session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, "-m", "slow")))
+    # The machine that looks for rotations that get stuck, with so many new examples of each kind.
+    machine = ("tests/integration/test_machine.py", *WORKERS)
+    session.run("python", "-m", "pytest", *machine, env={"KEYTURN_MACHINE": os.environ.get("KEYTURN_MACHINE", "100")})
     # Outside pytest, whose configuration says where the collections are.
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200", env={"PYTHONPATH": both})

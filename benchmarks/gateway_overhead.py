@@ -59,8 +59,11 @@ class Comparison:
         for path in (self._line, self._variables):
             path.touch(mode=0o600)
         self._line.write_bytes(line)
-        event = post_rotation.read_event(line, None)
-        self._variables.write_bytes(post_rotation.variables(event, "by-hand", str(directory)))
+        payload = post_rotation.decode(line, "the line")
+        payload["records"] = post_rotation.decode(payload["records"].encode(), "records")
+        given = {"run_id": "by-hand", "module": "", "explain": False, "receipt": str(directory / "receipt.json")}
+        given["payload"] = {"__ansible_unsafe": json.dumps(payload)}
+        self._variables.write_text(json.dumps({"keyturn_gateway": given}))
         self._home = directory
 
     def script(self) -> float:

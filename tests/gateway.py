@@ -179,11 +179,13 @@ class Gateway:
             "        return value.get('__ansible_unsafe', {key: plain(item) for key, item in value.items()})\n"
             "    return [plain(item) for item in value] if isinstance(value, list) else value\n"
             "def receipt(**fields):\n"
-            "    head = {'run_id': given['run_id'], 'module': given['module'], 'check_mode': '--check' in sys.argv}\n"
+            "    head = {name: given[name] for name in ('run_id', 'explain')}\n"
+            "    head |= {'module': 'snowflake_user_password', 'check_mode': '--check' in sys.argv}\n"
             "    text = json.dumps({**head, 'done': True, 'changed': True, 'verified': True, **fields})\n"
             "    open(given['receipt'], 'w').write(text)\n"
-            f"def read():\n"
-            "    return plain(json.load(open(sys.argv[sys.argv.index('-e') + 1][1:])))['keyturn_gateway']\n" + body
+            "def read():\n"
+            "    given = plain(json.load(open(sys.argv[sys.argv.index('-e') + 1][1:])))['keyturn_gateway']\n"
+            "    return {**given, **json.loads(given['payload'])}\n" + body
         )
         path.chmod(0o700)
         return f"--ansible-playbook={path}"

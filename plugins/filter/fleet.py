@@ -12,9 +12,14 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _fleet
 
 
-def fleet_of_kind(rotations: t.Any, kind: str) -> list[dict[str, t.Any]]:
-    """The rotations of this kind that may run."""
-    return _fleet.of_kind(rotations, kind)
+def fleet_chosen(rotations: t.Any, run_tags: t.Iterable[str], skip_tags: t.Iterable[str]) -> list[int]:
+    """The indices of the rotations that may run and whose kind the tags of the run mean."""
+    return _fleet.chosen(rotations, run_tags, skip_tags)
+
+
+def fleet_failure(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What made a task fail. Holds no secrets."""
+    return _fleet.failure(task, result)
 
 
 def fleet_result(
@@ -22,18 +27,11 @@ def fleet_result(
     outcomes: t.Sequence[_fleet.Outcome],
     begun: str,
     max_age: str,
-    task: t.Mapping[str, t.Any] | None = None,
-    failure: t.Mapping[str, t.Any] | None = None,
+    failure: t.Mapping[str, t.Any],
 ) -> dict[str, t.Any]:
     """What became of one rotation that has just ended. Holds no secrets."""
-    text = None if failure is None else _fleet.failure_text(task or {}, failure)
-    told = _fleet.outcomes_of(rotation, outcomes, text, (failure or {}).get("error_code"))
+    told = _fleet.outcomes_of(rotation, outcomes, failure)
     return {"begun": begun, "ended": rfc3339(now()), "max_age": str(max_age), "outcomes": told}
-
-
-def fleet_failures(rotations: t.Any, results: _fleet.Results) -> list[str]:
-    """Why the host fails, at its end. Holds no secrets."""
-    return _fleet.failures(_fleet.credentials(rotations, results, done=True))
 
 
 class FilterModule:
@@ -41,7 +39,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "fleet_of_kind": fleet_of_kind,
+            "fleet_chosen": fleet_chosen,
+            "fleet_failure": fleet_failure,
             "fleet_result": fleet_result,
-            "fleet_failures": fleet_failures,
         }

@@ -25,6 +25,13 @@ def gateway_options(event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         raise AnsibleFilterError(error.msg) from None
 
 
+def gateway_event(event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What was understood of the event. Holds no secrets."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
+
+    return _gateway.told(event)
+
+
 def gateway_failure(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The reason in a failed task's result."""
     from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
@@ -46,6 +53,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
+            "gateway_event": gateway_event,
             "gateway_options": gateway_options,
             "gateway_failure": gateway_failure,
             "gateway_receipt": gateway_receipt,

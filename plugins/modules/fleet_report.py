@@ -14,12 +14,23 @@ description:
     that needs no other file, and returns the same as a few lines. The report holds no secrets.
   - The playbook uses it. It runs on the controller, in check mode too.
 options:
+  account:
+    description:
+      - Whether the host itself has just begun or ended, in the playbook. The first host of a batch that begins, and the
+        last one that ends, write the report of the whole run. A host that ends says what became of its credentials.
+    type: str
+    choices: [begins, ends]
   hosts:
     description:
-      - The hosts to report on. Their variables C(keyturn_rotations), C(keyturn_results) and C(keyturn_done) are read.
+      - Without O(account), the hosts to report on. Their variables C(keyturn_rotations), C(keyturn_results) and
+        C(keyturn_failure) are read. Hosts that have not ended have no result.
     type: list
     elements: str
-    required: true
+  max_fail_percentage:
+    description:
+      - Where more hosts of an earlier batch have failed than this, a host that begins is told not to go on.
+    type: float
+    default: 100
   directory:
     description:
       - The directory for C(rotation.json), C(rotation.xml) and C(rotation.html). It is made if it is missing. Files
@@ -38,27 +49,34 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Report
+- name: Say what became of this account, and report if it is the last one of its batch
   keyturn.credentials.fleet_report:
+    account: ends
     directory: /var/lib/keyturn/report
-    hosts: "{{ ansible_play_hosts_all }}"
-  run_once: true
 """
 
 RETURN = r"""
 summary:
-  description: Counts, then the first failures, as lines.
-  returned: success
+  description: Counts, and which accounts failed, as lines.
+  returned: when a report was made
   type: list
   elements: str
 counts:
   description: How many credentials there are of each outcome.
-  returned: success
+  returned: when a report was made
   type: dict
   sample: {due: 0, failed: 1, left_out: 0, no_result: 0, not_due: 12, recovered: 0, rotated: 37}
 files:
   description: The files that were written.
-  returned: success
+  returned: when a report was made
   type: list
   elements: str
+go:
+  description: Whether the host may be rotated.
+  returned: when the host begins
+  type: bool
+failed_credentials:
+  description: How many credentials of the host failed.
+  returned: when the host ends
+  type: int
 """

@@ -25,13 +25,15 @@ options:
     type: str
   records:
     description:
-      - Many records, by UID or title. One that fails does not stop the others.
+      - Many records, by UID or title. One that fails does not stop the others. One that is named twice is worked on
+        once, and its further entries repeat the first.
     type: list
     elements: str
   state:
     description:
       - V(staged) makes sure that a due record has a pending secret, and returns it.
-      - V(committed) moves the pending secret to the normal field. Without one, the record is left alone.
+      - V(committed) moves the pending secret to the normal field. Without one, the record is left alone, and that is an
+        error unless O(rotation_id) names the rotation that was committed last.
       - V(discarded) drops the pending secret. Use it only after the service definitely refused that secret.
     type: str
     choices: [staged, committed, discarded]
@@ -85,7 +87,8 @@ options:
   max_age:
     description:
       - Rotate only when the record's C(rotated_at) is at least this long ago, as in V(30d). Units are s, m, h, d.
-      - A time that is missing or unreadable counts as never. Without this option, every record is due.
+      - A time that is missing, unreadable or in the future counts as never; one without a zone is UTC. Without this
+        option, every record is due.
       - An unfinished rotation is always due.
     type: str
   force:
@@ -109,7 +112,8 @@ options:
     default: 15m
   fields:
     description:
-      - Further custom fields to write at V(state=committed), none of them secret.
+      - Further custom fields to write at V(state=committed), none of them secret. Give them to V(state=staged), too, so
+        that a record in which one of them is of another type is refused before anything is staged.
       - A value that is exactly V(${login}) stands for the record's login, and V(${fingerprint}) for the key's.
     type: dict
     default: {}
@@ -118,6 +122,10 @@ notes:
     them, so do not print, loop over or cache it.
   - Set C(pipelining=true), as for every module that is given a secret. The module refuses C(async).
   - Custom fields used are C(rotation_pending), C(rotation_state) and C(rotated_at). Records that lack them get them.
+  - A field is found by its label, of which case, blanks, C(-) and C(_) make no difference, or where it has none, by its
+    type. Of two, the one that is filled is meant. A label that stands on a field of another type is C(refused), two
+    places of which either may be meant are C(ambiguous), and a private key that cannot be read is C(refused), before
+    anything is staged.
 seealso:
   - module: keyturn.credentials.snowflake_user_password
 author:
@@ -195,9 +203,9 @@ rotations:
       type: bool
       returned: O(state=staged)
     rotation_id:
-      description: The name of the unfinished rotation, for the commit or discard of just this one. None when not due.
+      description: The name of the unfinished rotation, for the commit or discard of just this one, or none.
       type: str
-      returned: O(state=staged), when not failed and not in check mode
+      returned: O(state=staged), when not failed
     password:
       description: The pending password.
       type: str

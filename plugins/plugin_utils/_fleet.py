@@ -13,13 +13,16 @@ outcomes}}; an outcome is what Verdict.outcomes gives for one record. Nothing he
 
 from __future__ import annotations
 
+import collections
 import difflib
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration, parse_rfc3339
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import one_line
 
+# {hosts: its names, ended: {host: whether it failed}}
+Batch = dict[str, t.Any]
 Rotation = t.Mapping[str, t.Any]
 Outcome = dict[str, t.Any]
 Results = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -34,7 +37,10 @@ KINDS = {
 _KEYS = ("kind", "records", "admin_record", "max_age", "connection", "recipe", "problem")
 # Failures whose texts are ours; other texts may quote what a task was given.
 _OWN_FAILURES = ("fail", "ansible.builtin.fail")
-_NAMED_FAILURES = 3
+# Lines for one account.
+_NAMED = 50
+# What wants attention comes first.
+OUTCOMES = ("failed", "no_result", "left_out", "due", "recovered", "rotated", "not_due")
 
 NO_ROTATIONS = (
     "This host has no keyturn_rotations, a list of what rotates there. Leave it out of the inventory or of --limit, or "
@@ -84,61 +90,79 @@ def _is_name(value: t.Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def of_kind(rotations: t.Any, kind: str) -> list[dict[str, t.Any]]:
-    """The rotations of this kind that may run, each with its ``index``. Hands on what it is given, secrets too."""
+def chosen(rotations: t.Any, run_tags: t.Iterable[str], skip_tags: t.Iterable[str]) -> list[int]:
+    """The indices of the rotations that may run and whose kind the tags of the run mean."""
+    wanted = set(run_tags)
+    if wanted & {"all", "tagged"}:
+        wanted |= KINDS.keys()
     if not isinstance(rotations, t.Sequence) or isinstance(rotations, str):
         return []
     return [
-        {**rotation, "index": index}
+        index
         for index, rotation in enumerate(rotations)
-        if problem(rotation) is None and rotation["kind"] == kind
+        if problem(rotation) is None and rotation["kind"] in wanted - set(skip_tags)
     ]
 
 
-def failure_text(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> str:
-    """What made a role fail, in words that hold no secret: ours, or else the task's name."""
-    if result.get("msg") and (result.get("error_code") or task.get("action") in _OWN_FAILURES):
-        return str(result["msg"])
+def strange_tags(run_tags: t.Iterable[str]) -> list[str]:
+    """Tags that are no kinds, and none of Ansible's own."""
+    return sorted(set(run_tags) - KINDS.keys() - {"all", "always", "tagged", "untagged"})
+
+
+def may_begin(batches: t.Sequence[Batch], percentage: float) -> bool:
+    """Whether another batch may begin: of none before it, more than this has failed or has not come to its end."""
+    return all(
+        100 * (len(batch["hosts"]) - list(batch["ended"].values()).count(False)) / len(batch["hosts"]) <= percentage
+        for batch in batches
+    )
+
+
+def failure(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What made a task fail, C(msg) and C(error_code), in words that hold no secret: ours, or else the task's name."""
+    code = result.get("error_code")
+    if result.get("msg") and (code or task.get("action") in _OWN_FAILURES):
+        return {"msg": str(result["msg"]), "error_code": code}
     reason = "timed out" if result.get("timedout") else "failed; the play's output says more"
     name = task.get("name") or task.get("action")
-    return f"The task {name} {reason}. A secret that was staged is pending in Keeper, and the next run takes it up."
+    text = f"The task {name} {reason}. A secret that was staged is pending in Keeper, and the next run takes it up."
+    return {"msg": text, "error_code": code}
 
 
-def outcomes_of(
-    rotation: Rotation, outcomes: t.Sequence[Outcome], failure: str | None, error_code: str | None
-) -> list[Outcome]:
+def outcomes_of(rotation: Rotation, outcomes: t.Sequence[Outcome], failure: t.Mapping[str, t.Any]) -> list[Outcome]:
     """What became of one rotation: an outcome for each of its records.
 
-    failure: the role's; it concerns the records of which the role could tell nothing. A role whose failure concerns
-    none of its records makes an outcome of its own.
+    failure: the role's, empty if there is none; it concerns the records of which the role could tell nothing. A role
+    whose failure concerns none of its records makes an outcome of its own.
     """
     told = list(outcomes)
-    if failure is None:
+    if not failure:
         return told
     known = {outcome["record"] for outcome in told}
-    told += [_failed(record, failure, error_code) for record in rotation["records"] if record not in known]
+    told += [_failed(record, **failure) for record in rotation["records"] if record not in known]
     if not any(outcome["outcome"] == "failed" for outcome in told):
-        told.append(_failed(None, failure, error_code))
+        told.append(_failed(None, **failure))
     return told
 
 
-def _failed(record: str | None, text: str, error_code: str | None) -> Outcome:
-    return {"record": record, "outcome": "failed", "msg": text, "error_code": error_code}
+def _failed(record: str | None, msg: str, error_code: str | None) -> Outcome:
+    return {"record": record, "outcome": "failed", "msg": msg, "error_code": error_code}
 
 
-def credentials(rotations: t.Any, results: Results, *, done: bool) -> list[Outcome]:
-    """Every record of a host with its outcome, ``kind``, ``admin_record`` and ``max_age``.
+def credentials(
+    rotations: t.Any, results: Results, *, done: bool, failure: t.Mapping[str, t.Any] | None = None
+) -> t.Iterator[Outcome]:
+    """Every record of a host with its outcome, C(kind), C(admin_record), C(max_age) and C(seconds), its share of them.
 
-    done: whether the host has come to the end of its play. A rotation without a result was then left out by tags;
-    otherwise nobody knows.
+    done: whether the host has come to the end of its play. A rotation without a result was then left out by tags, or
+    not reached because of the failure; otherwise nobody knows.
     """
     if not isinstance(rotations, t.Sequence) or isinstance(rotations, str) or not rotations:
-        return [{**_named(None), **_failed(None, NO_ROTATIONS, "invalid_input")}]
-    return [
-        {**_named(rotation), **outcome}
-        for index, rotation in enumerate(rotations)
-        for outcome in _outcomes(rotation, results.get(str(index)), done=done)
-    ]
+        yield {**_named(None), **_failed(None, NO_ROTATIONS, "invalid_input")}
+        return
+    for index, rotation in enumerate(rotations):
+        named = _named(rotation)
+        for outcome in _outcomes(rotation, results.get(str(index)), done=done, failure=failure):
+            yield {**named, **outcome}
 
 
 def _named(rotation: t.Any) -> dict[str, t.Any]:
@@ -146,25 +170,65 @@ def _named(rotation: t.Any) -> dict[str, t.Any]:
     return {key: str(named[key]) if named.get(key) else None for key in ("kind", "admin_record", "max_age")}
 
 
-def _outcomes(rotation: t.Any, found: t.Mapping[str, t.Any] | None, *, done: bool) -> list[Outcome]:
+def _outcomes(
+    rotation: t.Any, found: t.Mapping[str, t.Any] | None, *, done: bool, failure: t.Mapping[str, t.Any] | None
+) -> t.Iterator[Outcome]:
     refusal = problem(rotation)
     if refusal is None and found is not None:
-        return [{**outcome, "max_age": found["max_age"]} for outcome in found["outcomes"]]
+        share = seconds(found["begun"], found["ended"]) / max(1, len(found["outcomes"]))
+        for outcome in found["outcomes"]:
+            yield {**outcome, "max_age": found["max_age"], "seconds": share}
+        return
     records = rotation.get("records") if isinstance(rotation, t.Mapping) else None
     listed = records if isinstance(records, t.Sequence) and not isinstance(records, str) and records else [None]
-    named = [record if _is_name(record) else None for record in listed]
-    if refusal is not None:
-        return [_failed(record, refusal, "invalid_input") for record in named]
-    return [{"record": record, "outcome": "left_out" if done else "no_result"} for record in named]
+    for record in [each if _is_name(each) else None for each in listed]:
+        if refusal is not None:
+            yield _failed(record, refusal, "invalid_input")
+        elif failure:
+            yield _failed(record, failure["msg"], failure["error_code"])
+        else:
+            yield {"record": record, "outcome": "left_out" if done else "no_result"}
 
 
-def failures(told: t.Sequence[Outcome]) -> list[str]:
-    """A printable line for each of the first failures of a host, then how many more there are."""
-    failed = [outcome for outcome in told if outcome["outcome"] == "failed"]
+def seconds(begun: str | None, ended: str | None) -> float:
+    """Between two times in RFC 3339; 0 where one is not known."""
+    first, last = parse_rfc3339(begun), parse_rfc3339(ended)
+    return (last - first).total_seconds() if first and last else 0.0
+
+
+def unproved(told: t.Mapping[str, t.Any]) -> bool:
+    """A new secret that no login has proved."""
+    return told["outcome"] in ("rotated", "recovered") and not told.get("verified")
+
+
+def reason(told: t.Mapping[str, t.Any]) -> str:
+    """Why a credential failed; a wrong secret names the record that has it."""
+    text = str(told.get("msg") or "It failed without a reason.")
+    if told.get("error_code") == "auth_failed" and told.get("admin_record"):
+        return f"{text} The administrator's login is in the Keeper record {told['admin_record']}."
+    return text
+
+
+def line(told: t.Mapping[str, t.Any]) -> str:
+    """One credential in a printable line: what it is called, its outcome, and why if that needs a reason."""
+    name = told.get("title") or told.get("record") or "the whole rotation"
+    code = f" [{told['error_code']}]" if told.get("error_code") else ""
+    why = f": {reason(told)}" if told["outcome"] == "failed" else ""
+    if unproved(told):
+        why = f", not proved ({told.get('verify_skipped_reason') or 'no login could prove it'})"
+    waits = ", pending" if told.get("pending") and "pending" not in why else ""
+    return one_line(f"{name}: {told['outcome'].replace('_', ' ')}{waits}{why}{code}")
+
+
+def words(told: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """What became of an account: the counts, then a line for each credential that wants attention."""
+    counts = collections.Counter(each["outcome"] for each in told)
+    counted = [f"{counts[name]} {name.replace('_', ' ')}" for name in reversed(OUTCOMES) if counts[name]]
     lines = [
-        one_line(": ".join(filter(None, [outcome.get("title") or outcome.get("record"), outcome.get("msg")])))
-        + (f" [{outcome['error_code']}]" if outcome.get("error_code") else "")
-        for outcome in failed[:_NAMED_FAILURES]
+        line(each) for each in told if each["outcome"] in ("failed", "due") or each.get("pending") or unproved(each)
     ]
-    more = len(failed) - len(lines)
-    return [*lines, f"and {more} more, see the report"] if more else lines
+    return [
+        ", ".join(counted),
+        *lines[:_NAMED],
+        *([f"and {len(lines) - _NAMED} more, see the report"] if lines[_NAMED:] else []),
+    ]

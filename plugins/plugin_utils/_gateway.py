@@ -4,15 +4,22 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""What an event of the Keeper Gateway means for a module, and what the module's answer means for the gateway."""
+"""What an event of the Keeper Gateway means for a module, and what the module's answer means for the gateway.
+
+An event is what the script hands over: run_id, receipt, module (the script's argument, or empty), explain, and payload,
+the JSON text of what the gateway gave, with its records decoded.
+"""
 
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
+from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.keyturn.credentials.plugins.filter.meraki_login import meraki_login
 from ansible_collections.keyturn.credentials.plugins.filter.snowflake_login import snowflake_login
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
@@ -24,93 +31,186 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake imp
     key_options,
     snowflake_user_password,
 )
-from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rest_record
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record, _rest_record
 
 Mapping = t.Mapping[str, t.Any]
 Options = dict[str, t.Any]
 
+PASSWORD, KEYPAIR = "snowflake_user_password", "snowflake_user_keypair"
+MERAKI, REST = "meraki_vpn_user_password", "rest_password_rotate"
+MODULES = (PASSWORD, MERAKI, REST, KEYPAIR)
+# Titles that Keeper's guides prescribe for the record with the administrator's secret.
+TITLES = {
+    "Snowflake Authentication Record": PASSWORD,
+    "Cisco Authentication Record": MERAKI,
+    "API Access Details": REST,
+    "Record with Access Token": REST,
+}
+_TITLED = {_record.key(title): module for title, module in TITLES.items()}
 _RECIPES = str(pathlib.Path(__file__).parents[2] / "roles" / "rest_password_rotate" / "vars" / "recipes")
-_DEFAULT_RECIPE = "keeper_sample"
-# Given by the event, never by a field of the administrator's record.
-_BY_EVENT = {"name", "users", "email", "username", "old_password"}
-# Fields of the record for the script and this plugin, and not for a recipe.
-_OURS = {"uid", "title", "rotation_module", "recipe"}
+# Ansible blanks out every occurrence of a secret in a module's texts: of a shorter one, they are not readable any more.
+_SHORTEST_PASSWORD = 4
 
 
-def _first(record: Mapping, field: str) -> t.Any:
-    return (record.get(field) or [None])[0]
+class Event(t.NamedTuple):
+    """What the event says. reason: how the module was chosen. admin: empty for key pairs whose role finds it itself."""
+
+    module: str
+    reason: str
+    user: str
+    new_password: str
+    old_password: str
+    admin: Mapping
 
 
-def _fields(record: Mapping, spec: ArgumentSpec) -> Options:
-    """The options that fields of the administrator's record set: those of the same name, but secrets and mappings."""
-    return {
-        name: _first(record, name)
-        for name, option in spec.options.items()
-        if record.get(name)
-        and not option["no_log"]
-        and option["type"] not in ("dict", "list")
-        and name not in _BY_EVENT
-    }
+def read(event: Mapping) -> Event:
+    """Raises InvalidInput that names the record or field at fault."""
+    payload = json.loads(event["payload"])
+    user, uid, new, old = (_text(payload, name) for name in ("user", "userRecordUid", "newPassword", "oldPassword"))
+    records, fields = _records(payload)
+    own = [each for each in fields if _record.text(each, "uid") == uid.strip()]
+    module, reason = _module(event["module"], fields)
+    user = user or (own and _record.text(own[0], "login")) or ""
+    if module != KEYPAIR:
+        if not user:
+            raise InvalidInput("user is missing or empty in the payload, and login in the user's record.")
+        if len(new) < _SHORTEST_PASSWORD:
+            raise InvalidInput(
+                f"newPassword in the payload is missing, or shorter than {_SHORTEST_PASSWORD} characters."
+            )
+    others = [(record, each) for record, each in zip(records, fields, strict=True) if each not in own]
+    return Event(module, reason, user, new, old, _admin(module, others))
 
 
-def _snowflake_password(event: Mapping) -> Options:
-    fields = _fields(event["admin_record"], snowflake_user_password.SPEC)
-    login = snowflake_login(event["admin_record"], fields)
-    return {**login, "name": event["user"], "password": event["new_password"]}
+def _text(payload: Mapping, name: str) -> str:
+    values = _record.values(payload.get(name))
+    if len(values) > 1 or not all(isinstance(value, str) for value in values):
+        raise InvalidInput(f"{name} in the payload is not one text.")
+    return "".join(values)
 
 
-def _snowflake_keypair(event: Mapping) -> Options:
-    """The role's connection; the role reads the record's secrets itself."""
-    return _fields(event["admin_record"], key_options.SPEC)
+def _records(payload: Mapping) -> tuple[list[Mapping], list[_record.Fields]]:
+    """The records, each once, as they are and as they are read: the gateway lists one again that has two roles."""
+    given = payload.get("records")
+    if not isinstance(given, list) or not given:
+        raise InvalidInput("records is missing or empty in the payload.")
+    once = {repr(fields): (record, fields) for record in given for fields in [_record.read(record)]}.values()
+    return [record for record, _fields in once], [fields for _record, fields in once]
 
 
-def _meraki(event: Mapping) -> Options:
+def _module(argument: str, records: t.Sequence[_record.Fields]) -> tuple[str, str]:
+    """The module and how it was chosen: by the argument, else by a field, else by the administrator's title."""
+    if argument:
+        return argument, "the argument"
+    named = {_record.kind(record) for record in records} - {""}
+    if named:
+        if len(named) > 1 or not named <= set(MODULES):
+            raise InvalidInput(f"{_record.MODULE} must be one of {', '.join(MODULES)}, and the same in all records.")
+        return named.pop(), f"the field {_record.MODULE}"
+    titled = {_titled(record) for record in records} - {None}
+    if len(titled) > 1:
+        raise InvalidInput(f"The titles of the records fit {' and '.join(sorted(map(str, titled)))}; name the module.")
+    if not titled:
+        raise InvalidInput(
+            "No module was named, and no record has a title of Keeper's guides, such as Snowflake Authentication "
+            "Record. Attach the administrator's record to the script as its rotation credential."
+        )
+    return str(titled.pop()), "the title of a record"
+
+
+def _titled(record: _record.Fields) -> str | None:
+    return _TITLED.get(_record.key(_record.text(record, "title") or ""))
+
+
+def _admin(module: str, records: t.Sequence[tuple[Mapping, _record.Fields]]) -> Mapping:
+    """The administrator's record: the one that names the module, else the one with the title; never one of two."""
+    wanted = PASSWORD if module == KEYPAIR else module
+    marked = [pair for pair in records if _record.kind(pair[1]) == module]
+    found = marked or [pair for pair in records if _titled(pair[1]) == wanted]
+    if len(found) > 1:
+        both = " and ".join(_record.whose(fields) for _given, fields in found)
+        raise InvalidInput(f"{both} could both be the administrator's; attach only one.")
+    if not found and module != KEYPAIR:
+        titles = " or ".join(title for title, owner in TITLES.items() if owner == wanted)
+        raise InvalidInput(
+            f"No administrator's record: none of the records has the title {titles} (in any case), or the field "
+            f"{_record.MODULE}. Attach it to the script as its rotation credential."
+        )
+    return found[0][0] if found else {}
+
+
+def _meraki(event: Event) -> Options:
     """Meraki cannot be asked, and that both passwords are equal would be no proof: the new one is always set."""
-    record = event["admin_record"]
-    if not _first(record, "password"):
+    options = {"update_password": "always", **meraki_login(event.admin, {})}
+    if "api_key" not in options:
         raise InvalidInput("The administrator's record has no password, which is where the API key belongs.")
-    fields = _fields(record, meraki_vpn_user_password.SPEC)
-    login = {"api_key": _first(record, "password"), "update_password": "always", **fields}
-    return {**login, "email": event["user"], "password": event["new_password"]}
+    return options
 
 
-def _rest(event: Mapping) -> Options:
-    """With a login in the recipe the service is asked first, and a failed proof goes back to the old password."""
-    record = event["admin_record"]
-    fields = _fields(record, rest_spec.SPEC)
-    values = {name: value for name, value in record.items() if name not in _OURS | fields.keys() or name == "url"}
-    recipe = _rest_record.read_recipe(_first(record, "recipe") or _DEFAULT_RECIPE, _RECIPES)
-    options = _rest_record.module_options(values, recipe, fields)
-    proved = bool(options.get("verify"))
-    options.setdefault("update_password", "if_different" if proved else "always")
-    if event["old_password"]:
-        options["old_password"] = event["old_password"]
-        options.setdefault("rollback", "old_password" if proved else "none")
-    problem = _rest_record.problem({name: value for name, value in options.items() if name != "old_password"})
+def _rest(event: Event) -> Options:
+    """With a login in the recipe the service is asked first."""
+    recipe = _rest_record.recipe_of(event.admin, _rest_record.DEFAULT_RECIPE, _RECIPES)
+    options = _rest_record.module_options(event.admin, recipe, {})
+    options.setdefault("update_password", "if_different" if options.get("verify") else "always")
+    problem = _rest_record.problem(options)
     if problem:
         raise InvalidInput(problem)
-    return {**options, "username": event["user"], "password": event["new_password"]}
+    return {**options, "old_password": event.old_password} if event.old_password else options
 
 
-_KINDS: dict[str, tuple[ArgumentSpec | None, t.Callable[[Mapping], Options]]] = {
-    "snowflake_user_password": (snowflake_user_password.SPEC, _snowflake_password),
-    # The role's own specification checks it.
-    "snowflake_user_keypair": (None, _snowflake_keypair),
-    "meraki_vpn_user_password": (meraki_vpn_user_password.SPEC, _meraki),
-    "rest_password_rotate": (rest_spec.SPEC, _rest),
+# For each module its specification, the option with the user's name, and what gives the other options.
+_KINDS: dict[str, tuple[ArgumentSpec, str, t.Callable[[Event], Options]]] = {
+    PASSWORD: (snowflake_user_password.SPEC, "name", lambda event: snowflake_login(event.admin, {}, PASSWORD)),
+    MERAKI: (meraki_vpn_user_password.SPEC, "email", _meraki),
+    REST: (rest_spec.SPEC, "username", _rest),
 }
 
 
 def options(event: Mapping) -> Options:
     """The module's options for the event. Holds secrets. Raises InvalidInput for what the module would not take."""
-    spec, build = _KINDS[event["module"]]
-    built = build(event)
-    if spec is not None:
-        checked = ArgumentSpecValidator(**spec.module_arguments()).validate(built)
-        if checked.error_messages:
-            known = secrets.secrets_in(built, spec.options)
-            raise InvalidInput(secrets.scrub(" ".join(checked.error_messages), known))
+    found = read(event)
+    if found.module == KEYPAIR:
+        # The role's connection; it reads the record's secrets itself, and its own specification checks the rest.
+        fields = _record.read(found.admin)
+        retire = {"retire_previous_after": _record.text(fields, "retire_previous_after")}
+        return _record.filled(_record.options(fields, key_options.SPEC), retire)
+    spec, user, build = _KINDS[found.module]
+    try:
+        built = {**build(found), user: found.user, "password": found.new_password}
+    except AnsibleFilterError as error:
+        raise InvalidInput(str(error)) from None
+    checked = ArgumentSpecValidator(**spec.module_arguments()).validate(built)
+    if checked.error_messages:
+        known = secrets.secrets_in(built, spec.options)
+        raise InvalidInput(secrets.scrub(" ".join(checked.error_messages), known))
     return built
+
+
+def told(event: Mapping) -> Options:
+    """What was understood, without values that might be secret: C(module) (empty if nothing says which), C(problem)
+    (empty if it can be done), C(user_record) (its UID), C(admin_record) (UID or title), and C(lines) for a person.
+    """
+    payload = json.loads(event["payload"])
+    uid = str(payload["userRecordUid"]).strip()
+    facts = {"module": event["module"], "user_record": uid, "admin_record": next(iter(TITLES)), "problem": ""}
+    lines = []
+    try:
+        found = read(event)
+        fields = _record.read(found.admin)
+        facts.update(module=found.module, admin_record=_record.text(fields, "uid") or facts["admin_record"])
+        lines.append(f"module            {found.module} (by {found.reason})")
+        lines.append(f"administrator     {_record.whose(fields) if found.admin else 'not in the payload'}")
+        options(event)
+    except RotationError as error:
+        facts["problem"] = f"{error.msg} Nothing was done."
+        lines.append(f"problem           {error.msg}")
+    given = [name for name in ("user", "userRecordUid", "newPassword", "oldPassword") if payload.get(name)]
+    lines.append(f"the payload       {', '.join(given)}")
+    records = payload["records"] if isinstance(payload.get("records"), list) else []
+    for record in filter(lambda record: isinstance(record, t.Mapping), records):
+        labels = ", ".join(sorted(map(secrets.one_line, _record.labels(record))))
+        lines.append(f"{_record.whose(_record.read(record)):<17} {labels}")
+    return {**facts, "lines": lines}
 
 
 def failure(result: Mapping) -> Options:
@@ -127,9 +227,15 @@ def receipt(event: Mapping, answers: t.Sequence[Mapping], *, check_mode: bool) -
 
     answers: of all that may have run, the module, the role (its records' outcomes as C(rotations)) and failed tasks.
     """
-    head = {"run_id": event["run_id"], "module": event["module"], "check_mode": check_mode}
+    understood = told(event)
+    head = {name: event[name] for name in ("run_id", "explain")}
+    head |= {"module": understood["module"], "check_mode": check_mode}
+    if event["explain"]:
+        return {**head, "done": False, "error_code": None, "msg": "", "lines": understood["lines"]}
     entries = [entry for answer in answers for entry in answer.get("rotations") or []]
-    reasons = [entry for entry in entries if _failed(entry)] + _problems(event)
+    reasons = [entry for entry in entries if _failed(entry)]
+    if understood["problem"]:
+        reasons.append({"error_code": "invalid_input", "msg": understood["problem"]})
     if not check_mode and any(map(_only_checked, entries)):
         reasons.append({"error_code": "unknown_outcome", "msg": "The module ran in check mode, so nothing was done."})
     reasons += [answer for answer in answers if answer.get("error_code")]
@@ -142,15 +248,6 @@ def receipt(event: Mapping, answers: t.Sequence[Mapping], *, check_mode: bool) -
     if code == "refused" and 200 <= (reasons[0].get("status") or 0) < 400:
         code = "unknown_outcome"
     return {**head, "done": False, "error_code": code, "msg": str(reasons[0]["msg"])}
-
-
-def _problems(event: Mapping) -> list[Options]:
-    """Why the module was not even started."""
-    try:
-        options(event)
-    except RotationError as error:
-        return [{"error_code": error.error_code, "msg": f"{error.msg} Nothing was done."}]
-    return []
 
 
 def _failed(entry: Mapping) -> bool:

@@ -51,44 +51,50 @@ def read(record: t.Any) -> Fields:
     if not isinstance(record, t.Mapping):
         raise InvalidInput("Where a record should be, there is something else.")
     found: Fields = {}
-    for name, value in _named(record):
-        known = found.setdefault(name, [])
-        known += [one for one in _values(value) if one not in known]
+    for label, value in _named(record):
+        known = found.setdefault(key(label), [])
+        known += [one for one in values(value) if one not in known]
     found.pop("", None)
     return found
+
+
+def labels(record: t.Any) -> set[str]:
+    """The labels of its fields that have a value, or their types where there is no label."""
+    return {label for label, value in _named(record) if values(value) and not label.startswith(_BY_TYPE)}
 
 
 def _named(record: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, t.Any]]:
     for label, value in record.items():
         if label not in ("fields", "custom") or not _is_section(value):
-            yield key(str(label)), value
+            yield str(label), value
             continue
         for field in value:
-            kind, own = str(field.get("type") or ""), key(str(field.get("label") or ""))
+            kind, own = str(field.get("type") or ""), str(field.get("label") or "")
             if kind not in _REFERENCES:
-                yield own or key(kind), field.get("value")
+                yield own if key(own) else kind, field.get("value")
                 if kind in _STANDARD:
-                    yield _BY_TYPE + key(kind), field.get("value")
+                    yield _BY_TYPE + kind, field.get("value")
 
 
 def _is_section(value: t.Any) -> bool:
     return isinstance(value, list) and all(isinstance(field, t.Mapping) and "type" in field for field in value)
 
 
-def _values(value: t.Any) -> list[t.Any]:
+def values(value: t.Any) -> list[t.Any]:
+    """The values in a field, lists at any depth undone; empty ones are left out."""
     if isinstance(value, (list, tuple)):
-        return [one for item in value for one in _values(item)]
+        return [one for item in value for one in values(item)]
     return [] if value is None or value in ("", {}) else [value]
 
 
 def _one(fields: Fields, name: str, convert: t.Callable[[t.Any], t.Any]) -> t.Any:
     own = key(name)
-    for place in (own, *_ALSO.get(own, ()), _BY_TYPE + own):
-        values = list(filter(None, map(convert, fields.get(place, []))))
-        if any(value != values[0] for value in values):
+    for place in (own, *_ALSO.get(own, ()), key(_BY_TYPE + own)):
+        found = list(filter(None, map(convert, fields.get(place, []))))
+        if any(value != found[0] for value in found):
             raise InvalidInput(f"{whose(fields)} has several values for {name}; leave the one that counts.")
-        if values:
-            return values[0]
+        if found:
+            return found[0]
     return None
 
 

@@ -6,10 +6,10 @@
 
 """The report of a fleet's run: as data, JUnit XML, a page, and lines for the play's output. Pure; holds no secret.
 
-{format, generated_at, check_mode, complete, problem, counts: {outcome: n}, accounts: [{name, state: done | failed |
-no_result, begun, ended, credentials: [{kind, admin_record, record, record_uid, title, login, outcome, verified,
-pending, rotated_at, max_age, next_due, error_code, msg, retry_safe}]}]}. Times are RFC 3339; whatever is not known is
-null.
+{format, generated_at, check_mode, complete, problem, counts: {outcome: n}, unproved: n, accounts: [{name, state: done |
+failed | no_result, begun, ended, credentials: [{kind, admin_record, record, record_uid, title, login, outcome,
+verified, verify_skipped_reason, pending, rotated_at, max_age, next_due, error_code, msg, retry_safe}]}]}. Times are RFC
+3339; whatever is not known is null. Every form is made piece by piece, so that only one account is in memory.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
+import functools
+import html
+import json
 import pathlib
 import re
 import typing as t
-import xml.etree.ElementTree as ET
+from xml.sax import saxutils
 
 import jinja2
+import markupsafe
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import (
     parse_duration,
@@ -32,12 +36,13 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _fleet
 
-Report = dict[str, t.Any]
+Row = dict[str, t.Any]
 
 _FORMAT = 1
-# What wants attention comes first.
-OUTCOMES = ("failed", "no_result", "left_out", "due", "recovered", "rotated", "not_due")
-_WORDS = {name: name.replace("_", " ") for name in OUTCOMES}
+OUTCOMES = _fleet.OUTCOMES
+# As the page has them: what no login proved looks different.
+SHOWN = ("failed", "no_result", "left_out", "unproved", "due", "recovered", "rotated", "not_due")
+_WORDS = {name: name.replace("_", " ") for name in SHOWN} | {"unproved": "not proved"}
 _KINDS = {
     "meraki_vpn_user_password": "Meraki VPN password",
     "rest_password_rotate": "REST password",
@@ -45,8 +50,8 @@ _KINDS = {
     "snowflake_user_password": "Snowflake password",
 }
 _FIELDS = (
-    *("kind", "admin_record", "record", "record_uid", "title", "login", "outcome", "verified", "pending"),
-    *("rotated_at", "max_age", "next_due", "error_code", "msg", "retry_safe"),
+    *("kind", "admin_record", "record", "record_uid", "title", "login", "outcome", "verified", "verify_skipped_reason"),
+    *("pending", "rotated_at", "max_age", "next_due", "error_code", "msg", "retry_safe"),
 )
 _NAMED_FAILURES = 20
 # What XML 1.0 cannot hold, in any spelling (section 2.2).
@@ -62,160 +67,242 @@ class Host:
     rotations: t.Any
     results: _fleet.Results
     done: bool
+    failure: t.Mapping[str, t.Any] | None = None
+
+    def told(self) -> t.Iterator[_fleet.Outcome]:
+        return _fleet.credentials(self.rotations, self.results, done=self.done, failure=self.failure)
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """A host's summary. shown: how many credentials the page shows as what; seconds: between begun and ended."""
+
+    name: str
+    state: str
+    begun: str | None
+    ended: str | None
+    seconds: float
+    shown: collections.Counter[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What is known of all hosts. problem: what is wrong with the run as a whole."""
+
+    hosts: t.Sequence[Host]
+    accounts: t.Sequence[Account]
+    counts: collections.Counter[str]
+    shown: collections.Counter[str]
+    now: dt.datetime
+    check_mode: bool
+    problem: str | None
+
+    @property
+    def complete(self) -> bool:
+        return self.problem is None and all(account.state != "no_result" for account in self.accounts)
 
 
 def build(hosts: t.Sequence[Host], now: dt.datetime, *, check_mode: bool, problem: str | None) -> Report:
-    """The report of these hosts. problem: what is wrong with the run as a whole."""
-    accounts = [_account(host) for host in hosts]
-    counts = collections.Counter(row["outcome"] for account in accounts for row in account["credentials"])
-    return {
-        "format": _FORMAT,
-        "generated_at": rfc3339(now),
-        "check_mode": check_mode,
-        "complete": problem is None and all(account["state"] != "no_result" for account in accounts),
-        "problem": problem,
-        "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
-        "accounts": accounts,
-    }
+    """The report of these hosts."""
+    counts: collections.Counter[str] = collections.Counter()
+    accounts = [_account(host, counts) for host in hosts]
+    shown = sum((account.shown for account in accounts), collections.Counter())
+    return Report(hosts, accounts, counts, shown, now, check_mode, problem)
 
 
-def _account(host: Host) -> dict[str, t.Any]:
-    rows = [_row(told) for told in _fleet.credentials(host.rotations, host.results, done=host.done)]
-    state = "done" if host.done else "no_result"
-    if any(row["outcome"] == "failed" for row in rows) and host.done:
-        state = "failed"
-    times = [(str(result["begun"]), str(result["ended"])) for result in host.results.values()]
-    return {
-        "name": host.name,
-        "state": state,
-        "begun": min((begun for begun, _ended in times), default=None),
-        "ended": max((ended for _begun, ended in times), default=None),
-        "credentials": rows,
-    }
+def _account(host: Host, counts: collections.Counter[str]) -> Account:
+    shown: collections.Counter[str] = collections.Counter()
+    for told in host.told():
+        counts[told["outcome"]] += 1
+        shown[_shown(told)] += 1
+    state = ("failed" if shown["failed"] else "done") if host.done else "no_result"
+    begun = min((str(result["begun"]) for result in host.results.values()), default=None)
+    ended = max((str(result["ended"]) for result in host.results.values()), default=None)
+    return Account(host.name, state, begun, ended, _fleet.seconds(begun, ended), shown)
 
 
-def _row(told: _fleet.Outcome) -> dict[str, t.Any]:
-    """One credential with all fields, in plain types: what Ansible hands over is more than a str."""
-    row = {name: told.get(name) for name in _FIELDS}
-    row["next_due"] = _next_due(told)
-    return {name: str(value) if isinstance(value, str) else value for name, value in row.items()}
+def _shown(told: _fleet.Outcome) -> str:
+    return "unproved" if _fleet.unproved(told) else str(told["outcome"])
 
 
-def _next_due(told: _fleet.Outcome) -> str | None:
-    last = parse_rfc3339(told.get("rotated_at"))
+def _row(told: _fleet.Outcome) -> Row:
+    """One credential with all fields."""
+    due = _next_due(told.get("rotated_at"), told.get("max_age"))
+    return {**{name: told.get(name) for name in _FIELDS}, "next_due": due}
+
+
+@functools.lru_cache(maxsize=4096)
+def _next_due(rotated_at: str | None, max_age: str | None) -> str | None:
+    last = parse_rfc3339(rotated_at)
     try:
-        return rfc3339(last + parse_duration(told["max_age"], option="max_age")) if last and told["max_age"] else None
+        return rfc3339(last + parse_duration(max_age, option="max_age")) if last and max_age else None
     except (InvalidInput, OverflowError):
         return None
 
 
+def as_json(report: Report) -> t.Iterator[str]:
+    """The report as data."""
+    head = {
+        "format": _FORMAT,
+        "generated_at": rfc3339(report.now),
+        "check_mode": report.check_mode,
+        "complete": report.complete,
+        "problem": report.problem,
+        "counts": {outcome: report.counts[outcome] for outcome in OUTCOMES},
+        "unproved": report.shown["unproved"],
+    }
+    yield json.dumps(head, indent=1, ensure_ascii=False)[:-2] + ',\n "accounts": ['
+    for number, (host, account) in enumerate(zip(report.hosts, report.accounts, strict=True)):
+        facts = {"name": account.name, "state": account.state, "begun": account.begun, "ended": account.ended}
+        yield f'{"," if number else ""}\n  {json.dumps(facts, ensure_ascii=False)[:-1]}, "credentials": ['
+        yield ",".join("\n   " + json.dumps(_row(told), ensure_ascii=False) for told in host.told())
+        yield "\n  ]}"
+    yield "\n ]\n}\n"
+
+
 def summary(report: Report) -> list[str]:
-    """Lines for the play's output."""
-    states = collections.Counter(account["state"] for account in report["accounts"])
-    total = sum(report["counts"].values())
-    counted = [f"{report['counts'][name]} {_WORDS[name]}" for name in reversed(OUTCOMES) if report["counts"][name]]
-    failed = [
-        f"{account['name']}: {line}"
-        for account in report["accounts"]
-        for line in _fleet.failures(account["credentials"])
-    ]
-    more = len(failed) - _NAMED_FAILURES
+    """Lines for the play's output; the reasons of failures stand where each account came to its end."""
+    states = collections.Counter(account.state for account in report.accounts)
+    counted = [f"{report.counts[name]} {_WORDS[name]}" for name in reversed(OUTCOMES) if report.counts[name]]
+    unproved = f" ({report.shown['unproved']} of them not proved)" if report.shown["unproved"] else ""
+    wrong = [account.name for account in report.accounts if account.state == "failed"]
+    more = f" and {len(wrong) - _NAMED_FAILURES} more, see the report" if wrong[_NAMED_FAILURES:] else ""
     return [
-        *([report["problem"]] if report["problem"] else []),
-        f"{len(report['accounts'])} accounts: {states['done']} done, {states['failed']} failed, {states['no_result']} "
+        *([report.problem] if report.problem else []),
+        f"{len(report.accounts)} accounts: {states['done']} done, {states['failed']} failed, {states['no_result']} "
         "without a result",
-        f"{total} credentials: {', '.join(counted) or 'none'}",
-        *failed[:_NAMED_FAILURES],
-        *([f"and {more} more lines, see the report"] if more > 0 else []),
+        f"{report.counts.total()} credentials: {', '.join(counted) or 'none'}{unproved}",
+        *([f"Failed: {', '.join(wrong[:_NAMED_FAILURES])}{more}"] if wrong else []),
     ]
 
 
-def junit(report: Report) -> bytes:
-    """A suite for each account, a case for each credential; what has no result is an error, so that no gate passes."""
-    root = ET.Element("testsuites", name="keyturn.credentials.rotate")
-    if report["problem"]:
-        suite = ET.SubElement(root, "testsuite", name="inventory", tests="1", errors="1")
-        case = ET.SubElement(suite, "testcase", classname="inventory", name="accounts")
-        ET.SubElement(case, "error", message=_xml_text(report["problem"]), type="invalid_input")
-    for account in report["accounts"]:
-        outcomes = collections.Counter(row["outcome"] for row in account["credentials"])
-        suite = ET.SubElement(
-            root,
-            "testsuite",
-            name=_xml_text(account["name"]),
-            tests=str(len(account["credentials"])),
-            failures=str(outcomes["failed"]),
-            errors=str(outcomes["no_result"]),
-            skipped=str(outcomes["left_out"]),
-            time=str(_seconds(account)),
-        )
-        for row in account["credentials"]:
-            _add_case(suite, account["name"], row)
-    ET.indent(root)
-    return t.cast(bytes, ET.tostring(root, encoding="utf-8", xml_declaration=True))
+def junit(report: Report) -> t.Iterator[str]:
+    """A suite for each account, a case for each credential; what has no result is an error, so that no gate passes.
+
+    A case's time is its share of its rotation's.
+    """
+    counts, problem = report.counts, report.problem
+    whole = {
+        "name": "keyturn.credentials.rotate",
+        "tests": counts.total() + bool(problem),
+        "failures": counts["failed"],
+        "errors": counts["no_result"] + bool(problem),
+        "skipped": counts["left_out"] + counts["not_due"],
+        "time": _time(sum(account.seconds for account in report.accounts)),
+        "timestamp": rfc3339(report.now),
+    }
+    yield f"<?xml version='1.0' encoding='utf-8'?>\n<testsuites{_attributes(whole)}>\n"
+    if problem:
+        yield '<testsuite name="inventory" tests="1" failures="0" errors="1" skipped="0" time="0">'
+        yield '<testcase classname="inventory" name="accounts" time="0">'
+        yield f"<error{_attributes({'message': problem, 'type': 'invalid_input'})}/></testcase></testsuite>\n"
+    for host, account in zip(report.hosts, report.accounts, strict=True):
+        suite = {
+            "name": account.name,
+            "tests": account.shown.total(),
+            "failures": account.shown["failed"],
+            "errors": account.shown["no_result"],
+            "skipped": account.shown["left_out"] + account.shown["not_due"],
+            "time": _time(account.seconds),
+            "timestamp": account.begun or rfc3339(report.now),
+        }
+        cases = (_case(account.name, told) for told in host.told())
+        yield f"<testsuite{_attributes(suite)}>\n{''.join(cases)}</testsuite>\n"
+    yield "</testsuites>\n"
 
 
-def _add_case(suite: ET.Element, account: str, row: dict[str, t.Any]) -> None:
-    name = label(row)
-    case = ET.SubElement(
-        suite, "testcase", classname=_xml_text(f"{account}.{row['kind']}"), name=_xml_text(name), time="0"
-    )
-    message = _xml_text(what_happened(row))
-    if row["outcome"] == "failed":
-        ET.SubElement(case, "failure", message=message, type=_xml_text(row["error_code"] or "failed"))
-    elif row["outcome"] == "no_result":
-        ET.SubElement(case, "error", message=message, type="no_result")
-    elif row["outcome"] == "left_out":
-        ET.SubElement(case, "skipped", message=message)
+_ELEMENTS = {"failed": "failure", "no_result": "error", "left_out": "skipped", "not_due": "skipped"}
+
+
+def _case(account: str, told: _fleet.Outcome) -> str:
+    outcome = told["outcome"]
+    name = {"classname": f"{account}.{told['kind']}", "name": label(told), "time": _time(told.get("seconds") or 0.0)}
+    message, tag = what_happened(told), _ELEMENTS.get(outcome)
+    if tag is None:
+        inside = f"<system-out>{saxutils.escape(_NOT_XML.sub(_UNKNOWN, message))}</system-out>"
     else:
-        ET.SubElement(case, "system-out").text = message
+        kind = {} if tag == "skipped" else {"type": told.get("error_code") or outcome}
+        inside = f"<{tag}{_attributes({'message': message, **kind})}/>"
+    return f"<testcase{_attributes(name)}>{inside}</testcase>\n"
 
 
-def _xml_text(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
-def _seconds(account: t.Mapping[str, t.Any]) -> int:
-    begun, ended = parse_rfc3339(account["begun"]), parse_rfc3339(account["ended"])
-    return int((ended - begun).total_seconds()) if begun and ended else 0
+def _attributes(given: t.Mapping[str, t.Any]) -> str:
+    return "".join(f" {name}={saxutils.quoteattr(_NOT_XML.sub(_UNKNOWN, str(value)))}" for name, value in given.items())
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
 
 
 def label(row: t.Mapping[str, t.Any]) -> str:
     """What a person calls this credential."""
-    return str(row["title"] or row["record"] or "(the whole rotation)")
+    return str(row.get("title") or row.get("record") or "(the whole rotation)")
 
 
 def what_happened(row: t.Mapping[str, t.Any]) -> str:
     """One or two sentences on the outcome."""
-    pending = " A new secret is pending in Keeper; the next run takes it up." if row["pending"] else ""
+    pending = " A new secret is pending in Keeper; the next run takes it up." if row.get("pending") else ""
     if row["outcome"] == "failed":
-        return f"{row['msg']}{'' if 'pending' in (row['msg'] or '') else pending}"
-    proof = "A login proved it." if row["verified"] else "No login proved it."
+        reason = _fleet.reason(row)
+        return f"{reason}{'' if 'pending' in reason else pending}"
+    why = f" ({row['verify_skipped_reason']})" if row.get("verify_skipped_reason") else ""
+    proof = "A login proved it." if row.get("verified") else f"No login proved it{why}."
+    age = row.get("max_age")
     return {
         "rotated": proof,
         "recovered": f"An unfinished rotation was finished. {proof}",
-        "not_due": "",
-        "due": "Check mode: nothing was written.",
+        "not_due": f"Its last rotation is younger than {age}." if age else "Its last rotation is young enough.",
+        "due": f"Check mode: nothing was written.{pending}",
         "left_out": "Its kind was not among the tags of this run.",
         "no_result": "The run had not come to its end here when this report was written.",
-    }[row["outcome"]]
+    }[str(row["outcome"])]
 
 
-def page(report: Report) -> str:
+def page(report: Report) -> t.Iterator[str]:
     """The report as one HTML file that needs no other."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(
-        away=_away,
-        happened=what_happened,
-        kind=lambda kind: _KINDS.get(kind, kind or ""),
-        label=label,
-        number="{:,}".format,
-        seconds=_seconds,
-        words=_WORDS.__getitem__,
-    )
-    now = parse_rfc3339(report["generated_at"])
+    environment.filters.update(number="{:,}".format, seconds=_time, words=_WORDS.__getitem__)
     template = environment.from_string(_PAGE.read_text(encoding="utf-8"))
-    return template.render(report=report, outcomes=OUTCOMES, now=now)
+    stream = template.stream(report=report, shown=SHOWN, rows=_rows, generated_at=rfc3339(report.now))
+    stream.enable_buffering(200)
+    return iter(stream)
+
+
+def _rows(report: Report, shown: str) -> t.Iterator[markupsafe.Markup]:
+    """The rows for the credentials that the page shows so; hundreds of thousands are too many for a template."""
+    rank, mark = SHOWN.index(shown), f'<span class="mark">{_WORDS[shown]}</span>'
+    start = f'<tr class="{shown}"><td data-key="{rank}">{mark}</td><td>'
+    cell = functools.lru_cache(maxsize=4096)(functools.partial(_time_cell, now=report.now))
+    for host, account in zip(report.hosts, report.accounts, strict=True):
+        for told in host.told() if account.shown[shown] else ():
+            if _shown(told) == shown:
+                yield markupsafe.Markup(f"{start}{html.escape(account.name)}</td>{_cells(told, cell)}</tr>\n")
+
+
+def _cells(told: _fleet.Outcome, cell: t.Callable[[str | None, str, str], str]) -> str:
+    """From the credential's name on; every value is escaped."""
+    known, last, kind = told.get("record_uid"), told.get("rotated_at"), told["kind"]
+    login = f"<small>{html.escape(str(told['login']))}</small>" if told.get("login") else ""
+    code = f" <code>{html.escape(str(told['error_code']))}</code>" if told.get("error_code") else ""
+    due = _next_due(last, told.get("max_age"))
+    return (
+        f'<th scope="row"><span class="name">{html.escape(label(told))}</span>{login}</th>'
+        f'<td class="kind">{html.escape(_KINDS.get(kind, kind or "–"))}</td>'
+        f"{cell(last, 'never' if known else '–', 'last')}"
+        f"{cell(due, 'now' if known and not last else '–', 'next')}"
+        f'<td class="what">{html.escape(what_happened(told))}{code}</td>'
+    )
+
+
+def _time_cell(moment: str | None, missing: str, kind: str, *, now: dt.datetime) -> str:
+    text = html.escape(moment or missing)
+    shown = f"<small>{text}</small>"
+    if moment:
+        shown = f'<time datetime="{text}" title="{text}">{text[:10]}</time><small>{_away(moment, now)}</small>'
+    return f'<td class="time {kind}" data-key="{text}">{shown}</td>'
 
 
 def _away(moment: str, now: dt.datetime) -> str:

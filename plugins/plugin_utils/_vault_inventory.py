@@ -21,7 +21,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration, parse_rfc3339
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     InvalidInput,
     NotFound,
@@ -206,7 +206,7 @@ def _duplicates(marked: t.Sequence[Marked]) -> dict[str, str]:
 
 def _is_due(entry: Marked, now: dt.datetime) -> bool:
     """As keeper_rotation decides; what cannot be read counts as due, so that a run looks at it."""
-    last = parse_rfc3339(entry["rotated_at"])
+    last, _note = vault.rotated_at(entry["rotated_at"], now)
     try:
         age = parse_duration(entry["max_age"], option=AGE_FIELD)
     except InvalidInput:

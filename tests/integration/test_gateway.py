@@ -30,7 +30,8 @@ from tests.sandbox.processes import descendants
 from tests.sandbox.rest.service import RestSandbox, json_answer
 from tests.sandbox.server import Fault, Response
 from tests.sandbox.snowflake import SnowflakeSandbox
-from tests.unit.test_post_rotation import BAD, PARTS, admin
+from tests.unit.plugins.plugin_utils.test_gateway import PARTS
+from tests.unit.test_post_rotation import BAD, admin
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the script is for Linux")
 slow = pytest.mark.slow
@@ -41,6 +42,13 @@ _PATIENCE = 60
 def succeed(result: Result, words: str, *hidden: str) -> None:
     assert (result.returncode, result.stderr) == (0, ""), result.stderr
     assert f": {words};" in result.stdout and result.stdout.count("\n") == 1, result.stdout
+    assert leaks(result.stdout, *hidden) == []
+
+
+def only_checked(result: Result, words: str, *hidden: str) -> None:
+    """Nothing was rotated, so the gateway must not think so."""
+    assert (result.returncode, result.stderr) == (7, ""), result.stderr
+    assert result.stdout.startswith("ROTATE CHECK") and f": {words};" in result.stdout
     assert leaks(result.stdout, *hidden) == []
 
 
@@ -77,7 +85,12 @@ def payload(snowflake: SnowflakeSandbox) -> Payload:
 def test_snowflake_password(gateway: Gateway, payload: Payload, snowflake: SnowflakeSandbox) -> None:
     old = snowflake.user("SVC").password
     line, hidden = payload.line(), payload.secrets()
-    succeed(gateway.run(line, "--check"), "would change, not verified (check_mode)", *hidden)
+    explained = gateway.run(line, "--explain")
+    assert explained.returncode == 7 and leaks(explained.stdout, *hidden) == []
+    for words in ("snowflake_user_password (by the title of a record)", "snowflake_account_name", "collection="):
+        assert words in explained.stdout, explained
+    assert snowflake.journal.labels() == []
+    only_checked(gateway.run(line, "--check"), "would change, not verified (check_mode)", *hidden)
     assert snowflake.accepts("SVC", str(old))
     # As the gateway types it.
     typed = f"history -c && echo {line.decode().strip()} | {{script}}"
@@ -152,7 +165,8 @@ def test_snowflake_key_pair(gateway: Gateway, snowflake: SnowflakeSandbox, vault
 
     fail(gateway.run(payload.line(), environment=environment), 1, "invalid_input")
     option = f"--keeper-config-file={config}"
-    succeed(gateway.run(payload.line(), option, "--check", environment=environment), "would change, not verified (due)")
+    checked = gateway.run(payload.line(), option, "--check", environment=environment)
+    only_checked(checked, "would change, not verified (due)")
     assert vault.field(uid, "privatePEMKey") is None
     succeed(gateway.run(payload.line(), option, environment=environment), "changed, verified")
     key = str(vault.field(uid, "privatePEMKey"))
@@ -280,8 +294,16 @@ def test_rest_with_a_login(gateway: Gateway, rest: RestSandbox) -> None:
     rest.journal.clear()
     succeed(gateway.run(event.line()), "unchanged, verified", *event.secrets())
     assert rest.journal.labels("change") == []
-    # A failed proof: the old password is back, and the gateway hears of it.
+    # A failed proof: the gateway hears of it. Nobody asked for the old password to be set again.
     event.old, event.new = event.new, fresh_secret()
+    rest.faults.add(Fault("whoami jo", skip=1, times=1, response=json_answer(401, {})))
+    fail(gateway.run(event.line()), 3, "verify_failed", *event.secrets())
+    assert rest.accepts("jo", event.new)
+    succeed(gateway.run(event.line()), "unchanged, verified", *event.secrets())
+
+
+def test_rest_goes_back_where_the_record_asks_for_it(gateway: Gateway, rest: RestSandbox) -> None:
+    event = rest_event(gateway, rest, Rollback="old_password")
     rest.faults.add(Fault("whoami jo", skip=1, response=json_answer(401, {})))
     fail(gateway.run(event.line()), 3, "verify_failed", *event.secrets())
     assert rest.accepts("jo", event.old)
@@ -329,14 +351,54 @@ def test_bad_lines(name: str, gateway: Gateway) -> None:
     assert word in result.stderr
 
 
-@pytest.mark.parametrize("name", PARTS)
+FEW = ("no administrator", "two spellings", "newPassword short", "records of texts")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FEW else slow) for name in PARTS])
 def test_bad_payloads(name: str, gateway: Gateway) -> None:
     parts, word = PARTS[name]
-    whole: Fields = {"admin": admin(), "user": "SVC"} | parts
+    whole: Fields = {"admin": admin(), "user": "SVC"} | {key: part for key, part in parts.items() if key != "records"}
     event = Payload(**whole)
+    event.keys |= {"records": parts["records"]} if "records" in parts else {}
     result = gateway.run(event.line())
     fail(result, 1, "invalid_input", *event.secrets())
     assert word in result.stderr
+
+
+@pytest.mark.parametrize("spell", ["{}", " {} ", "UPPER", "Title Case", pytest.param("dash-ed", marks=slow)])
+def test_records_in_any_spelling(
+    spell: str, gateway: Gateway, payload: Payload, snowflake: SnowflakeSandbox, tmp_path: Path
+) -> None:
+    """Flat, and as the vault's own JSON; options on the administrator's record, too."""
+    spellings: dict[str, t.Callable[[str], str]] = {
+        "UPPER": str.upper,
+        "Title Case": lambda label: label.replace("_", " ").title(),
+        "dash-ed": lambda label: label.replace("_", "-"),
+    }
+    rename = spellings.get(spell, spell.format)
+    assert payload.admin is not None
+    own = {name: value for name, value in payload.admin.items() if name not in ("uid", "title")}
+    if spell == " {} ":
+        custom = [
+            {"type": "text", "label": name, "value": [own[name]]} for name in own if name not in ("login", "password")
+        ]
+        fields = [{"type": name, "label": "", "value": [own[name]]} for name in ("login", "password")]
+        payload.admin = {name: payload.admin[name] for name in ("uid", "title")} | {"fields": fields, "custom": custom}
+    else:
+        payload.admin = payload.admin | {rename(name): value for name, value in own.items()}
+        for name in own.keys() - {rename(name) for name in own}:
+            del payload.admin[name]
+    succeed(gateway.run(payload.line()), "changed, verified", *payload.secrets(), *map(str, own["password"].split()))
+    assert snowflake.accepts("SVC", payload.new)
+
+
+def test_a_field_recipe_in_another_spelling_is_the_recipe(gateway: Gateway, rest: RestSandbox) -> None:
+    """Seen: with a field Recipe, password and token went to another address in another shape, and the code was 0."""
+    event = rest_event(gateway, rest)
+    assert event.admin is not None
+    event.admin["Recipe"] = event.admin.pop("recipe")
+    succeed(gateway.run(event.line()), "changed, verified", *event.secrets())
+    assert rest.accepts("jo", event.new)
 
 
 # -- false successes
@@ -362,6 +424,7 @@ PLAYBOOKS: dict[str, tuple[int, str, Fields]] = {
     "the rotation skipped": (6, "no_receipt", {"tasks": [{**ROTATE, "when": False}, WRITE]}),
     "rescued": (6, "no_receipt", {"tasks": [{"block": [BROKEN], "rescue": [NOTHING]}]}),
     "a failure ignored": (6, "no_receipt", {"tasks": [{**BROKEN, "ignore_errors": True}]}),
+    "broken": (6, "no_receipt", {"tasks": [BROKEN]}),
     "receipt missing": (6, "no_receipt", {"tasks": [NOTHING]}),
     "module missing": (6, "no_receipt", {"tasks": [{"keyturn.credentials.absent": {}}]}),
     "rotation rescued": (2, "not_found", {"tasks": [{"block": [ROTATE], "rescue": [NOTHING]}, WRITE]}),
@@ -369,7 +432,20 @@ PLAYBOOKS: dict[str, tuple[int, str, Fields]] = {
     "check mode on the task": (3, "unknown_outcome", {"tasks": [{**ROTATE, "check_mode": True}, WRITE]}),
     "failed after the rotation": (3, "unknown_outcome", {"tasks": [ROTATE, WRITE, BROKEN]}),
 }
-CHEAP = ("no hosts matched", "everything skipped", "rescued", "receipt missing", "check mode on the task")
+# What Ansible says of a task that fails before the receipt.
+REASONS = {
+    "broken": "Task failed: Action failed: broken",
+    "module missing": "couldn't resolve module/action 'keyturn.credentials.absent'",
+}
+CHEAP = (
+    "broken",
+    "module missing",
+    "no hosts matched",
+    "everything skipped",
+    "rescued",
+    "receipt missing",
+    "check mode on the task",
+)
 
 
 @pytest.mark.core
@@ -379,8 +455,10 @@ def test_false_success(name: str, gateway: Gateway, payload: Payload, snowflake:
     (gateway.directory / "mine.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, **play}]))
     if code == "not_found":
         payload.user = "NOBODY"
-    result = gateway.run(payload.line(), "--playbook=mine.yml", f"--playbook-dir={gateway.directory}")
+    result = gateway.run(payload.line(), "--playbook=mine.yml")
     fail(result, returncode, code, *payload.secrets())
+    if name in REASONS:
+        assert REASONS[name] in result.stderr
 
 
 def test_ones_own_playbook(gateway: Gateway, payload: Payload, snowflake: SnowflakeSandbox) -> None:
@@ -513,7 +591,7 @@ def test_watched(runs: int, gateway: Gateway, payload: Payload, snowflake: Snowf
 
 def test_the_watch_sees_what_it_should(gateway: Gateway, payload: Payload) -> None:
     """A stand-in that writes its secret into a file is caught."""
-    body = "given = read()\nopen(given['receipt'] + '.x', 'w').write(given['new_password'])\ntime.sleep(1)\nreceipt()\n"
+    body = "given = read()\nopen(given['receipt'] + '.x', 'w').write(given['newPassword'])\ntime.sleep(1)\nreceipt()\n"
     process = gateway.start(payload.line(), gateway.fake_ansible(body))
     with Watcher(process.pid, tuple(payload.secrets()), (gateway.directory, gateway.temporary)) as watcher:
         assert gateway.finish(process).returncode == 0

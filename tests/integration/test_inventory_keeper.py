@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import resource
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 from tests.integration.conftest import fresh_password
 from tests.integration.support import Ansible
 from tests.sandbox.fleet import KIND, Fleet
-from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.keeper import KeeperSandbox, crypto
 from tests.sandbox.server import Fault
 
 Entry = dict[str, t.Any]
@@ -42,6 +43,7 @@ class Scene:
     directory: Path
     vault: KeeperSandbox
     ansible: Ansible
+    damaged: set[str] = dataclasses.field(default_factory=set)
 
     def source(self, **options: t.Any) -> Path:
         path = self.directory / "production.keeper.yml"
@@ -70,7 +72,11 @@ class Scene:
         return t.cast(Entry, json.loads(run.stdout or "{}", object_hook=_plain)), run.stderr
 
     def assert_no_secret(self, *texts: str) -> None:
-        found = {self.vault.field(uid, key) for uid in self.vault.records for key in ("password", "rotation_pending")}
+        found = {
+            self.vault.field(uid, key)
+            for uid in self.vault.records.keys() - self.damaged
+            for key in ("password", "rotation_pending")
+        }
         assert [secret for secret in found if secret and any(secret in text for text in texts)] == []
 
     def add(self, title: str, login: str, **custom: str) -> str:
@@ -125,9 +131,59 @@ def test_hosts_groups_and_what_is_wrong(scene: Scene) -> None:
 
 
 @pytest.mark.core
+def test_any_record_and_the_healthy_ones_are_there(scene: Scene) -> None:
+    """No kind anywhere, typos, doubles and strange fields: each is a problem with a reason, and no one else's."""
+    admin = scene.add("Snowflake prod", "ROTATOR")
+    good = scene.add(
+        "good", "GOOD", **{"Rotation Module": f"keyturn.credentials.{KIND}", "rotation-admin-record": admin}
+    )
+    reasons = {
+        scene.add("no kind", "A", rotation_admin_record=admin): "It has no rotation_module. Known are",
+        scene.add("typo", "B", rotation_module="snowflake_user_pasword", rotation_admin_record=admin): f"mean {KIND}?",
+        scene.add(
+            "title", "C", rotation_module=KIND, rotation_admin_record="Snowflake pord"
+        ): "title is Snowflake prod.",
+        scene.add(
+            "twice", "D", rotation_module=KIND, rotation_admin_record=admin, Rotation_Module="x"
+        ): "several values",
+    }
+    strange = scene.add("strange", "E", rotation_module=KIND, rotation_admin_record=admin)
+    scene.vault.edit(strange, lambda content: content["fields"].insert(0, {"type": "login", "value": [{"a": [1]}]}))
+    scene.vault.edit(scene.add("odd", "F"), lambda content: content.update(custom=[{"label": 7, "value": {"x": None}}]))
+    inventory, errors = scene.list(scene.source())
+    told = {
+        uid: entry
+        for host in inventory["_meta"]["hostvars"]
+        for entry in rotations(inventory, host)
+        for uid in entry.get("records", [])
+    }
+    assert "problem" not in told[good] and told[good]["kind"] == KIND
+    for uid, words in reasons.items():
+        assert words in told[uid]["problem"] and told[uid]["problem"] in " ".join(errors.split())
+    assert inventory["keyturn_problems"]["hosts"] == ["Snowflake_prod", "without_admin_record"]
+
+
+@pytest.mark.core
+def test_what_cannot_be_decrypted_is_told_and_the_others_are_there(scene: Scene) -> None:
+    admin = scene.add("prod", "ROTATOR")
+    good = scene.add("good", "GOOD", rotation_module=KIND, rotation_admin_record=admin)
+    broken = scene.add("broken", "BROKEN", rotation_module=KIND, rotation_admin_record=admin)
+    scene.vault.records[broken].key = crypto.new_key()
+    scene.damaged = {broken}
+    inventory, errors = scene.list(scene.source())
+    assert [entry["records"] for entry in rotations(inventory, "prod")] == [[good]]
+    assert (
+        "1 records or folders of Keeper could not be decrypted"
+        in rotations(inventory, "without_admin_record")[0]["problem"]
+    )
+    assert inventory["keyturn_problems"]["hosts"] == ["without_admin_record"] and "could not be decrypted" in errors
+
+
+@pytest.mark.core
 def test_the_cache_holds_no_secret_and_due_is_found_out_anew(scene: Scene) -> None:
     admin = scene.add("prod", "ROTATOR")
-    uid = scene.add("A", "A", rotation_module=KIND, rotation_admin_record=admin, rotated_at="2999-01-01T00:00:00Z")
+    today = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
+    uid = scene.add("A", "A", rotation_module=KIND, rotation_admin_record=admin, rotated_at=today)
     cache = scene.directory / "cache"
     cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(cache)}
     first, _errors = scene.list(scene.source(**cached))
@@ -138,7 +194,7 @@ def test_the_cache_holds_no_secret_and_due_is_found_out_anew(scene: Scene) -> No
     scene.vault.remove(uid)
     again, _errors = scene.list(scene.source(**cached))
     assert again == first and scene.vault.journal.labels() == []
-    old = file.read_text("utf-8").replace("2999-01-01", "2001-01-01")
+    old = file.read_text("utf-8").replace(today, "2001-01-01")
     file.write_text(old)
     due, _errors = scene.list(scene.source(**cached))
     assert "keyturn_due" in due and "keyturn_not_due" not in due

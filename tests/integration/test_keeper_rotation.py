@@ -108,6 +108,17 @@ def stage_foreign(
     ]
 
 
+def committed_last(keeper: Keeper) -> str | None:
+    """The name of the rotation that was committed last; nothing else is left of it."""
+    state = json.loads(str(keeper.vault.field(keeper.uid, "rotation_state")))
+    assert set(state) <= {"v", "committed"}
+    return t.cast("str | None", state.get("committed"))
+
+
+def committed_last_of_staged(keeper: Keeper) -> str | None:
+    return t.cast("str | None", json.loads(str(keeper.vault.field(keeper.uid, "rotation_state"))).get("committed"))
+
+
 def ago(**duration: int) -> str:
     return (dt.datetime.now(dt.UTC) - dt.timedelta(**duration)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -145,7 +156,7 @@ def test_staged_reused_committed_not_due(keeper: Keeper) -> None:
     assert committed["changed"] and not committed["failed"] and "password" not in committed
     assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret"]
     assert keeper.vault.field(keeper.uid, "password") == first["password"]
-    assert keeper.pending() is None and keeper.vault.field(keeper.uid, "rotation_state") is None
+    assert keeper.pending() is None and committed_last(keeper) == again["rotation_id"]
     assert dt.datetime.fromisoformat(str(keeper.vault.field(keeper.uid, "rotated_at"))).tzinfo is not None
 
     last = keeper.call(max_age="30d")
@@ -208,10 +219,12 @@ def test_one_connection_serves_all_requests(keeper: Keeper) -> None:
 
 
 def test_a_title_and_a_uid_of_one_record(keeper: Keeper) -> None:
-    result = keeper.call(records=[keeper.uid, TITLE])
-    first, second = result["rotations"]
-    assert not first["failed"] and keeper.pending() == first["password"]
-    assert second["error_code"] == "invalid_input" and "password" not in second
+    """One record under two names: the first entry does the work, the second shows it."""
+    first, second, third = keeper.call(records=[keeper.uid, TITLE, keeper.uid])["rotations"]
+    assert first["changed"] and keeper.pending() == first["password"]
+    for entry in (second, third):
+        assert (entry["password"], entry["changed"], entry["failed"]) == (first["password"], False, False)
+    assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret"]
 
 
 def test_a_title_that_looks_like_a_uid(keeper: Keeper) -> None:
@@ -247,8 +260,8 @@ def test_discarded(keeper: Keeper) -> None:
 
 
 @pytest.mark.parametrize("state", ["committed", "discarded"])
-def test_nothing_pending_is_unchanged(keeper: Keeper, state: str) -> None:
-    """No field is ever emptied, whatever state stands beside an absent value."""
+def test_nothing_pending_empties_nothing(keeper: Keeper, state: str) -> None:
+    """Whatever state stands beside an absent value; and nobody has seen such a commit, so it fails."""
 
     def leave_an_empty_value(content: Entry) -> None:
         stage_foreign(content, "")
@@ -257,9 +270,168 @@ def test_nothing_pending_is_unchanged(keeper: Keeper, state: str) -> None:
         keeper.vault.edit(keeper.uid, edit)
         before = keeper.vault.record(keeper.uid)
         result = keeper.call(state)
-        assert not result["changed"] and not result["failed"]
+        assert not result["changed"]
+        assert result.get("error_code") == ("vault_error" if state == "committed" else None)
         assert keeper.endpoints() == ["get_secret"]
         assert keeper.vault.record(keeper.uid) == before
+
+
+def test_a_commit_is_repeated_for_the_same_rotation_only(keeper: Keeper) -> None:
+    """Nothing pending is unchanged for the id that was committed last, also after a discard; else it is an error."""
+    keeper.call(rotation_id="first")
+    assert keeper.call("committed", rotation_id="first")["changed"]
+    again = keeper.call("committed", rotation_id="first")
+    assert not again["changed"] and not again["failed"]
+    keeper.call(rotation_id="second")
+    assert committed_last_of_staged(keeper) == "first"
+    keeper.call("discarded", rotation_id="second")
+    assert committed_last(keeper) == "first"
+    before = keeper.vault.record(keeper.uid)
+    for given in ({"rotation_id": "second"}, {}):
+        result = keeper.call("committed", **given)
+        assert (result["error_code"], result["changed"]) == ("vault_error", False)
+    assert not keeper.call("committed", rotation_id="first")["failed"]
+    assert keeper.vault.record(keeper.uid) == before
+
+
+# -- fields that are not what they seem
+
+
+def field(kind: str, label: str | None, *value: t.Any) -> Entry:
+    return {"type": kind, "value": list(value), **({} if label is None else {"label": label})}
+
+
+@pytest.mark.parametrize(
+    ("strange", "options", "named"),
+    [
+        (field("host", "account", {"hostName": "h", "port": "1"}), {"fields": {"account": "x"}}, ("account", "host")),
+        (field("date", "rotated_at", 1700000000000), {}, ("rotated_at", "date")),
+        (field("checkbox", "Fingerprint", True), {"fields": {"fingerprint": "x"}}, ("Fingerprint", "checkbox")),
+        (field("fileRef", "privatePEMKey", "A" * 22), {"credential": "key_pair"}, ("privatePEMKey", "fileRef")),
+        (
+            field("login", "Deploy Key", "me"),
+            {"credential": "key_pair", "key_field": "deploy_key"},
+            ("Deploy Key", "login"),
+        ),
+        (field("secret", "rotation_pending", {"a": "b"}), {}, ("rotation_pending",)),
+    ],
+)
+def test_a_field_of_another_type_is_refused_before_staging(
+    keeper: Keeper, strange: Entry, options: Entry, named: tuple[str, ...]
+) -> None:
+    """Naming the field and its type; the neighbour goes on."""
+    keeper.vault.edit(keeper.uid, lambda content: content["custom"].append(strange))
+    before = keeper.vault.record(keeper.uid)
+    names = [keeper.uid, keeper.add("Second", fresh_password())]
+    checked, real = keeper.call("staged", "--check", records=names, **options), keeper.call(records=names, **options)
+    for bad, good in (checked["rotations"], real["rotations"]):
+        assert bad["error_code"] == "refused" and all(name in bad["msg"] for name in named)
+        assert TITLE in bad["msg"] and good["changed"] and not good["failed"]
+    assert keeper.vault.record(keeper.uid) == before
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [field("password", "Wiki", "x" * 12), field("secret", "PassWord", "x" * 12), field("text", "Login", "somebody")],
+)
+def test_two_places_of_which_either_may_be_meant_are_ambiguous(keeper: Keeper, strange: Entry) -> None:
+    keeper.vault.edit(keeper.uid, lambda content: content["custom"].append(strange))
+    before = keeper.vault.record(keeper.uid)
+    assert keeper.call()["error_code"] == "ambiguous"
+    assert keeper.vault.record(keeper.uid) == before
+
+
+SHAPES: list[tuple[list[Entry], int]] = [
+    ([field("login", "", LOGIN), field("password", "", "old")], 1),
+    ([field("login", "Username", LOGIN), field("password", "Password", "old")], 1),
+    ([field("text", " USER-NAME ", LOGIN), field("secret", "pass word", "old")], 1),
+    (
+        [
+            field("login", None),
+            field("password", None),
+            field("text", "login", LOGIN),
+            field("text", "password", "old"),
+        ],
+        3,
+    ),
+    ([field("login", None, 4711), field("password", None, 12345678)], 1),
+]
+
+
+@pytest.mark.parametrize(("shape", "place"), SHAPES)
+def test_a_write_hits_exactly_the_field_that_was_read(keeper: Keeper, shape: list[Entry], place: int) -> None:
+    keeper.vault.edit(keeper.uid, lambda content: content.update(fields=copy.deepcopy(shape), memo="half \ud83d"))
+    staged = keeper.call()
+    assert (staged["login"], staged["old_password"]) in ((LOGIN, "old"), ("4711", "12345678"))
+    assert keeper.call("committed", rotation_id=staged["rotation_id"], fields={"account": 4711})["changed"]
+    after = keeper.vault.record(keeper.uid)
+    expected = copy.deepcopy(shape)
+    expected[place]["value"] = [staged["password"]]
+    assert (after["fields"], after["memo"]) == (expected, "half \ud83d")
+    assert keeper.vault.field(keeper.uid, "account") == "4711"
+
+
+@pytest.mark.parametrize("spelling", ["escaped", "mark", "crlf", "openssh", "encrypted", "garbage"])
+def test_a_live_key_is_read_or_refused_and_never_taken_for_none(keeper: Keeper, spelling: str) -> None:
+    pem, public = private_key()
+    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    best = serialization.BestAvailableEncryption(secrets.token_bytes(12))
+    armour = serialization.PrivateFormat
+    told = {
+        "escaped": pem.replace("\n", "\\n"),
+        "mark": "\ufeff" + pem,
+        "crlf": pem.replace("\n", "\r\n"),
+        "openssh": key.private_bytes(serialization.Encoding.PEM, armour.OpenSSH, serialization.NoEncryption()).decode(),
+        "encrypted": key.private_bytes(serialization.Encoding.PEM, armour.PKCS8, best).decode(),
+        "garbage": secrets.token_hex(200),
+    }[spelling]
+    keeper.vault.edit(
+        keeper.uid,
+        lambda content: content["custom"].extend([field("keyPair", None), field("secret", "Private-PEM-Key", told)]),
+    )
+    before = keeper.vault.record(keeper.uid)
+    result = keeper.call(credential="key_pair")
+    if spelling in ("encrypted", "garbage"):
+        assert result["error_code"] == "refused" and "cannot be used" in result["msg"]
+        assert keeper.vault.record(keeper.uid) == before
+        return
+    assert result["current_public_key"] == public
+    assert keeper.call("committed", credential="key_pair", rotation_id=result["rotation_id"])["changed"]
+    assert keeper.vault.field(keeper.uid, "Private-PEM-Key") == result["private_key"]
+    assert field("keyPair", None) in keeper.vault.record(keeper.uid)["custom"]
+
+
+def test_the_editable_one_of_two_copies_counts(keeper: Keeper) -> None:
+    """A record in a folder that may only be read, and shared directly as well."""
+    uid = keeper.add("Twice", fresh_password(), folder=keeper.vault.add_folder("Read only", editable=False))
+    assert keeper.call(record=uid)["error_code"] == "not_permitted"
+    keeper.vault.share(uid)
+    assert keeper.call(record="Twice")["changed"]
+
+
+def test_a_name_of_no_record_and_an_empty_one_fail_themselves(keeper: Keeper) -> None:
+    names = [" ", "No such record", keeper.uid]
+    empty, absent, good = keeper.call(records=names)["rotations"]
+    assert (empty["error_code"], absent["error_code"]) == ("invalid_input", "not_found")
+    assert good["changed"] and keeper.pending() == good["password"]
+
+
+def test_an_old_read_is_made_anew_once_for_all_records(keeper: Keeper) -> None:
+    """Somebody edits a record in the two seconds that another one's save takes."""
+    names = [keeper.uid, keeper.add("Second", fresh_password()), keeper.add("Third", fresh_password())]
+    keeper.vault.faults.add(Fault("update_secret", delay=2.2, before=lambda: keeper.vault.edit(names[2], change_notes)))
+    result = keeper.call(records=names)
+    assert keeper.endpoints() == ["get_secret", "update_secret", "get_secret", *["update_secret"] * 2, "get_secret"]
+    assert all(entry["changed"] and not entry["failed"] for entry in result["rotations"])
+    assert keeper.vault.record(names[2])["notes"] == "Edited meanwhile."
+
+
+def test_check_mode_names_an_unfinished_rotation(keeper: Keeper) -> None:
+    staged = keeper.call(credential="key_pair", rotation_id="job-1")
+    checked = keeper.call("staged", "--check", credential="key_pair", rotation_id="job-1")
+    for name in ("due", "title", "login", "record_uid", "rotation_id", "public_key", "fingerprint"):
+        assert checked[name] == staged[name]
+    assert checked["recovered"] and staged["private_key"] not in str(checked)
 
 
 # -- when it is due
@@ -275,16 +447,19 @@ def test_nothing_pending_is_unchanged(keeper: Keeper, state: str) -> None:
         ({"hours": 1}, None, False, True),
         ("yesterday", "30d", False, True),
         ("2026-01-31", "30d", False, True),
+        ("today", "30d", False, False),
+        ("2999-01-01T00:00:00Z", "30d", False, True),
         ("", "30d", False, True),
     ],
 )
 def test_due(keeper: Keeper, rotated_at: str | dict[str, int], max_age: str | None, force: bool, due: bool) -> None:
     value = rotated_at if isinstance(rotated_at, str) else ago(**rotated_at)
-    field = {"type": "text", "label": "rotated_at", "value": [value]}
-    keeper.vault.edit(keeper.uid, lambda content: content["custom"].append(field))
+    value = ago()[:10] if value == "today" else value
+    keeper.vault.edit(keeper.uid, lambda content: content["custom"].append(field("text", "rotated_at", value)))
     aged = {} if max_age is None else {"max_age": max_age}
     result = keeper.call("staged", "--check", force=force, **aged)
     assert (result["due"], result["changed"]) == (due, due)
+    assert ("note" in result) == (value in ("yesterday", "2999-01-01T00:00:00Z"))
 
 
 def test_an_unfinished_rotation_is_due_whatever_its_age(keeper: Keeper) -> None:
@@ -586,9 +761,13 @@ def test_throttling_with_an_unreadable_hint(keeper: Keeper) -> None:
 
 
 def test_throttled_update(keeper: Keeper) -> None:
+    """The patience is spent once per task, and not once per record."""
+    names = [keeper.uid, *(keeper.add(f"Record {number}", fresh_password()) for number in range(5))]
     keeper.vault.throttle(99, retry_after=0.05, match="update_secret")
-    assert keeper.call()["error_code"] == "rate_limited"
-    assert keeper.pending() is None
+    result = keeper.call(records=names)
+    assert {entry["error_code"] for entry in result["rotations"]} == {"rate_limited"}
+    assert keeper.endpoints() == ["get_secret", *["update_secret"] * 4]
+    assert not any(map(keeper.pending, names))
 
 
 # The first silence costs 15 s, and the read after a silent save another 15 s.
@@ -957,9 +1136,20 @@ def test_admin_record(keeper: Keeper, by: str) -> None:
     keeper.vault.journal.clear()
     run = read_admin(keeper, record=keeper.uid if by == "uid" else TITLE)
     result = keeper.result(run)
-    assert result["record"]["login"] == [LOGIN] and result["record"]["password"] == [keeper.old]
-    assert result["record"]["owner_team"] == ["platform"] and not result["changed"]
+    content = keeper.vault.record(keeper.uid)
+    assert result["record"] == {
+        "uid": keeper.uid,
+        "title": TITLE,
+        **{section: content[section] for section in ("fields", "custom")},
+    }
+    assert result["record_uid"] == keeper.uid and not result["changed"]
     assert keeper.endpoints() == ["get_secret"]
+
+
+def test_admin_record_with_a_title_that_looks_like_a_uid(keeper: Keeper) -> None:
+    title = "ThisTitleHas22Letters_"
+    uid = keeper.add(title, fresh_password())
+    assert keeper.result(read_admin(keeper, record=title))["record_uid"] == uid
 
 
 def test_admin_record_shows_nothing(keeper: Keeper) -> None:
@@ -972,13 +1162,13 @@ def test_admin_record_shows_nothing(keeper: Keeper) -> None:
     play = keeper.ansible.play(task, keeper.ansible.save("result"))
     text = keeper.config.read_text()
     run = keeper.ansible.run([play], {"given": unsafe({"config": text})}, "-vvvv", "--diff")
-    assert run.results["result"]["record"]["password"] == [keeper.old]
+    assert keeper.old in str(run.results["result"]["record"])
     config = json.loads(text)
     assert_hidden(run, keeper.old, config["privateKey"], config["appKey"], text)
 
 
 def test_admin_record_in_check_mode(keeper: Keeper) -> None:
-    assert keeper.result(read_admin(keeper, "--check"))["record"]["password"] == [keeper.old]
+    assert keeper.old in str(keeper.result(read_admin(keeper, "--check"))["record"])
 
 
 def test_admin_record_failures(keeper: Keeper) -> None:
@@ -1049,14 +1239,14 @@ def test_admin_record_configuration(keeper: Keeper, form: str) -> None:
         keeper_config=values.get(form),
         environment={form: environment[form]} if form in environment else {},
     )
-    assert keeper.result(run)["record"]["password"] == [keeper.old]
+    assert keeper.old in str(keeper.result(run)["record"])
 
 
 def test_admin_record_ignores_a_file_in_the_working_directory(keeper: Keeper) -> None:
     """The official plugins would prefer it to everything else."""
     (keeper.ansible.directory / "client-config.json").write_text("{}")
     run = read_admin(keeper, keeper_config_file=None, keeper_config=keeper.config.read_text())
-    assert keeper.result(run)["record"]["password"] == [keeper.old]
+    assert keeper.old in str(keeper.result(run)["record"])
     assert (keeper.ansible.directory / "client-config.json").read_text() == "{}"
 
 

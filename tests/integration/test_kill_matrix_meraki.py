@@ -50,7 +50,8 @@ def requests_of(names: t.Sequence[str]) -> list[str]:
     """The requests of a clean run for these users, in order, and who gets them."""
     phase = vault_phase(names)
     service = [f"meraki GET {NETWORK}", *[f"meraki PUT {NETWORK} {name}" for name in names]]
-    return ["vault get_secret", *phase, *service, *phase]
+    check = ["vault get_secret", f"meraki GET {NETWORK}"]
+    return ["vault get_secret", *check, *phase, *service, *phase]
 
 
 def kill_points(names: t.Sequence[str], *, common: bool) -> list[Point]:

@@ -27,7 +27,8 @@ def requests_of(kind: Kind) -> list[str]:
     """The requests of a clean run for user A, in order, and who gets them."""
     asked = ["rest whoami A"] if kind == "asked" else []
     service = [*asked, "rest POST /login", "rest users", "rest change A", *asked]
-    return ["vault get_secret", *vault_phase("A"), *service, *vault_phase("A")]
+    check = ["vault get_secret", "rest POST /login", "rest users"]
+    return ["vault get_secret", *check, *vault_phase("A"), *service, *vault_phase("A")]
 
 
 def cases() -> t.Iterator[t.Any]:

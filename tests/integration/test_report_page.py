@@ -58,7 +58,8 @@ def _outcome(account: int, number: int) -> Entry:
     elif chance < 8:
         more = {"outcome": "not_due"}
     else:
-        more = {"outcome": "rotated", "rotated_at": rfc3339(NOW), "verified": True}
+        more = {"outcome": "rotated", "rotated_at": rfc3339(NOW), "verified": chance > 9}
+        more |= {} if chance > 9 else {"verify_skipped_reason": "mfa_required"}
     return {**told, **more}
 
 
@@ -77,7 +78,7 @@ def _host(account: int, users: int, *, done: bool = True) -> _report.Host:
 def _page(accounts: int, users: int) -> str:
     """With more than one account, the last one has no result."""
     hosts = [_host(number, users, done=number == 0 or number < accounts - 1) for number in range(accounts)]
-    return _report.page(_report.build(hosts, NOW, check_mode=False, problem=None))
+    return "".join(_report.page(_report.build(hosts, NOW, check_mode=False, problem=None)))
 
 
 def _browse(home: Path, *arguments: str) -> str:
@@ -161,11 +162,13 @@ def test_sorting_and_filtering(tmp_path: Path) -> None:
     back = _after(tmp_path, f"{head}[2].click(); {head}[2].click()")
     assert [row[2] for row in back.rows] == names[::-1] and back.sorted[2] == "descending"
 
-    due = [row[5] for row in _after(tmp_path, f"{head}[5].click()").rows if row[5] != "now"]
+    due = [row[5] for row in _after(tmp_path, f"{head}[5].click()").rows if row[5] not in ("now", "–")]
     assert due == sorted(due) and len(due) > 10
 
     failed = _after(tmp_path, "document.querySelector('button[data-outcome=failed]').click()")
     assert {row[0] for row in failed.rows} == {"failed"} and 0 < len(failed.rows) < 36
+    unproved = _after(tmp_path, "document.querySelector('button[data-outcome=unproved]').click()")
+    assert {row[0] for row in unproved.rows} == {"not proved"}
     found = _after(
         tmp_path,
         "const s = document.getElementById('search'); s.value = 'ACCOUNT_001 svc'; s.dispatchEvent(new Event('input'))",

@@ -613,7 +613,7 @@ def test_killed_while_it_retires(single: KeyScene, side: t.Literal["before", "af
     single.connection["retire_previous_after"] = "0h"
     runner = ThroughRole(single)
     with Reader(single, "A") as reader:
-        # Twice login of the administrator, DESCRIBE, and the time, with a logout between; the user's login, and a last look.
+        # Twice login of the administrator, DESCRIBE and the time, with a logout between; the user's login, a last look.
         crash = Crash("snowflake", 10, side, "ALTER USER A UNSET RSA_PUBLIC_KEY")
         assert run_killed(single, runner, crash, reader.knock) == -signal.SIGKILL, runner.output
         assert journal(single)[-1] == (crash.server, crash.label)

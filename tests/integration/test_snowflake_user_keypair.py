@@ -577,7 +577,7 @@ def test_named_on_an_account_without_it(etl: SnowflakeSandbox, decide: Decide, t
 def test_one_user_twice(etl: SnowflakeSandbox, decide: Decide) -> None:
     twice = [{"name": "etl", "private_key": pem("new")}, {"name": '"ETL"', "private_key": pem("other")}]
     answer = decide(users=twice)
-    assert answer["error_code"] == "invalid_input" and etl.journal.labels() == []
+    assert answer["error_code"] == "invalid_input" and writes(etl) == []
     twice[1]["private_key"] = pem("new")
     answer = decide(users=twice)
     assert not answer["failed"] and [entry["changed"] for entry in answer["rotations"]] == [True, False]

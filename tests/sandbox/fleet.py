@@ -99,8 +99,9 @@ class Fleet:
     def settled(self, account: Account, user: str) -> bool:
         """Whether the record holds the live password and nothing is pending."""
         uid = account.uids[user]
-        leftover = [self.vault.field(uid, label) for label in ("rotation_pending", "rotation_state")]
-        return leftover == [None, None] and account.snowflake.accepts(user, str(self.vault.field(uid, "password")))
+        state = json.loads(self.vault.field(uid, "rotation_state") or "{}")
+        settled = self.vault.field(uid, "rotation_pending") is None and "run" not in state
+        return settled and account.snowflake.accepts(user, str(self.vault.field(uid, "password")))
 
     def write_inventory(
         self, path: Path, hosts: dict[str, t.Any] | None = None, *, of: t.Sequence[Account] | None = None

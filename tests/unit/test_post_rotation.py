@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -16,10 +18,10 @@ import pytest
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
 from extensions.keeper_gateway import post_rotation
-from extensions.keeper_gateway.post_rotation import Failure, read_event
-from tests.gateway import USER, Fields, Payload, encode, fresh_secret
+from extensions.keeper_gateway.post_rotation import Failure
+from tests.gateway import Fields, Payload, encode, fresh_secret
 
-SNOWFLAKE, MERAKI, REST = "Snowflake Authentication Record", "Cisco Authentication Record", "API Access Details"
+SNOWFLAKE = "Snowflake Authentication Record"
 PASSWORD, KEYPAIR = "snowflake_user_password", "snowflake_user_keypair"
 
 
@@ -30,49 +32,28 @@ def admin(title: str | None = SNOWFLAKE, **fields: t.Any) -> Fields:
     )
 
 
-def event(argument: str | None = None, **parts: t.Any) -> post_rotation.Event:
-    whole: Fields = {"admin": admin(), "user": "SVC"} | parts
-    return read_event(Payload(**whole).line(), argument)
+def feed(descriptor: int, line: bytes) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(line)
+
+
+def read(line: bytes) -> Fields:
+    """What the script reads, from a pipe that stays open."""
+    reader, writer = os.pipe()
+    kept = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        feeder = threading.Thread(target=feed, args=(writer, line))
+        feeder.start()
+        return post_rotation.read_payload(time.monotonic() + 60)
+    finally:
+        feeder.join()
+        os.dup2(kept, 0)
+        for descriptor in (reader, kept):
+            os.close(descriptor)
 
 
 # -- forms of a payload
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"login": ["ROTATOR"], "snowflake_account_name": ["xy12345"]},
-        {"login": " ROTATOR\r\n", "snowflake_account_name": "xy12345\r\n"},
-        {"login": "ROTATOR", "login_2": "", "login2": None, "login_3": ["ROTATOR"], "snowflake_account_name_2": []},
-        {"login": "", "login_2": "ROTATOR"},
-        {"Login": "ROTATOR", "login": None, "Snowflake Account Name": "xy12345", "snowflake_account_name": None},
-        {"unknown": {"a": [1]}, "host": [{"hostName": "h", "port": "1"}], "many": ["a", "b"], "null": None, "n": 4},
-    ],
-)
-def test_fields_in_every_documented_form(fields: Fields) -> None:
-    record = event(admin=admin(**fields)).admin
-    assert record is not None
-    assert (record["login"], record["snowflake_account_name"]) == (["ROTATOR"], ["xy12345"])
-
-
-@pytest.mark.parametrize("write", [str, lambda secret: [secret], lambda secret: [[secret]]])
-def test_a_password_is_never_touched(write: t.Callable[[str], t.Any]) -> None:
-    secret = " \t" + fresh_secret() + "\r\n"
-    found = event(admin=admin(password=write(secret)), new=secret, keys={"newPassword": write(secret)})
-    assert found.admin is not None
-    assert (found.new_password, found.admin["password"]) == (secret, [secret])
-
-
-def test_a_key_pair_field_is_read_as_a_mapping_or_as_its_json() -> None:
-    pair = {"privateKey": fresh_secret(), "publicKey": "ssh"}
-    for value in (pair, [pair], json.dumps(pair), [json.dumps(pair)]):
-        found = event(admin=admin(keyPair=value)).admin
-        assert found is not None and found["keyPair"] == [pair]
-    # What Ansible would decode on its own is no text of ours.
-    found = event(admin=admin(keyPair={"privateKey": "k", "__ansible_vault": "x"}, odd={"__ansible_vault": "x"})).admin
-    assert (
-        found is not None and found["keyPair"] == [{"privateKey": "k"}] and found["odd"] == ['{"__ansible_vault": "x"}']
-    )
 
 
 @pytest.mark.parametrize(
@@ -83,57 +64,17 @@ def test_a_key_pair_field_is_read_as_a_mapping_or_as_its_json() -> None:
         lambda line: line.strip().rstrip(b"="),
         lambda line: b"\r\n".join(line[start : start + 76] for start in range(0, len(line), 76)),
         lambda line: line.translate(bytes.maketrans(b"+/", b"-_")),
+        lambda line: line + b"history -c\n",
     ],
 )
 def test_base64_in_every_form(change: t.Callable[[bytes], bytes]) -> None:
     payload = Payload(admin=admin(), user="SVC", new="ÿþ~~~???" + fresh_secret())
-    assert read_event(change(payload.line()), None).new_password == payload.new
+    assert read(change(payload.line()))["newPassword"] == payload.new
 
 
-def test_records_may_be_decoded_already_and_listed_twice() -> None:
-    record = admin()
-    found = event(keys={"records": [record, record, {"uid": USER, "title": "x", "login": "svc"}], "user": None})
-    assert (found.user, len(found.records)) == ("svc", 2)
-
-
-# -- the module and the administrator's record
-
-
-@pytest.mark.parametrize(
-    ("argument", "title", "fields", "module"),
-    [
-        (None, SNOWFLAKE, {}, PASSWORD),
-        (None, "  snowflake  AUTHENTICATION record ", {}, PASSWORD),
-        (None, MERAKI, {}, "meraki_vpn_user_password"),
-        (None, REST, {}, "rest_password_rotate"),
-        (None, "record with Access token", {}, "rest_password_rotate"),
-        (KEYPAIR, SNOWFLAKE, {}, KEYPAIR),
-        (None, "Anything", {"rotation_module": PASSWORD}, PASSWORD),
-        (None, "Anything", {"Rotation Module": [f"keyturn.credentials.{PASSWORD} "]}, PASSWORD),
-        (None, None, {"rotation_module": KEYPAIR}, KEYPAIR),
-        (PASSWORD, SNOWFLAKE, {"rotation_module": KEYPAIR}, PASSWORD),
-    ],
-)
-def test_the_module_is_chosen(argument: str | None, title: str | None, fields: Fields, module: str) -> None:
-    found = event(argument, admin=admin(title, **fields))
-    assert found.module == module
-    assert found.admin is not None and found.admin["uid"] == ["sN0wF1aK2eA3dM4iN5rE6c"]
-
-
-def test_the_users_own_record_may_name_the_module_but_is_no_administrator() -> None:
-    found = event(own={"rotation_module": KEYPAIR})
-    assert found.module == KEYPAIR and found.admin is not None and found.admin["title"] == [SNOWFLAKE]
-    with pytest.raises(Failure, match="No administrator's record"):
-        event(admin=None, own={"title": SNOWFLAKE})
-    # The role reads the record itself.
-    assert event(KEYPAIR, admin=None, new="", user="").admin is None
-
-
-def refused(line: bytes, argument: str | None = None) -> str:
-    with pytest.raises(Failure) as caught:
-        read_event(line, argument)
-    assert caught.value.code == "invalid_input"
-    return caught.value.text
+def test_records_may_be_decoded_already() -> None:
+    for records in ([{"uid": "x"}], encode([{"uid": "x"}])):
+        assert read(Payload(admin(), "SVC", keys={"records": records}).line())["records"] == [{"uid": "x"}]
 
 
 BAD = {
@@ -145,54 +86,23 @@ BAD = {
     "not UTF-8": (base64.b64encode(b'{"a": "\xff"}'), "not of JSON"),
     "no object": (encode([1]).encode(), "no object"),
     "deep": (base64.b64encode(b"[" * 100_000), "not of JSON"),
-}
-PARTS: dict[str, tuple[Fields, str]] = {
-    "records missing": ({"keys": {"records": None}}, "records"),
-    "records empty": ({"keys": {"records": encode([])}}, "records"),
-    "records not base64": ({"keys": {"records": "ä!"}}, "records is not base64"),
-    "records no list": ({"keys": {"records": encode({"a": 1})}}, "records"),
-    "records of texts": ({"keys": {"records": encode(["a"])}}, "records"),
-    "no administrator": ({"admin": None}, "Snowflake Authentication Record"),
-    "title null": ({"admin": admin(None)}, "Snowflake Authentication Record"),
-    "two administrators": ({"more": (admin() | {"uid": "other"},)}, "sN0wF1aK2eA3dM4iN5rE6c and other"),
-    "two kinds": ({"more": (admin(MERAKI) | {"uid": "other"},)}, "name the module"),
-    "unknown module": ({"admin": admin(rotation_module="rotate_all")}, "rotation_module"),
-    "two modules": ({"admin": admin(rotation_module=PASSWORD), "own": {"rotation_module": KEYPAIR}}, "rotation_module"),
-    "two logins": ({"admin": admin(login_2="OTHER")}, "login"),
-    "two passwords": ({"admin": admin(password=["one-1234", "two-1234"])}, "password"),
-    "newPassword missing": ({"keys": {"newPassword": None}}, "newPassword"),
-    "newPassword empty": ({"new": ""}, "newPassword"),
-    "newPassword null": ({"keys": {"newPassword": [None]}}, "newPassword"),
-    "newPassword number": ({"keys": {"newPassword": 12345678}}, "newPassword"),
-    "two newPasswords": ({"keys": {"newPassword": ["a-123456", "b-123456"]}}, "newPassword"),
-    "oldPassword object": ({"keys": {"oldPassword": {"a": "b"}}}, "oldPassword"),
-    "no user": ({"user": ""}, "user"),
+    "a key twice": (base64.b64encode(b'{"userRecordUid": "u", "user": "a", "user": "b"}'), "the key user twice"),
+    "no UID": (Payload(admin(), "SVC", keys={"userRecordUid": ""}).line(), "userRecordUid"),
+    "records not base64": (Payload(admin(), "SVC", keys={"records": "ä!"}).line(), "records is not base64"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_lines_are_refused(name: str) -> None:
     line, word = BAD[name]
-    assert word in refused(line)
-
-
-@pytest.mark.parametrize("name", PARTS)
-def test_bad_payloads_are_refused_by_the_fields_name_and_no_value(name: str) -> None:
-    parts, word = PARTS[name]
-    whole: Fields = {"admin": admin(), "user": "SVC"} | parts
-    payload = Payload(**whole)
-    text = refused(payload.line())
-    assert word in text
-    assert not [secret for secret in payload.secrets() if secret in text]
-
-
-def test_a_key_pair_needs_its_record() -> None:
-    assert "userRecordUid" in refused(Payload(admin(), "SVC", keys={"userRecordUid": ""}).line(), KEYPAIR)
+    with pytest.raises(Failure, match=word) as caught:
+        read(line)
+    assert caught.value.code == "invalid_input"
 
 
 # -- what is believed
 
-RUN: Fields = {"run_id": "r1", "module": PASSWORD, "check_mode": False}
+RUN: Fields = {"run_id": "r1", "module": PASSWORD, "check_mode": False, "explain": False}
 
 
 def test_every_error_code_has_its_exit_code() -> None:
@@ -201,7 +111,7 @@ def test_every_error_code_has_its_exit_code() -> None:
     wanted = {
         1: {"invalid_input"},
         2: {"auth_failed", "not_found", "ambiguous", "not_permitted", "refused", "slots_full"},
-        3: {"rate_limited", "unreachable", "unknown_outcome", "verify_failed"},
+        3: {"rate_limited", "unreachable", "unknown_outcome", "verify_failed", "delivery_failed"},
         4: {"busy"},
         5: {"vault_error"},
         6: {"missing_dependency", "environment", "no_receipt"},
@@ -211,7 +121,8 @@ def test_every_error_code_has_its_exit_code() -> None:
 
 
 def test_a_whole_receipt_is_believed() -> None:
-    assert post_rotation.judge(0, "", {**RUN, "done": True, "error_code": None}, RUN)["done"]
+    answer = {"ended": 0, "words": "", "receipt": {**RUN, "done": True, "error_code": None}}
+    assert post_rotation.judge(answer, RUN)["done"]
 
 
 @pytest.mark.parametrize(
@@ -231,12 +142,15 @@ def test_a_whole_receipt_is_believed() -> None:
         (0, {**RUN, "done": True, "error_code": "refused"}, "refused"),
         (2, {**RUN, "done": True}, "unknown_outcome"),
         (-9, {**RUN, "done": True}, "unknown_outcome"),
+        (None, {**RUN, "done": True}, "unknown_outcome"),
+        (post_rotation.DEADLINE, {**RUN, "done": True}, "unknown_outcome"),
+        (post_rotation.CANNOT_START, None, "environment"),
         *((0, {**RUN, "done": False, "error_code": code}, code) for code in post_rotation.EXIT_CODES),
     ],
 )
 def test_nothing_else_is_believed(code: int, receipt: t.Any, error: str) -> None:
     with pytest.raises(Failure) as caught:
-        post_rotation.judge(code, "", receipt, RUN)
+        post_rotation.judge({"ended": code, "words": "", "receipt": receipt}, RUN)
     assert caught.value.code == error
 
 
@@ -266,29 +180,28 @@ def test_a_receipt_that_is_none(kind: str, tmp_path: Path) -> None:
 
 
 def test_every_form_of_a_secret_is_taken_out_of_the_line() -> None:
-    found = event(admin=admin(token=fresh_secret(), privatePEMKey=f"-----BEGIN\n{'k' * 20}{fresh_secret()}\nEND"))
-    assert found.admin is not None
-    for secret in (found.new_password, *(found.admin[name][0] for name in ("password", "token", "privatePEMKey"))):
-        forms = [secret, json.dumps(secret), repr(secret), *secret.splitlines()]
+    """Of what is a secret by its label even each part, in any case, and the whole in hex and reversed."""
+    pem, note, other = f"-----BEGIN\n{'k' * 20}{fresh_secret()}\nEND", fresh_secret(), fresh_secret()
+    typed = {"fields": [{"type": "password", "label": "", "value": [other]}], "title": "A title"}
+    payload = Payload(admin(token=fresh_secret(), privatePEMKey=pem, notes=note), "SVC", more=(typed,)).value()
+    payload["records"] = post_rotation.decode(payload["records"].encode(), "records")
+    record = payload["records"][1]
+    telling = [payload["newPassword"], record["password"], record["token"], pem, other]
+    for secret in (*telling, note):
+        forms = [secret, json.dumps(secret), repr(secret), secret.swapcase(), secret[::-1]]
+        forms += [line for line in secret.splitlines() if len(line) > 3]
+        forms += [secret.encode().hex(), secret.encode().hex().upper()]
         forms += [base64.b64encode(b"x" * n + secret.encode()).decode() for n in range(3)]
-        line = post_rotation.one_line("\n".join(forms), post_rotation.secrets_of(found))
-        assert "\n" not in line
-        for form in (
-            secret[:14],
-            secret[-14:],
-            *(base64.b64encode(b"x" * n + secret.encode())[8:-8] for n in range(3)),
-        ):
-            assert (form if isinstance(form, str) else form.decode()) not in line
+        forms += [secret[5:11], secret[7:20].upper()] if secret != note else []
+        for form in forms:
+            line = post_rotation.one_line(f"<{form}>", payload)
+            assert len(line.replace("*", "")) < 20 and form not in line
+            assert not any(form[start : start + 12] in line for start in range(len(form) - 12)), (form, line)
+    public = "sN0wF1aK2eA3dM4iN5rE6c ROTATOR xy12345 SVC A title Snowflake Authentication Record"
+    assert post_rotation.one_line(public, payload) == public
 
 
 def test_a_line_is_one_line_and_ends() -> None:
-    line = post_rotation.one_line("a\r\nb\x1b[31m\u2028c" + "x" * 5000, [])
+    line = post_rotation.one_line("a\r\nb\x1b[31m\u2028c" + "x" * 5000, {})
     assert line.startswith("a b [31m c") and len(line) == 600 and line.isprintable()
     assert post_rotation.safe("a\n b" + "x" * 100).startswith("a??b") and len(post_rotation.safe("x" * 100)) == 64
-
-
-def test_texts_are_unsafe_at_any_depth() -> None:
-    found = event(new="{{ 1 }}")
-    given = json.loads(post_rotation.variables(found, "r", "/f"))["keyturn_gateway"]
-    assert given["new_password"] == {"__ansible_unsafe": "{{ 1 }}"}
-    assert given["admin_record"]["login"] == [{"__ansible_unsafe": "ROTATOR"}]

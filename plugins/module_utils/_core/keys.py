@@ -34,10 +34,10 @@ def load_private_key(pem: str, passphrase: str | None = None) -> PrivateKeyTypes
     anything else, for a wrong passphrase and for one that is missing.
     """
     serialization = _serialization()
-    lines = pem.lstrip("\ufeff").strip().replace("\\r", "").replace("\\n", "\n").splitlines()
+    lines = pem.strip("\ufeff \t\r\n").replace("\\r", "").replace("\\n", "\n").splitlines()
     text = "\n".join(line.strip() for line in lines) + "\n"
     password = passphrase.encode() if passphrase else None
-    load = serialization.load_ssh_private_key if "OPENSSH" in text else serialization.load_pem_private_key
+    load = serialization.load_ssh_private_key if "BEGIN OPENSSH" in text else serialization.load_pem_private_key
     try:
         return t.cast("PrivateKeyTypes", load(text.encode(), password=password))
     except TypeError:

@@ -35,8 +35,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.record
 _PACKAGE = "keeper-secrets-manager-core"
 _MINIMUM = "17.3.0"
 _UID = re.compile(r"[A-Za-z0-9_-]{22}\Z")
-# As Keeper shows it, with the region before it.
-_TOKEN = re.compile(r"[A-Z]{2,8}(_[A-Z]+)?:[A-Za-z0-9_-]{20,}\Z")
+# As Keeper shows it, with the region or host before it, or bare; a configuration is much longer.
+_TOKEN = re.compile(r"([\w.-]+:[\w-]+|[\w-]{43})\Z")
 # An AES-256 key, and the least that a P-256 key takes as PKCS#8.
 _APP_KEY_BYTES = 32
 _SMALLEST_PRIVATE_KEY_BYTES = 64
@@ -90,7 +90,7 @@ def looks_like_uid(reference: str) -> bool:
 
 def parse_config(text: str) -> dict[str, str]:
     """A client configuration from JSON or its base64. Raises InvalidInput, which quotes nothing of it."""
-    stripped = text.strip().lstrip("\ufeff")
+    stripped = text.strip("\ufeff \t\r\n")
     if _TOKEN.match(stripped):
         raise InvalidInput(
             "The Keeper configuration is a one-time token. It must be redeemed first (ksm profile init, or "
@@ -138,6 +138,7 @@ class Vault:
         self._posts = 0
         # For all requests of a task together: a vault that asks for patience asks every one of them.
         self._patience = list(_THROTTLE_DELAYS)
+        self._exhausted = False
         self._session = self._new_session()
         try:
             # In memory: the SDK would rewrite a file, and on some failures delete it (KSM-807).
@@ -176,27 +177,24 @@ class Vault:
 
     def _read(self, uids: list[str] | None) -> Snapshot:
         response = self._call("Reading from Keeper", lambda: self._sdk.get_secrets(uids, full_response=True))
-        try:
-            records = [_record(handle) for handle in response.records or []]
-        except Exception as error:  # a record that is not what the SDK promises
-            raise VaultError(f"Reading from Keeper: an unusable record ({type(error).__name__}).") from None
+        handles = list(response.records or [])
+        records = [record for record in map(_record, handles) if record is not None]
         # A record that is shared twice comes twice, and perhaps only one of the two may be edited.
         records.sort(key=lambda record: record.editable)
-        unreadable = len(response.bad_records or []) + len(response.bad_folders or [])
+        unreadable = len(handles) - len(records) + len(response.bad_records or []) + len(response.bad_folders or [])
         return Snapshot({record.uid: record for record in records}, unreadable)
 
     def _call(self, what: str, call: t.Callable[[], t.Any]) -> t.Any:
-        """One SDK operation, repeated for a while when Keeper asks for patience."""
-        while True:
+        """One SDK operation, repeated while Keeper asks for patience. Once that is used up, all that follow fail."""
+        while not self._exhausted:
             try:
                 return self._once(what, call)
             except _Throttled as throttled:
                 asked = throttled.retry_after
-            if not self._patience or asked > _LONGEST_RETRY_AFTER:
-                self._patience.clear()
-                break
-            delay = self._patience.pop(0)
-            time.sleep((asked or delay) * random.uniform(1.0, 1.25))
+            self._exhausted = not self._patience or asked > _LONGEST_RETRY_AFTER
+            if not self._exhausted:
+                time.sleep((asked or self._patience[0]) * random.uniform(1.0, 1.25))
+                del self._patience[0]
         raise RateLimited(f"{what}: Keeper is throttling this application. Run again in a few minutes.")
 
     def _once(self, what: str, call: t.Callable[[], t.Any]) -> t.Any:
@@ -268,14 +266,13 @@ class Snapshot:
         return matches[0]
 
 
-def _record(handle: t.Any) -> Record:
-    return Record(
-        uid=str(handle.uid),
-        data=json.loads(handle.raw_json),
-        revision=int(handle.revision or 0),
-        editable=bool(handle.is_editable),
-        handle=handle,
-    )
+def _record(handle: t.Any) -> Record | None:
+    """The record; None for one that is not what the SDK promises, which must not hide its neighbours."""
+    try:
+        data = json.loads(handle.raw_json)
+        return Record(str(handle.uid), {**data}, int(handle.revision or 0), bool(handle.is_editable), handle)
+    except Exception:  # whatever a record of somebody else's making may be
+        return None
 
 
 def _raise_if_throttled(body: bytes) -> None:

@@ -27,7 +27,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Snapshot, Vault
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
     PasswordPolicy,
@@ -70,8 +70,10 @@ class VaultRotator(Rotator[str, State, Step]):
         self._options = options
         self._policy = policy
         self._key_size = key_size
+        # As late as possible: what another run has committed meanwhile must not lie in the future.
         self._now = duration.now()
         self._run = uuid.uuid4().hex
+        self._made: dict[str, str] = {}
         self._snapshot = Snapshot({})
         self._unread: set[str] = set()
         # Saves in a row without an answer; each costs a whole timeout.
@@ -93,8 +95,12 @@ class VaultRotator(Rotator[str, State, Step]):
 
     @contextlib.contextmanager
     def session(self) -> t.Iterator[None]:
-        self._snapshot = self._client.read(self._references)
+        self._read()
         yield
+
+    def _read(self) -> None:
+        self._snapshot = self._client.read(self._references)
+        self._now = duration.now()
 
     def observe(self, item: str) -> State:
         record = self._snapshot.find(item)
@@ -107,16 +113,13 @@ class VaultRotator(Rotator[str, State, Step]):
         return plan(self._options, state, self._now)
 
     def apply(self, item: str, state: State, step: Step) -> State:
+        # First, because making a key takes seconds.
+        data = self._updated(state.record, step)
+        if _is_stale(state.record):
+            return self._seen_again(state)
         failure: RotationError | None = None
-        if time.monotonic() - state.record.read_at > _STALE:
-            # One read for all records that wait; the plan starts anew from what is there now.
-            if time.monotonic() - self._snapshot.find(state.record.uid).read_at > _STALE:
-                self._snapshot.records.update(self._client.read(self._references).records)
-            record = self._snapshot.find(state.record.uid)
-            left = state.recovered or (self._options.target == "staged" and fields.pending(record.data) is not None)
-            return dataclasses.replace(state, record=record, recovered=left)
         try:
-            self._client.save(state.record, self._updated(state.record.data, step))
+            self._client.save(state.record, data)
         except RateLimited:
             raise
         except RotationError as error:
@@ -132,12 +135,26 @@ class VaultRotator(Rotator[str, State, Step]):
         self._unread.add(state.record.uid)
         return dataclasses.replace(state, wrote=step, failure=failure, rounds=state.rounds + 1)
 
+    def _seen_again(self, state: State) -> State:
+        """The record as it is now, from one read for all that wait; the plan then starts anew."""
+        if _is_stale(self._snapshot.find(state.record.uid)):
+            try:
+                self._read()
+            except Unreachable as error:
+                # One unanswered read stands for all records.
+                error.unanswered = 2
+                raise
+        record = self._snapshot.find(state.record.uid)
+        left = self._options.target == "staged" and fields.pending(record.data) is not None
+        return dataclasses.replace(state, record=record, recovered=left)
+
     def prove(self, item: str, state: State) -> State:
         """Read back: what was sent is there, or somebody else's edit came in between and the plan starts anew."""
         if state.wrote is None:
             return dataclasses.replace(state, settled=True)
         self._read_back(state)
         record = self._snapshot.find(state.record.uid)
+        check_record(self._options, record)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
         if fields.pending(record.data) is not None and fields.marker(record.data) != fields.marker(state.record.data):
@@ -160,8 +177,6 @@ class VaultRotator(Rotator[str, State, Step]):
         outcome.before = self._before[item]
         outcome.after = _metadata(state.record.data)
         if state.settled and self._options.target == "staged":
-            mark = fields.marker(state.record.data)
-            outcome.facts["rotation_id"] = mark.rotation_id if mark is not None else None
             outcome.facts.update(self._secrets(state))
 
     def expected(self, item: str, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
@@ -176,12 +191,15 @@ class VaultRotator(Rotator[str, State, Step]):
             if isinstance(step, Commit):
                 outcome.after["rotated_at"] = "now"
 
-    def _updated(self, data: fields.Data, step: Step) -> fields.Data:
+    def _updated(self, record: Record, step: Step) -> fields.Data:
+        data = record.data
         if isinstance(step, Discard):
             return fields.discarded(data)
         if isinstance(step, Commit):
             return self._committed(data)
-        secret = self._generate() if isinstance(step, Stage) else t.cast(str, fields.pending(data))
+        if isinstance(step, Stage) and record.uid not in self._made:
+            self._made[record.uid] = self._generate()
+        secret = self._made[record.uid] if isinstance(step, Stage) else t.cast(str, fields.pending(data))
         mark = fields.Marker(
             rotation_id=self._options.rotation_id or self._run,
             run=self._run,
@@ -224,18 +242,13 @@ class VaultRotator(Rotator[str, State, Step]):
             ) from None
         self._unread.clear()
 
-    @staticmethod
-    def _name_of(data: fields.Data) -> str | None:
-        mark = fields.marker(data)
-        return mark.rotation_id if mark is not None else None
-
     def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
         if isinstance(step, Discard):
             return pending is None
         if isinstance(step, Commit):
             moved = fields.live_secret(now, self._options.place) == fields.pending(before)
-            return pending is None and moved and fields.last_committed(now) == self._name_of(before)
+            return pending is None and moved and fields.last_committed(now) == _name_of(before)
         mark = fields.marker(now)
         return pending is not None and mark is not None and mark.run == self._run
 
@@ -247,7 +260,7 @@ class VaultRotator(Rotator[str, State, Step]):
             "login": fields.login(data),
             "rotated_at": fields.text(data, fields.ROTATED_AT),
         }
-        _moment, note = fields.rotated_at(data, self._now)
+        _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
         if note is not None:
             facts["note"] = note
         if self._options.target == "staged":
@@ -255,35 +268,43 @@ class VaultRotator(Rotator[str, State, Step]):
             facts["recovered"] = state.recovered
         return facts
 
-    def _secrets(self, state: State) -> dict[str, str | None]:
+    def _secrets(self, state: State) -> dict[str, t.Any]:
         """What the next step of the rotation needs.
 
         Of a record that is not due only its key, so that the previous one can be retired. In check mode a record that
         is due may have nothing pending yet: then it is the key that is in use.
         """
-        pending = fields.pending(state.record.data)
-        live = fields.live_secret(state.record.data, self._options.place)
-        if pending is None:
-            if not self._is_key_pair:
-                return {}
-            known = _key_facts(live) or {}
-            due = is_due(self._options, state.record.data, self._now)
-            return {"current_public_key": known.get("public_key")} if due else known
+        data = state.record.data
+        pending, live = fields.pending(data), fields.live_secret(data, self._options.place)
+        found: dict[str, t.Any] = {"rotation_id": _name_of(data)}
         if not self._is_key_pair:
-            return {"password": pending, "old_password": live}
-        new, current = _key_facts(pending) or {}, (_key_facts(live) or {}).get("public_key")
+            return found if pending is None else {**found, "password": pending, "old_password": live}
+        key, current = _key_facts(pending), _key_facts(live)
+        if pending is None and not is_due(self._options, data, self._now):
+            return {**found, **current}
         # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
-        return {**new, "current_public_key": None if current == new.get("public_key") else current}
+        spared = None if current.get("public_key") == key.get("public_key") else current.get("public_key")
+        return {**found, **key, "current_public_key": spared}
 
 
-def _key_facts(pem: str | None) -> dict[str, str | None] | None:
-    """The key with its public half; None where there is no key, or none that can be read without its passphrase."""
+def _is_stale(record: Record) -> bool:
+    return time.monotonic() - record.read_at > _STALE
+
+
+def _name_of(data: fields.Data) -> str | None:
+    """What the rotation is called that the record is in the middle of."""
+    mark = fields.marker(data)
+    return mark.rotation_id if mark is not None else None
+
+
+def _key_facts(pem: str | None) -> dict[str, str]:
+    """The key with its public half; nothing where there is no key, or none that can be read without its passphrase."""
     try:
         key = keys.load_private_key(pem) if pem else None
     except InvalidInput:
-        return None
+        key = None
     if pem is None or key is None:
-        return None
+        return {}
     return {"private_key": pem, "public_key": keys.public_base64(key), "fingerprint": keys.fingerprint(key)}
 
 

@@ -46,35 +46,47 @@ class Marker:
 
 
 @functools.lru_cache(maxsize=1024)
-def _plain(label: str) -> str:
-    """The same for all spellings of a label: case, blanks, C(-) and C(_) make no difference."""
-    return re.sub(r"[\W_]+", "", label).casefold()
+def plain(label: str) -> str:
+    """The same for all spellings of a label: case, blanks, C(-) and C(_) make no difference. Empty for a blank one."""
+    return re.sub(r"[\s_-]+", "", label).casefold() or label.strip()
 
 
 def _all_fields(data: Data) -> t.Iterator[Data]:
     for section in ("fields", "custom"):
-        yield from (field for field in data.get(section) or [] if isinstance(field, dict))
+        found = data.get(section)
+        yield from (field for field in (found if isinstance(found, list) else []) if isinstance(field, dict))
 
 
 def locate(data: Data, *labels: str, kind: str | None = None, types: t.Sequence[str] = _TEXT_TYPES) -> Data | None:
-    """The one field that is meant: of the type C(kind), or with one of the labels. Of two, the one that is filled.
+    """The one field that is meant: with one of the labels, or without a label and of the type C(kind).
 
+    Where none has such a label, the one of that type counts, however it is labelled. Of two, the filled one is meant.
     Raises Refused for a label on a field of a type that is none of C(types), which belongs to somebody else, and
-    Ambiguous for two fields that are filled with different values.
+    Ambiguous for two that are filled: written, they would differ, and one may be another system's.
     """
-    wanted = {_plain(label) for label in labels}
-    found = []
+    named, others = _candidates(data, {plain(label) for label in labels}, kind, types)
+    filled = [field for field in (*named, *others) if first_value(field) is not None]
+    if len(filled) > 1 or (named and filled and filled[0] not in named):
+        places = [*named[:1], *filled] if len(filled) == 1 else filled
+        names = " and ".join(repr(field.get("label") or field.get("type")) for field in places)
+        raise Ambiguous(f"Of its fields {names}, it is not certain which is meant.")
+    return next(iter(filled or named or others), None)
+
+
+def _candidates(
+    data: Data, wanted: set[str], kind: str | None, types: t.Sequence[str]
+) -> tuple[list[Data], list[Data]]:
+    """The fields that are named as wanted, or of the type and not named; and those of the type with another name."""
+    named, others = [], []
     for field in _all_fields(data):
-        own, of = _plain(str(field.get("label") or "")), str(field.get("type") or "")
-        if of == kind or (own in wanted and of in types):
-            found.append(field)
-        elif own in wanted:
-            raise Refused(f"has a field {field['label']!r} of type {of}, which is not what a rotation keeps there")
-    filled = [field for field in found if first_value(field) is not None]
-    if any(first_value(field) != first_value(filled[0]) for field in filled):
-        names = " and ".join(repr(field.get("label") or field.get("type")) for field in filled)
-        raise Ambiguous(f"has the fields {names}, filled with different values, where one is expected")
-    return next(iter(filled or found), None)
+        own, of = plain(str(field.get("label") or "")), str(field.get("type") or "")
+        if own and own in wanted and of != kind and of not in types:
+            raise Refused(f"Its field {field['label']!r} is of type {of}, which is not what a rotation keeps there.")
+        if (own and own in wanted) or (of == kind and not own):
+            named.append(field)
+        elif of == kind:
+            others.append(field)
+    return named, others
 
 
 def first_value(field: Data | None) -> t.Any:
@@ -88,11 +100,15 @@ def first_value(field: Data | None) -> t.Any:
 
 
 def _text(field: Data | None) -> str | None:
-    """The field's text; numbers count as such, because programs store them so."""
+    """The field's text; numbers count as such, because programs store them so. Raises Refused for anything else."""
     value = first_value(field)
+    if isinstance(value, dict) and field is not None and field.get("type") == "keyPair":
+        value = value.get("privateKey")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    return value if isinstance(value, str) else None
+    if field is not None and value is not None and not isinstance(value, str):
+        raise Refused(f"Its field {field.get('label') or field.get('type')!r} holds no text.")
+    return t.cast("str | None", value)
 
 
 def text(data: Data, label: str) -> str | None:
@@ -100,7 +116,12 @@ def text(data: Data, label: str) -> str | None:
 
 
 def login(data: Data) -> str:
-    return _text(locate(data, "login", "username", kind="login", types=(*_TEXT_TYPES, "email"))) or ""
+    """The user's name. It is never written, so the same one twice does no harm."""
+    named, others = _candidates(data, {"login", "username"}, "login", (*_TEXT_TYPES, "email"))
+    found = {value for value in map(_text, named) if value} or {value for value in map(_text, others) if value}
+    if len(found) > 1:
+        raise Ambiguous("Its fields for the login are filled with different values.")
+    return next(iter(found), "")
 
 
 def put_custom(data: Data, label: str, value: str | None, *, kind: str = "text") -> None:
@@ -146,21 +167,14 @@ def check(data: Data, place: Place, labels: t.Iterable[str]) -> None:
     labels: of further fields that a commit writes.
     """
     for label in (*OWN_FIELDS, *labels):
-        field = locate(data, label)
-        if first_value(field) is not None and _text(field) is None:
-            raise Refused(f"has a field {label!r} whose value is no text")
+        text(data, label)
     login(data)
-    place.field(data)
+    live_secret(data, place)
 
 
 def live_secret(data: Data, place: Place) -> str | None:
     """The secret in the normal field: a password, or a private key in PEM form."""
-    field = place.field(data)
-    value = first_value(field)
-    if isinstance(value, dict):
-        value = value.get("privateKey")
-        return value if isinstance(value, str) and value else None
-    return _text(field)
+    return _text(place.field(data))
 
 
 def pending(data: Data) -> str | None:
@@ -194,16 +208,15 @@ def last_committed(data: Data) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def rotated_at(data: Data, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
-    """When the record was rotated last, None for never; and a word about a time that counts as never."""
-    told = text(data, ROTATED_AT)
+def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
+    """The moment that C(rotated_at) tells, None for never; and a word about a time that counts as never."""
     moment = duration.parse_time(told)
     if moment is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     if moment is None:
         return None, "Its rotated_at cannot be read, so it counts as never rotated." if told else None
     if moment > now:
-        return None, f"Its rotated_at {duration.rfc3339(moment)} lies in the future, so it counts as never rotated."
+        return None, "Its rotated_at lies in the future, so it counts as never rotated."
     return moment, None
 
 

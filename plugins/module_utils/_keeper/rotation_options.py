@@ -60,6 +60,9 @@ SPEC = CONNECTION_SPEC.merged(
     )
 )
 
+# What a rotation reads and writes itself, however it is spelt.
+_TAKEN = {fields.plain(label) for label in (*fields.OWN_FIELDS, "login", "username", "password")}
+
 
 def read_options(params: t.Mapping[str, t.Any]) -> Options:
     """What holds for all records. Raises InvalidInput for what cannot be used."""
@@ -67,22 +70,26 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         raise InvalidInput(f"key_size must be at least {keys.SMALLEST_RSA_KEY}.")
     if params["rotation_id"] is not None and not params["rotation_id"].strip():
         raise InvalidInput("rotation_id is empty; leave it out instead.")
+    key_field = (params["key_field"] or "").strip() or None
+    if key_field is not None and fields.plain(key_field) in _TAKEN:
+        raise InvalidInput(f"key_field cannot be {key_field}, which stands for something else.")
     return Options(
         target=params["state"],
-        place=fields.Place(params["credential"], params["key_field"]),
+        place=fields.Place(params["credential"], key_field),
         rotation_id=params["rotation_id"],
         max_age=None if params["max_age"] is None else duration.parse_duration(params["max_age"], option="max_age"),
         force=params["force"],
         lease=duration.parse_duration(params["lease"], option="lease"),
-        extra_fields=_extra_fields(params),
+        extra_fields=_extra_fields(params["fields"], key_field),
     )
 
 
-def _extra_fields(params: t.Mapping[str, t.Any]) -> dict[str, str]:
-    own = [label for label in params["fields"] if label in fields.OWN_FIELDS]
+def _extra_fields(given: t.Mapping[str, t.Any], key_field: str | None) -> dict[str, str]:
+    taken = _TAKEN | {fields.plain(label) for label in (fields.PRIVATE_KEY_LABEL, key_field) if label}
+    own = [label for label in given if fields.plain(label) in taken]
     if own:
-        raise InvalidInput(f"fields cannot set {', '.join(sorted(own))}: the module keeps these itself.")
-    bad = [label for label, value in params["fields"].items() if isinstance(value, (dict, list)) or not label.strip()]
-    if bad:
-        raise InvalidInput("fields takes names and plain values only.")
-    return {label: "" if value is None else str(value) for label, value in params["fields"].items()}
+        raise InvalidInput(f"fields cannot set {', '.join(sorted(own))}: a rotation uses these itself.")
+    bad = [label for label, value in given.items() if isinstance(value, (dict, list)) or not label.strip()]
+    if bad or len({fields.plain(label) for label in given}) < len(given):
+        raise InvalidInput("fields takes names, each once in whatever spelling, and plain values only.")
+    return {label: "" if value is None else str(value) for label, value in given.items()}

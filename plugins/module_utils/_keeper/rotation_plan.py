@@ -90,8 +90,8 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     step = _plan_staging(options, state, now) if options.target == "staged" else _plan_ending(options, state)
     if step is not None and not state.record.editable:
         raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
-    if step is not None:
-        _check_live_key(options, state.record)
+    if step is not None or fields.pending(state.record.data) is not None:
+        _check_keys(options, state.record)
     return [] if step is None else [step]
 
 
@@ -100,17 +100,21 @@ def check_record(options: Options, record: Record) -> None:
     try:
         fields.check(record.data, options.place, options.extra_fields)
     except (Refused, Ambiguous) as error:
-        raise type(error)(f"{name(record)} {error.msg}. Nothing was written.") from None
+        raise type(error)(f"{name(record)} cannot be used. {error.msg} Correct the record, then run again.") from None
 
 
-def _check_live_key(options: Options, record: Record) -> None:
-    """Not readable is not absent: nobody could tell which key must stay."""
-    live = fields.live_secret(record.data, options.place)
-    if options.place.credential == "key_pair" and live is not None:
+def _check_keys(options: Options, record: Record) -> None:
+    """Not readable is not absent: nobody could tell which key must stay, or give the new one to the service."""
+    held = {"pending key": fields.pending(record.data)}
+    if options.target == "staged":
+        held["private key"] = fields.live_secret(record.data, options.place)
+    for what, pem in held.items():
+        if pem is None or options.target == "discarded" or options.place.credential != "key_pair":
+            continue
         try:
-            keys.load_private_key(live)
+            keys.load_private_key(pem)
         except InvalidInput as error:
-            raise Refused(f"{name(record)} holds a key that cannot be used. {error.msg} Nothing was written.") from None
+            raise Refused(f"{name(record)} holds a {what} that cannot be used. {error.msg}") from None
 
 
 def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
@@ -130,7 +134,7 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
         )
     if options.rotation_id == mark.rotation_id:
         return None
-    if options.rotation_id is not None and mark.started is not None and now - mark.started < options.lease:
+    if options.rotation_id is not None and mark.started is not None and abs(now - mark.started) < options.lease:
         raise Busy(
             f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
         )
@@ -161,7 +165,7 @@ def _plan_ending(options: Options, state: State) -> Step | None:
 
 def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:
     """Whether a record with nothing pending is to be rotated; an unreadable time counts as never rotated."""
-    last, _note = fields.rotated_at(data, now)
+    last, _note = fields.rotated_at(fields.text(data, fields.ROTATED_AT), now)
     return options.force or options.max_age is None or last is None or now - last >= options.max_age
 
 

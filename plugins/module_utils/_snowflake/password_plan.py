@@ -134,9 +134,11 @@ def _verdict_before(name: str, probe: LoginAnswer) -> bool:
     if probe.verdict == "silent":
         raise Unreachable(f"The login as {name} before the change got no answer. Nothing was written.", unanswered=1)
     if probe.reason in ("user_locked", "user_disabled"):
+        code = f", code {probe.code}" if probe.code is not None else ""
         raise Refused(
-            f"User {name} is {probe.reason.removeprefix('user_')}, so no login can tell whether it has this password. "
-            "Nothing was written. Enable or unlock it, or set the password unverified with update_password=always.",
+            f"User {name} is {probe.reason.removeprefix('user_')} ({probe.reason}{code}), so no login can tell whether "
+            "it has this password. Nothing was written. Enable or unlock it, or set the password unverified with "
+            "update_password=always.",
             retry_safe=True,
         )
     raise UnknownOutcome(

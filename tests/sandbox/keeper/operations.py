@@ -62,7 +62,7 @@ class Operations:
         return {
             "appData": crypto.encode_urlsafe(crypto.seal_json({"title": app.name, "type": "app"}, app.key)),
             "expiresOn": 0,
-            "records": [self._record(r, app.key, links=links) for r in direct],
+            "records": [self._record(r, app.key, r.editable, links=links) for r in direct],
             "folders": self._shared_folders(app, records, places, links=links),
         }
 
@@ -79,12 +79,14 @@ class Operations:
                 {
                     "folderUid": folder.uid,
                     "folderKey": crypto.encode(crypto.seal(folder.key, app.key)),
-                    "records": [self._record(r, folder.key, links=links) for r in inside],
+                    "records": [
+                        self._record(r, folder.key, r.editable and folder.editable, links=links) for r in inside
+                    ],
                 }
             )
         return replies
 
-    def _record(self, record: Record, holder: bytes, *, links: bool) -> dict[str, t.Any]:
+    def _record(self, record: Record, holder: bytes, editable: bool, *, links: bool) -> dict[str, t.Any]:
         """A record whose key is sealed with ``holder``, the key of the application or of the folder."""
         visible = record.staged if record.staged is not None and self.vault.staged_visible else record.data
         reply = {
@@ -92,7 +94,7 @@ class Operations:
             "recordKey": crypto.encode(crypto.seal(record.key, holder)),
             "data": crypto.encode(visible),
             "revision": record.revision,
-            "isEditable": record.may_edit,
+            "isEditable": editable,
             "innerFolderUid": record.subfolder,
             "files": [],
         }
@@ -127,7 +129,7 @@ class Operations:
 
     def _editable(self, app: App, uid: object) -> Record:
         record = self._reachable(app, uid)
-        if not record.may_edit:
+        if not record.may_edit(app):
             raise self._denied("The application may not edit the record")
         return record
 

@@ -87,9 +87,9 @@ class Record:
     def shared_with(self, app: App) -> bool:
         return app.uid in self.apps or (self.folder is not None and app.uid in self.folder.apps)
 
-    @property
-    def may_edit(self) -> bool:
-        return self.editable and (self.folder is None or self.folder.editable)
+    def may_edit(self, app: App) -> bool:
+        """A record that is shared directly and in a folder has the right that the better of the two gives."""
+        return self.editable and (app.uid in self.apps or self.folder is None or self.folder.editable)
 
     def content(self) -> Content:
         """The committed content, decrypted; every call makes a new copy."""

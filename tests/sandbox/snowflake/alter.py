@@ -16,7 +16,7 @@ from tests.sandbox.snowflake.sql import Value
 from tests.sandbox.snowflake.users import User
 
 _BOOLEANS = {"TRUE": True, "FALSE": False}
-_TYPES = ("PERSON", "SERVICE", "LEGACY_SERVICE")
+_TYPES = ("PERSON", "SERVICE", "SERVICE_AGENT", "LEGACY_SERVICE")
 
 
 def check_known(names: t.Iterable[str]) -> None:

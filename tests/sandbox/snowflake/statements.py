@@ -13,7 +13,7 @@ import typing as t
 from tests.sandbox.snowflake import alter, errors, keypairs
 from tests.sandbox.snowflake.account import MODIFY_METHODS, OWNERSHIP, Account
 from tests.sandbox.snowflake.properties import AUTHENTICATION_METHODS
-from tests.sandbox.snowflake.session import Session, Table, status
+from tests.sandbox.snowflake.session import Cell, Session, Table, status
 from tests.sandbox.snowflake.show import Shower
 from tests.sandbox.snowflake.sql import Statement, Value
 from tests.sandbox.snowflake.users import User
@@ -178,7 +178,9 @@ class Executor:
         kinds = {name: kind for name, (_text, kind) in zip(statement.values, cells, strict=True)}
         return Table(list(statement.values), [[text for text, _rest in cells]], kinds)
 
-    def _evaluate(self, value: Value) -> tuple[str | None, str]:
+    def _evaluate(self, value: Value) -> tuple[Cell, str]:
+        if value.kind == "call" and value.text == "CURRENT_TIMESTAMP":
+            return self.account.clock(), "timestamp_ltz"
         if value.kind == "call":
             functions = {
                 "CURRENT_USER": self.session.user.name,

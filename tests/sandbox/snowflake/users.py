@@ -12,7 +12,7 @@ import typing as t
 
 from tests.sandbox.snowflake import keys
 
-UserType = t.Literal["PERSON", "SERVICE", "LEGACY_SERVICE"]
+UserType = t.Literal["PERSON", "SERVICE", "SERVICE_AGENT", "LEGACY_SERVICE"]
 
 
 @dataclasses.dataclass
@@ -98,7 +98,7 @@ class User:
     @property
     def usable_password(self) -> str | None:
         """The password; a service user's is only hidden and returns when its type changes back."""
-        return None if self.type == "SERVICE" else self.password
+        return None if self.type in ("SERVICE", "SERVICE_AGENT") else self.password
 
     def active_keys(self, now: dt.datetime) -> list[tuple[str, KeyPair | None]]:
         """The public keys that may log in, each with its named pair, or None for a slot."""

@@ -75,10 +75,7 @@ def outcomes_of(*records: Entry, **answers: t.Any) -> dict[str, Entry]:
 # -- the fate of one record
 
 # Every way in which a user can end: without a failure, or with each code; changed or not; in force, not, or unknown.
-WAYS = [
-    (code, changed, in_force)
-    for code, changed, in_force in itertools.product([None, *CODES], (True, False), (True, False, None))
-]
+WAYS = list(itertools.product([None, *CODES], (True, False), (True, False, None)))
 
 
 def way(code: str | None, changed: bool, in_force: bool | None) -> Entry:

@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import typing as t
 
 import pytest
 
 from ansible_collections.keyturn.credentials.plugins.filter.gateway import FilterModule
+from ansible_collections.keyturn.credentials.plugins.filter.snowflake_login import snowflake_login
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
-from tests.gateway import fresh_secret
+from tests.gateway import Payload, fresh_secret
+from tests.unit.test_post_rotation import admin
 
 Entry = dict[str, t.Any]
 
@@ -21,94 +25,211 @@ PASSWORD, KEYPAIR = "snowflake_user_password", "snowflake_user_keypair"
 MERAKI, REST = "meraki_vpn_user_password", "rest_password_rotate"
 
 
-def event(module: str, old: str = "", **record: t.Any) -> Entry:
+ADMIN = "sN0wF1aK2eA3dM4iN5rE6c"
+SNOWFLAKE, CISCO, API = "Snowflake Authentication Record", "Cisco Authentication Record", "API Access Details"
+
+
+def given(payload: Entry, module: str = "") -> Entry:
+    """As the script hands it over."""
+    head = {"run_id": "r1", "receipt": "/f/receipt.json", "module": module, "explain": False, "check_mode": False}
+    return {**head, "payload": json.dumps(payload)}
+
+
+def event(module: str, old: str = "", new: str | None = None, **record: t.Any) -> Entry:
     fields = {
-        "uid": ["u"],
-        "title": ["A title"],
-        "rotation_module": [module],
-        "login": ["ROTATOR"],
-        "password": [fresh_secret()],
-        "snowflake_account_name": ["xy12345"],
-        "network_id": ["N_1"],
-        "url": ["https://api.example.com/rotate"],
+        "uid": ADMIN,
+        "title": "A title",
+        "rotation_module": module,
+        "login": "ROTATOR",
+        "password": fresh_secret(),
+        "snowflake_account_name": "xy12345",
+        "network_id": "N_1",
+        "url": "https://api.example.com/rotate",
     }
-    return {
-        "run_id": "r1",
-        "receipt": "/f/receipt.json",
-        "module": module,
-        "user": "svc",
-        "user_record_uid": "v",
-        "new_password": fresh_secret(),
-        "old_password": old,
-        "admin_record": {**fields, **{name: [value] if value else [] for name, value in record.items()}},
-    }
+    records = [{"uid": "v", "login": "svc", "url": ["a", "b"]}, {**fields, **record}]
+    payload = {"user": "svc", "userRecordUid": "v", "newPassword": fresh_secret() if new is None else new}
+    return given({**payload, "oldPassword": old, "records": records})
+
+
+def secret_of(one: Entry, name: str) -> str:
+    payload = json.loads(one["payload"])
+    return str(payload["newPassword"] if name == "new" else payload["records"][1]["password"])
+
+
+# -- what the payload says
+
+
+def read(argument: str = "", **parts: t.Any) -> _gateway.Event:
+    whole: Entry = {"admin": admin(), "user": "SVC"} | parts
+    payload = Payload(**whole).value()
+    return _gateway.read(given({**payload, "records": json.loads(base64.b64decode(payload["records"]))}, argument))
+
+
+@pytest.mark.parametrize("write", [str, lambda secret: [secret], lambda secret: [[secret]]])
+def test_a_password_is_never_touched(write: t.Callable[[str], t.Any]) -> None:
+    secret = " \t" + fresh_secret() + "\r\n"
+    found = read(admin=admin(password=write(secret)), keys={"newPassword": write(secret)})
+    assert (found.new_password, snowflake_login(found.admin, {})["login_password"]) == (secret, secret)
+
+
+@pytest.mark.parametrize(
+    ("argument", "title", "fields", "module"),
+    [
+        ("", SNOWFLAKE, {}, PASSWORD),
+        ("", "  snowflake  AUTHENTICATION-record ", {}, PASSWORD),
+        ("", CISCO, {}, MERAKI),
+        ("", API, {}, REST),
+        ("", "record with Access token", {}, REST),
+        (KEYPAIR, SNOWFLAKE, {}, KEYPAIR),
+        ("", "Anything", {"rotation_module": PASSWORD}, PASSWORD),
+        ("", "Anything", {"Rotation Module": [f"keyturn.credentials.{PASSWORD} "]}, PASSWORD),
+        ("", None, {"rotation-module": KEYPAIR}, KEYPAIR),
+        (PASSWORD, SNOWFLAKE, {"rotation_module": KEYPAIR}, PASSWORD),
+    ],
+)
+def test_the_module_is_chosen(argument: str, title: str | None, fields: Entry, module: str) -> None:
+    found = read(argument, admin=admin(title, **fields))
+    assert found.module == module and found.admin["uid"] == ADMIN
+
+
+def test_the_users_own_record_may_name_the_module_but_is_no_administrator() -> None:
+    found = read(own={"rotation_module": KEYPAIR})
+    assert found.module == KEYPAIR and found.admin["title"] == SNOWFLAKE
+    with pytest.raises(InvalidInput, match="No administrator's record"):
+        read(admin=None, own={"title": SNOWFLAKE})
+    # The role reads the record itself.
+    assert read(KEYPAIR, admin=None, new="", user="").admin == {}
+
+
+def test_only_fields_that_matter_are_looked_at() -> None:
+    """The PAM User's own second url does not matter, and a record that is listed twice is one record."""
+    record = admin()
+    own = {"url": ["a", "b"], "password": ["a", "b"]}
+    found = read(admin=record, own=own, more=(record,), keys={"user": None})
+    assert (found.module, found.user, found.admin["uid"]) == (PASSWORD, "SVC", ADMIN)
+
+
+PARTS: dict[str, tuple[Entry, str]] = {
+    "no administrator": ({"admin": None}, "Snowflake Authentication Record"),
+    "title null": ({"admin": admin(None)}, "Snowflake Authentication Record"),
+    "two administrators": ({"more": (admin() | {"uid": "other"},)}, f"Record {ADMIN} and Record other could both"),
+    "two kinds": ({"more": (admin(CISCO) | {"uid": "other"},)}, "name the module"),
+    "unknown module": ({"admin": admin(rotation_module="rotate_all")}, "rotation_module"),
+    "two modules": ({"admin": admin(rotation_module=PASSWORD), "own": {"rotation_module": KEYPAIR}}, "rotation_module"),
+    "two logins": ({"admin": admin(login_2="OTHER")}, "several values for login"),
+    "two spellings": ({"admin": admin(Login="OTHER")}, "several values for login"),
+    "two passwords": ({"admin": admin(password=["one-1234", "two-1234"])}, "several values for password"),
+    "newPassword missing": ({"keys": {"newPassword": None}}, "newPassword"),
+    "newPassword empty": ({"new": ""}, "newPassword"),
+    "newPassword short": ({"new": "o"}, "newPassword in the payload is missing, or shorter than 4 characters"),
+    "newPassword null": ({"keys": {"newPassword": [None]}}, "newPassword"),
+    "newPassword number": ({"keys": {"newPassword": 12345678}}, "newPassword"),
+    "two newPasswords": ({"keys": {"newPassword": ["a-123456", "b-123456"]}}, "newPassword"),
+    "oldPassword object": ({"keys": {"oldPassword": {"a": "b"}}}, "oldPassword"),
+    "no user": ({"user": ""}, "user"),
+    "records missing": ({"records": None}, "records"),
+    "records empty": ({"records": []}, "records"),
+    "records no list": ({"records": {"a": 1}}, "records"),
+    "records of texts": ({"records": ["a"]}, "there is something else"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_bad_payloads_are_refused_by_the_fields_name_and_no_value(name: str) -> None:
+    parts, word = PARTS[name]
+    whole: Entry = {"admin": admin(), "user": "SVC"} | {key: part for key, part in parts.items() if key != "records"}
+    payload = Payload(**whole)
+    value = payload.value()
+    records = parts["records"] if "records" in parts else json.loads(base64.b64decode(value["records"]))
+    told = _gateway.told(given({**value, "records": records}))
+    assert word in told["problem"] and told["problem"].endswith("Nothing was done.")
+    assert not [secret for secret in payload.secrets() if secret in json.dumps(told)]
+
+
+def test_what_was_understood_holds_names_and_no_values() -> None:
+    one = event(PASSWORD, old="old-secret")
+    lines = _gateway.told(one)["lines"]
+    assert lines[:2] == [
+        f"module            {PASSWORD} (by the field rotation_module)",
+        f"administrator     Record {ADMIN}",
+    ]
+    assert lines[2] == "the payload       user, userRecordUid, newPassword, oldPassword"
+    assert "login, network_id, password" in lines[-1]
+    for hidden in ("ROTATOR", "xy12345", "old-secret", secret_of(one, "new"), secret_of(one, "admin")):
+        assert hidden not in "".join(lines)
+    explained = _gateway.receipt({**one, "explain": True}, [], check_mode=False)
+    assert explained["lines"] == lines and not explained["done"]
 
 
 # -- options
 
 
 def test_snowflake_options() -> None:
-    given = event(PASSWORD, login_role="R", login_port="1234", login_private_key="no", name="no", users="no")
-    assert _gateway.options(given) == {
+    one = event(PASSWORD, login_role="R", login_port="1234", login_private_key="no", name="no", users="no")
+    assert _gateway.options(one) == {
         "account": "xy12345",
         "login_user": "ROTATOR",
-        "login_password": given["admin_record"]["password"][0],
+        "login_password": secret_of(one, "admin"),
         "login_role": "R",
         "login_port": "1234",
         "name": "svc",
-        "password": given["new_password"],
+        "password": secret_of(one, "new"),
     }
 
 
 def test_key_pair_options_hold_no_secret() -> None:
-    given = event(KEYPAIR, login_role="R", retire_previous_after="7d", private_key="no")
-    assert _gateway.options(given) == {"login_role": "R", "retire_previous_after": "7d"}
-    assert _gateway.options({**given, "admin_record": {}}) == {}
+    one = event(KEYPAIR, login_role="R", retire_previous_after="7d", private_key="no")
+    assert _gateway.options(one) == {"login_role": "R", "retire_previous_after": "7d"}
+    payload = {"userRecordUid": "v", "records": [{"uid": "v"}]}
+    assert _gateway.options(given(payload, KEYPAIR)) == {}
 
 
 def test_meraki_options() -> None:
     """The new password is always set: that the old one is equal would be no proof."""
-    given = event(MERAKI, old=fresh_secret(), api_url="https://api.meraki.ca")
-    assert _gateway.options(given) == {
-        "api_key": given["admin_record"]["password"][0],
+    one = event(MERAKI, old=fresh_secret(), api_url="https://api.meraki.ca")
+    assert _gateway.options(one) == {
+        "api_key": secret_of(one, "admin"),
         "api_url": "https://api.meraki.ca",
         "network_id": "N_1",
         "update_password": "always",
         "email": "svc",
-        "password": given["new_password"],
+        "password": secret_of(one, "new"),
     }
 
 
 def test_rest_options_of_keepers_sample() -> None:
-    given = event(REST, old="old-secret")
-    options = _gateway.options(given)
+    one = event(REST, old="old-secret")
+    options = _gateway.options(one)
     assert (options["url"], options["username"], options["password"]) == (
         "https://api.example.com/rotate",
         "svc",
-        given["new_password"],
+        secret_of(one, "new"),
     )
     assert options["change"]["body"] == {"userEmail": "${username}", "newPassword": "${password}"}
     assert options["change"]["status"] == [201] and options["auth"]["type"] == "bearer"
-    # Nothing proves it, so there is no way back, and it is always set.
-    assert (options["update_password"], options["rollback"]) == ("always", "none")
+    # Nothing proves it, so it is always set.
+    assert options["update_password"] == "always" and options["old_password"] == "old-secret"
     assert not {"uid", "title", "recipe", "rotation_module"} & options["secrets"].keys()
 
 
 def test_rest_options_with_a_login() -> None:
-    options = _gateway.options(event(REST, old="old-secret", recipe="grafana", timeout="7"))
-    assert (options["update_password"], options["rollback"], options["timeout"]) == (
+    """There is no way back unless the record asks for one: another run may have set and proved what is in force."""
+    options = _gateway.options(event(REST, old="old-secret", Recipe="grafana", timeout="7"))
+    assert (options["update_password"], options["old_password"], options["timeout"]) == (
         "if_different",
-        "old_password",
+        "old-secret",
         "7",
     )
-    assert "timeout" not in options["secrets"]
-    assert "rollback" not in _gateway.options(event(REST, recipe="grafana"))
+    assert "rollback" not in options and "timeout" not in options["secrets"]
+    asked = event(REST, old="old-secret", recipe="grafana", rollback="old_password")
+    assert _gateway.options(asked)["rollback"] == "old_password"
 
 
 @pytest.mark.parametrize(
     ("module", "record", "word"),
     [
         (PASSWORD, {"login_port": "many"}, "login_port"),
+        (PASSWORD, {"Login Port": ["1", "2"]}, "several values for login_port"),
         (MERAKI, {"password": None}, "API key"),
         (MERAKI, {"network_id": None}, "network_id"),
         (REST, {"url": None}, "URL"),
@@ -118,14 +239,14 @@ def test_rest_options_with_a_login() -> None:
     ],
 )
 def test_what_a_module_would_not_take_is_refused_before(module: str, record: Entry, word: str) -> None:
-    given = event(module, **record)
+    one = event(module, **record)
     with pytest.raises(InvalidInput, match=word) as caught:
-        _gateway.options(given)
-    assert given["new_password"] not in caught.value.msg
+        _gateway.options(one)
+    assert secret_of(one, "new") not in caught.value.msg
     made = receipt([], module, **record)
     assert (made["done"], made["error_code"]) == (False, "invalid_input") and word in made["msg"]
     with pytest.raises(Exception, match=word):
-        FilterModule().filters()["gateway_options"](given)
+        FilterModule().filters()["gateway_options"](one)
 
 
 # -- receipts
@@ -141,7 +262,7 @@ def receipt(answers: list[Entry], module: str = PASSWORD, check_mode: bool = Fal
 
 
 def test_one_entry_without_a_failure_is_done() -> None:
-    head = {"run_id": "r1", "module": PASSWORD, "check_mode": False}
+    head = {"run_id": "r1", "module": PASSWORD, "check_mode": False, "explain": False}
     shown = {"changed": True, "verified": True, "verify_skipped_reason": None}
     wanted = {**head, "done": True, "error_code": None, "msg": "", **shown}
     assert receipt([SKIPPED, {"rotations": [GOOD]}, {}, {"rotations": []}]) == wanted

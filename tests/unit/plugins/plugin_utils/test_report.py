@@ -54,7 +54,7 @@ def everything() -> _report.Report:
             "one",
             outcome("A", verified=True),
             outcome("B", "not_due"),
-            outcome("C", "recovered", verified=False),
+            outcome("C", "recovered", verified=False, verify_skipped_reason="mfa"),
             outcome("D", "due"),
             outcome("E", "failed", msg=HOSTILE, title=HOSTILE, error_code="refused", retry_safe=False, pending=True),
         ),
@@ -62,6 +62,18 @@ def everything() -> _report.Report:
         host("three"),
     ]
     return _report.build(hosts, NOW, check_mode=False, problem=None)
+
+
+def data(report: _report.Report) -> Entry:
+    return t.cast(Entry, json.loads("".join(_report.as_json(report))))
+
+
+def junit(report: _report.Report) -> ET.Element:
+    return ET.fromstring("".join(_report.junit(report)).encode("utf-8", "replace"))
+
+
+def page_of(report: _report.Report) -> str:
+    return "".join(_report.page(report))
 
 
 class Reader(html.parser.HTMLParser):
@@ -90,38 +102,50 @@ class Reader(html.parser.HTMLParser):
 
 
 def test_every_credential_is_in_each_form() -> None:
-    report = everything()
+    report = data(everything())
     assert report["counts"] == dict.fromkeys(_report.OUTCOMES, 1)
     assert [account["state"] for account in report["accounts"]] == ["failed", "no_result", "done"]
     assert not report["complete"] and report["generated_at"] == "2026-05-01T12:00:00Z"
-    assert sum(len(account["credentials"]) for account in json.loads(json.dumps(report))["accounts"]) == 7
-    cases = list(ET.fromstring(_report.junit(report)).iter("testcase"))
+    assert sum(len(account["credentials"]) for account in report["accounts"]) == 7
+    cases = list(junit(everything()).iter("testcase"))
     assert len(cases) == 7
-    page = Reader(_report.page(report))
+    page = Reader(page_of(everything()))
     header, *rows = page.rows
     assert header == ["Outcome", "Account", "Credential", "Kind", "Last rotated", "Next due", "What happened"]
-    assert [row[0] for row in rows] == ["failed", "no result", "left out", "due", "recovered", "rotated", "not due"]
+    assert [row[0] for row in rows] == ["failed", "no result", "left out", "not proved", "due", "rotated", "not due"]
     assert rows[5] == [
         *("rotated", "one", "Title of AUSER_A", "Snowflake password"),
         *("2026-04-2110 d ago", "2026-05-21in 20 d", "A login proved it."),
     ]
+    # What no login proved looks different, and no cell is empty.
+    assert rows[3][-1] == "An unfinished rotation was finished. No login proved it (mfa)." and report["unproved"] == 1
+    assert all(cell for row in rows for cell in row)
 
 
 def test_no_text_of_a_record_gets_out_of_its_place() -> None:
-    page = _report.page(everything())
+    page = page_of(everything())
     assert page.count("<script>") == 1 and "alert(1)</script>" not in page
     assert Reader(page).addresses == [] and not re.search(r"https?:|url\(|@import|//cdn", page)
-    assert "49" not in page.split("{{ 7*7 }}")[0][-200:]
-    (failure,) = ET.fromstring(_report.junit(everything())).iter("failure")
+    assert "49" not in page.split("{{ 7*7 }}", maxsplit=1)[0][-200:]
+    (failure,) = junit(everything()).iter("failure")
     assert "<script>alert(1)</script>" in failure.attrib["message"] and "\x00" not in failure.attrib["message"]
 
 
 def test_junit_says_what_a_gate_must_know() -> None:
-    suites = {suite.attrib["name"]: suite.attrib for suite in ET.fromstring(_report.junit(everything()))}
+    suites = {suite.attrib["name"]: suite.attrib for suite in junit(everything())}
     assert suites["one"] | {"name": ""} == {
-        **{"name": "", "tests": "5", "failures": "1", "errors": "0", "skipped": "0", "time": "42"},
+        **{"name": "", "tests": "5", "failures": "1", "errors": "0", "skipped": "1", "time": "42"},
+        "timestamp": "2026-05-01T11:59:00Z",
     }
     assert suites["two"]["errors"] == "1" and suites["three"]["skipped"] == "1"
+    whole = junit(everything()).attrib
+    totals = {"tests": "7", "failures": "1", "errors": "1", "skipped": "2", "time": "42"}
+    assert whole == {"name": "keyturn.credentials.rotate", "timestamp": "2026-05-01T12:00:00Z", **totals}
+    cases = list(junit(everything()).iter("testcase"))
+    assert sum(float(case.attrib["time"]) for case in cases) == pytest.approx(42)
+    assert [case.attrib["name"] for case in cases if case.find("skipped") is not None] == ["Title of B", "Z"]
+    nothing = junit(_report.build([], NOW, check_mode=False, problem="No hosts."))
+    assert nothing.attrib["errors"] == "1" and nothing.find("testsuite/testcase/error") is not None
 
 
 def test_next_due_and_age() -> None:
@@ -132,9 +156,9 @@ def test_next_due_and_age() -> None:
         outcome("D", "not_due"),
     ]
     report = _report.build([host("one", *rows)], NOW, check_mode=True, problem=None)
-    due = [row["next_due"] for row in report["accounts"][0]["credentials"]]
+    due = [row["next_due"] for row in data(report)["accounts"][0]["credentials"]]
     assert due == [None, None, None, "2026-05-21T12:00:00Z"]
-    page = Reader(_report.page(report))
+    page = Reader(page_of(report))
     assert page.rows[1][4:6] == ["never", "now"]
 
 
@@ -151,19 +175,20 @@ def test_the_summary_is_short() -> None:
         for n in range(30)
     ]
     lines = _report.summary(_report.build(many, NOW, check_mode=False, problem=None))
-    assert lines[:3] == [
+    named = ", ".join(f"h{n}" for n in range(20))
+    assert lines == [
         "30 accounts: 0 done, 30 failed, 0 without a result",
         "270 credentials: 270 failed",
-        "h0: Title of 0-0: No. [busy]",
+        f"Failed: {named} and 10 more, see the report",
     ]
-    assert len(lines) == 2 + 20 + 1 and lines[-1] == "and 100 more lines, see the report"
+    assert _report.summary(everything())[1].endswith("1 failed (1 of them not proved)")
     assert _report.summary(_report.build([], NOW, check_mode=False, problem="Nothing."))[0] == "Nothing."
 
 
 @pytest.mark.parametrize(("accounts", "users"), [(0, 0), (1, 3), (60, 50)])
 def test_a_page_of_any_size(accounts: int, users: int) -> None:
     hosts = [host(f"account_{n}", *(outcome(f"{n}-{m}", verified=True) for m in range(users))) for n in range(accounts)]
-    page = Reader(_report.page(_report.build(hosts, NOW, check_mode=False, problem=None)))
+    page = Reader(page_of(_report.build(hosts, NOW, check_mode=False, problem=None)))
     assert len(page.rows) == accounts * users + (1 if accounts else 0)
     for opened in ("html", "head", "title", "body", "main", "h1", "script"):
         assert page.tags.count(opened) == 1

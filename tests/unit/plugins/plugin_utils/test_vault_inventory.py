@@ -130,7 +130,7 @@ WRONG: dict[str, tuple[list[Record], str, str]] = {
         "Snowflake_prod",
         "several values",
     ),
-    "a login of its own kind": ([odd(["fields", 0, "value"], {"a": 1})], "Snowflake_prod", "no login"),
+    "a login of its own kind": ([odd(["fields", 0, "value"], {"a": 1})], "Snowflake_prod", "'login' holds no text"),
     "an unknown administrator": ([marked("A", admin="nobody")], "without_admin_record", "no record with the UID"),
     "no login": ([marked("")], "Snowflake_prod", "no login"),
     "twins": ([marked("etl"), marked('"ETL"')], "Snowflake_prod", "Several records have the login"),

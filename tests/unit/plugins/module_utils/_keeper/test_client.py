@@ -44,12 +44,18 @@ CONFIG = {
 }
 
 
-@pytest.mark.parametrize("spoil", ["{}", "\n {}\n"])
+@pytest.mark.parametrize("spoil", ["{}", "\n {}\n", "\ufeff{}", "\ufeff\r\n{}"])
 @pytest.mark.parametrize("encoded", [False, True])
 def test_json_and_its_base64_are_read(spoil: str, encoded: bool) -> None:
     text = json.dumps(CONFIG)
     text = base64.b64encode(text.encode()).decode() if encoded else text
     assert client.parse_config(spoil.replace("{}", text)) == CONFIG
+
+
+def test_base64_may_be_wrapped_and_hold_a_byte_order_mark() -> None:
+    packed = base64.encodebytes(("\ufeff" + json.dumps(CONFIG)).encode()).decode()
+    assert "\n" in packed.strip()
+    assert client.parse_config(packed) == CONFIG
 
 
 @pytest.mark.parametrize("key", ["hostname", "clientId", "privateKey", "appKey"])
@@ -68,9 +74,10 @@ def test_anything_else_is_invalid_input(text: str) -> None:
     assert len(text) < 8 or text not in raised.value.msg
 
 
-def test_a_one_time_token_is_told_what_to_do() -> None:
-    with pytest.raises(InvalidInput):
-        client.parse_config("US:one-time-token")
+@pytest.mark.parametrize("region", ["", "US:", "GOV_EU:", "keepersecurity.eu:"])
+def test_a_one_time_token_is_told_what_to_do(region: str) -> None:
+    with pytest.raises(InvalidInput, match="one-time token"):
+        client.parse_config(region + base64.urlsafe_b64encode(bytes(range(200, 232))).decode().rstrip("="))
 
 
 # -- names
@@ -202,6 +209,17 @@ def test_the_servers_own_wish_is_honoured_within_a_bound(vault: client.Vault, wi
     assert len(naps) == 3 and all(7 <= nap <= 7 * 1.25 for nap in naps)
 
 
+def test_the_patience_is_spent_once_for_all_calls(vault: client.Vault, wire: Wire, naps: list[float]) -> None:
+    """Waits in between count together, and once they are used up nobody is asked any more."""
+    wire.answer = lambda number: _error(403, "throttled") if number % 2 else _error(403, "access_denied")
+    assert [type(_read(vault)) for _each in range(3)] == [AuthFailed] * 3
+    assert len(naps) == 3
+    assert isinstance(_read(vault), RateLimited)
+    posts = len(wire.posts)
+    assert posts == 7 and isinstance(_read(vault), RateLimited)
+    assert (len(wire.posts), len(naps)) == (posts, 3)
+
+
 @pytest.mark.parametrize("wish", [21, 3600, 1e308])
 def test_a_long_wait_is_given_up_at_once(vault: client.Vault, wire: Wire, naps: list[float], wish: float) -> None:
     wire.answer = lambda number: _error(403, "throttled", retry_after=wish)
@@ -319,3 +337,18 @@ def test_titles_cost_one_read_of_everything_and_uids_only_if_they_are_none(
     assert asked[1:] == [[title], None]
     assert vault.read(["a title", known]).unreadable == 1
     assert asked[3:] == [None]
+
+
+@pytest.mark.parametrize("copies", [[True, False], [False, True], [False, False]])
+def test_of_two_copies_of_a_record_the_editable_one_counts(
+    vault: client.Vault, monkeypatch: pytest.MonkeyPatch, copies: list[bool]
+) -> None:
+    """And a record that is none hides no other one."""
+    uid = "A" * 22
+    handles = [types.SimpleNamespace(uid=uid, raw_json="{}", revision=5, is_editable=copy) for copy in copies]
+    broken = [types.SimpleNamespace(uid="B", raw_json=raw, revision=1, is_editable=True) for raw in ("{", "[1]", None)]
+    answer = types.SimpleNamespace(records=[*broken, *handles], bad_records=None, bad_folders=None)
+    monkeypatch.setattr(vault._sdk, "get_secrets", lambda uids, full_response: answer)
+    snapshot = vault.read([uid])
+    assert snapshot.find(uid).editable is any(copies)
+    assert (len(snapshot.records), snapshot.unreadable) == (1, 3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime as dt
+import time
 import typing as t
 
 import pytest
@@ -31,6 +32,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 
 UID = "U" * 22
+RSA_KEY = keys.generate_rsa(2048)
 LIVE = "live-password"
 PASSWORD, KEY_PAIR = fields.Place("password"), fields.Place("key_pair")
 Target = t.Literal["staged", "committed", "discarded"]
@@ -53,6 +55,9 @@ class FakeVault:
     records: dict[str, tuple[fields.Data, int]] = dataclasses.field(default_factory=dict)
     reads: int = 0
     saves: int = 0
+    # How long ago each read seems to be, in seconds, and what a save takes.
+    ages: list[float] = dataclasses.field(default_factory=list)
+    slow: float = 0
 
     def add(self, uid: str = UID, **more: t.Any) -> None:
         data = {
@@ -76,15 +81,17 @@ class FakeVault:
         self.reads += 1
         if self.reads_that_fail and (error := self.reads_that_fail.pop(0)):
             raise error
+        read_at = time.monotonic() - (self.ages.pop(0) if self.ages else 0)
         return Snapshot(
             {
-                uid: Record(uid=uid, data=copy.deepcopy(data), revision=revision, editable=True, handle=None)
+                uid: Record(uid, copy.deepcopy(data), revision, editable=True, handle=None, read_at=read_at)
                 for uid, (data, revision) in self.records.items()
             }
         )
 
     def save(self, record: Record, data: fields.Data) -> None:
         self.saves += 1
+        assert time.monotonic() - record.read_at <= 2.0, "nothing is saved on a stale read"
         if self.edits:
             self.edit(record.uid, self.edits.pop(0))
         if self.before and (error := self.before.pop(0)):
@@ -314,6 +321,14 @@ def test_anothers_value_is_taken_over_after_its_lease_and_stays_the_same(vault: 
     assert fields.pending(vault.data) == "theirs"
 
 
+def test_a_lease_that_begins_in_the_far_future_binds_nobody(vault: FakeVault, task: Task) -> None:
+    """A clock that was wrong; one that is a little ahead is believed."""
+    vault.edit(UID, _staged_by("other", "theirs", age=-dt.timedelta(minutes=1)))
+    assert task("staged", rotation_id="mine")[0]["error_code"] == "busy"
+    vault.edit(UID, _staged_by("other", "theirs", age=-dt.timedelta(days=400)))
+    assert task("staged", rotation_id="mine")[0]["password"] == "theirs"
+
+
 def test_an_edit_does_not_keep_a_left_value_from_being_taken_over() -> None:
     vault = FakeVault(edits=[_note("mine")])
     vault.add()
@@ -445,6 +460,121 @@ def test_a_vault_that_is_away_fails_every_record_before_anything(vault: FakeVaul
     assert vault.saves == 0
 
 
+# -- reads that are old
+
+OLD = 2.5
+
+
+@pytest.mark.parametrize("target", ["staged", "committed", "discarded"])
+def test_an_old_read_is_made_anew_before_a_save(vault: FakeVault, task: Task, target: Target) -> None:
+    """Once for all records; what somebody has written meanwhile is there."""
+    uids = [letter * 22 for letter in "ABC"]
+    for uid in uids:
+        vault.add(uid)
+    if target != "staged":
+        task("staged", records=uids, rotation_id="mine")
+    vault.ages, vault.reads = [OLD], 0
+    read = vault.read
+
+    def changed_after(references: t.Sequence[str]) -> Snapshot:
+        seen = read(references)
+        if vault.reads == 1:
+            vault.edit(uids[1], _note("meanwhile"))
+        return seen
+
+    vault.read = changed_after  # type: ignore[method-assign]
+    entries = task(target, records=uids, rotation_id="mine")
+    assert [entry["changed"] for entry in entries] == [True] * 3
+    assert vault.reads == 3, "read, read again, read back"
+    assert fields.text(vault.records[uids[1]][0], "note") == "meanwhile"
+
+
+def test_what_an_old_read_did_not_show_is_planned_for_anew(vault: FakeVault, task: Task) -> None:
+    vault.ages = [OLD]
+    read = vault.read
+
+    def staged_after(references: t.Sequence[str]) -> Snapshot:
+        seen = read(references)
+        if vault.reads == 1:
+            vault.edit(UID, _staged_by("other", "theirs"))
+        return seen
+
+    vault.read = staged_after  # type: ignore[method-assign]
+    (entry,) = task("staged", rotation_id="mine")
+    assert (entry["error_code"], fields.pending(vault.data)) == ("busy", "theirs")
+    (entry,) = task("staged")
+    assert (entry["password"], entry["recovered"]) == ("theirs", True)
+
+
+def test_a_record_that_is_gone_when_it_is_read_again_is_not_looked_for_for_ever(vault: FakeVault, task: Task) -> None:
+    vault.add("other")
+    vault.ages = [OLD]
+    read = vault.read
+
+    def gone_after(references: t.Sequence[str]) -> Snapshot:
+        seen = read(references)
+        vault.records.pop(UID, None)
+        return seen
+
+    vault.read = gone_after  # type: ignore[method-assign]
+    gone, other = task("staged", records=[UID, "other"])
+    assert (gone["error_code"], other["failed"]) == ("not_found", False)
+
+
+def test_a_vault_that_is_gone_when_it_is_to_be_read_again_is_asked_once(vault: FakeVault, task: Task) -> None:
+    uids = [letter * 22 for letter in "ABCDEFGH"]
+    for uid in uids:
+        vault.add(uid)
+    vault.ages = [OLD]
+    vault.reads_that_fail = [None, *[Unreachable("No answer.") for _each in uids]]
+    entries = task("staged", records=uids)
+    assert {entry["error_code"] for entry in entries} == {"unreachable"}
+    assert (vault.reads, vault.saves) == (2, 0)
+
+
+def test_making_a_key_takes_longer_than_a_read_stays_fresh(
+    vault: FakeVault, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made once, before the age is looked at."""
+    clock = [time.monotonic()]
+    made = []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def slowly(size: int) -> t.Any:
+        clock[0] += OLD
+        made.append(size)
+        return RSA_KEY
+
+    monkeypatch.setattr(keys, "generate_rsa", slowly)
+    (entry,) = task("staged", place=KEY_PAIR)
+    assert not entry["failed"] and entry["private_key"] == fields.pending(vault.data)
+    assert (len(made), vault.reads) == (1, 3)
+
+
+@pytest.mark.parametrize("recovered", [True, False])
+def test_check_mode_tells_the_public_facts_of_keys(vault: FakeVault, task: Task, recovered: bool) -> None:
+    pem = keys.private_pem(RSA_KEY)
+    vault.edit(UID, lambda data: {**data, "custom": [{"type": "secret", "label": "privatePEMKey", "value": [pem]}]})
+    if recovered:
+        (staged,) = task("staged", place=KEY_PAIR, rotation_id="mine")
+    (entry,) = task("staged", place=KEY_PAIR, rotation_id="mine", check_mode=True)
+    assert (entry["due"], entry["recovered"], "private_key" in entry) == (True, recovered, False)
+    assert entry["current_public_key"] == keys.public_base64(RSA_KEY)
+    if recovered:
+        assert (entry["fingerprint"], entry["rotation_id"]) == (staged["fingerprint"], "mine")
+    else:
+        assert "fingerprint" not in entry and entry["rotation_id"] is None
+
+
+def test_check_mode_tells_the_key_of_a_record_that_is_not_due(vault: FakeVault, task: Task) -> None:
+    task("staged", place=KEY_PAIR)
+    task("committed", place=KEY_PAIR)
+    (entry,) = task("staged", place=KEY_PAIR, max_age=dt.timedelta(days=1), check_mode=True)
+    live = keys.load_private_key(str(fields.live_secret(vault.data, KEY_PAIR)))
+    assert (entry["due"], entry["fingerprint"]) == (False, keys.fingerprint(live))
+    assert "private_key" not in entry
+
+
 # -- many records
 
 
@@ -538,6 +668,13 @@ def _params(**given: t.Any) -> dict[str, t.Any]:
         {"max_age": "a month"},
         {"lease": "soon"},
         {"fields": {"rotation_pending": "x"}},
+        {"fields": {"Rotation-Pending": "x"}},
+        {"fields": {"password": "x"}},
+        {"fields": {"Login": "x"}},
+        {"fields": {"private PEM key": "x"}},
+        {"fields": {"deploy-key": "x"}, "key_field": "Deploy Key"},
+        {"fields": {"account": "x", "Account": "y"}},
+        {"key_field": "rotation_pending"},
         {"fields": {"rotation_state": "x"}},
         {"fields": {"rotated_at": "x"}},
         {"fields": {"a": ["x"]}},

@@ -21,7 +21,7 @@ NOW = dt.datetime(2026, 1, 31, 23, 59, 59, tzinfo=dt.UTC)
 PASSWORD, KEY_PAIR = record.Place("password"), record.Place("key_pair")
 MARK = record.Marker(rotation_id="id", run="run", credential="password", started=NOW)
 
-_TAKEN = {record._plain(label) for label in (*record.OWN_FIELDS, "privatePEMKey", "extra", "password")}
+_TAKEN = {record.plain(label) for label in (*record.OWN_FIELDS, "privatePEMKey", "extra", "password")}
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -33,7 +33,7 @@ _FOREIGN = st.fixed_dictionaries(
         "value": st.lists(_JSON, max_size=3),
     },
     optional={
-        "label": st.text(max_size=12).filter(lambda label: record._plain(label) not in _TAKEN),
+        "label": st.text(max_size=12).filter(lambda label: record.plain(label) not in _TAKEN),
         "required": st.booleans(),
         "privacyScreen": st.booleans(),
     },
@@ -85,7 +85,7 @@ def test_committing_moves_exactly_the_value(data: record.Data, secret: str) -> N
     assert staged == kept
     assert record.live_secret(done, PASSWORD) == secret
     assert record.pending(done) is None and record.marker(done) is None
-    assert record.rotated_at(done, NOW) == (NOW, None)
+    assert record.rotated_at(record.text(done, record.ROTATED_AT), NOW) == (NOW, None)
     assert record.last_committed(done) == MARK.rotation_id
     assert record.text(done, "extra") == "more"
     field = record.locate(done, kind="password")
@@ -191,10 +191,15 @@ def test_a_field_of_somebody_else_is_never_written(
         ([of("password", None, "a"), of("secret", "Password", "b")], PASSWORD),
         ([of("login", None, "a"), of("text", "Username", "b"), of("password", None, "p")], PASSWORD),
         ([of("keyPair", None, {"privateKey": "a"}), of("secret", "privatePEMKey", "b")], KEY_PAIR),
+        # Written, these would differ.
+        ([of("password", None, "a"), of("password", None, "a")], PASSWORD),
+        ([of("password", None, "a"), of("text", "rotated_at", "x"), of("text", "Rotated At", "x")], PASSWORD),
+        # The one that is filled is somebody else's.
+        ([of("password", None), of("password", "other system", "b")], PASSWORD),
     ],
 )
-def test_two_places_that_are_filled_differently_are_ambiguous(data: list[record.Data], place: record.Place) -> None:
-    with pytest.raises(Ambiguous, match="different values"):
+def test_two_places_of_which_either_may_be_meant_are_ambiguous(data: list[record.Data], place: record.Place) -> None:
+    with pytest.raises(Ambiguous):
         record.check({"fields": data}, place, [])
 
 
@@ -205,7 +210,9 @@ def test_two_places_that_are_filled_differently_are_ambiguous(data: list[record.
         [of("password", " PASSWORD ", "a"), of("text", "User-name", "me")],
         [of("password", None), of("secret", "password", "a"), of("login", None), of("text", "Login", "me")],
         [of("secret", "password", "a"), of("email", "username", "me")],
-        [of("password", None, "a"), of("password", None, "a"), of("login", None, "me")],
+        [of("password", "of this system", "a"), of("login", "name there", "me")],
+        [of("password", None, "a"), of("login", None, "me"), of("login", "another system", "you")],
+        [of("password", None, "a"), of("login", None, "me"), of("text", "Username", "me"), of("text", "", "you")],
     ],
 )
 def test_the_filled_field_is_meant_however_it_is_labelled(data: list[record.Data]) -> None:
@@ -214,6 +221,15 @@ def test_the_filled_field_is_meant_however_it_is_labelled(data: list[record.Data
     assert (record.live_secret(content, PASSWORD), record.login(content)) == ("a", "me")
     done = record.committed(record.staged(content, "new", MARK), PASSWORD, "new", None, NOW, {})
     assert record.live_secret({"fields": [field for field in done["fields"] if field["value"] == ["new"]]}, PASSWORD)
+
+
+@pytest.mark.parametrize("label", ["--", "\U0001f511", "account"])
+def test_only_the_spellings_of_a_label_are_alike(label: str) -> None:
+    """A label without a letter is no blank one, and C(account #) not the field C(account)."""
+    mine = [of("text", "", "a"), of("text", "__", "b"), of("text", "account #", "c")]
+    content: record.Data = {"custom": copy.deepcopy(mine)}
+    record.put_custom(content, label, "new")
+    assert content["custom"][:3] == mine and record.text(content, label) == "new"
 
 
 def test_numbers_count_as_text() -> None:
@@ -237,11 +253,13 @@ def test_the_last_committed_rotation_outlives_the_next_one_until_its_own_commit(
         ("2026-01-30T12:00:00+02:00", dt.datetime(2026, 1, 30, 10, tzinfo=dt.UTC), None),
         ("soon", None, "cannot be read"),
         ("2999-01-01", None, "future"),
+        ("9999-12-31T23:59:59-23:00", None, "future"),
+        ("0001-01-01T00:00:00+23:00", dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=23))), None),
         ("", None, None),
     ],
 )
 def test_when_it_was_rotated(told: str, moment: dt.datetime | None, note: str | None) -> None:
-    found, said = record.rotated_at({"custom": [of("text", "Rotated At", told)]}, NOW)
+    found, said = record.rotated_at(record.text({"custom": [of("text", "Rotated At", told)]}, record.ROTATED_AT), NOW)
     assert found == moment and (said is None if note is None else note in str(said))
 
 
@@ -269,7 +287,9 @@ def test_odd_records_are_read_as_empty_ones(data: record.Data) -> None:
     assert record.live_secret(data, KEY_PAIR) is None
 
 
-def test_a_value_that_is_no_text_is_no_secret() -> None:
-    data = {"fields": [{"type": "password", "value": [{"a": 1}]}, {"type": "login", "value": [7]}]}
-    assert record.live_secret(data, PASSWORD) is None
-    assert record.login(data) == "7"
+@pytest.mark.parametrize("value", [{"a": 1}, ["a", "b"], True])
+@pytest.mark.parametrize("kind", ["password", "login"])
+def test_a_value_that_is_no_text_is_not_the_same_as_none(kind: str, value: t.Any) -> None:
+    data = {"fields": [of(other, None, value if other == kind else "x") for other in ("password", "login")]}
+    with pytest.raises(Refused, match=f"'{kind}' holds no text"):
+        record.check(data, PASSWORD, [])

