@@ -37,7 +37,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick imp
     content,
     kind,
     reason,
-    truth,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import basic, build, check_header
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
@@ -260,15 +259,16 @@ class Client:
         if answer.oversized:
             raise _Unreadable("the answer is larger than 1 MiB")
         data = content(answer)
-        for asks, error in step.noes:
+        # An answer that says nothing is judged by its status.
+        for asks, error in step.noes if data is not None else ():
             try:
-                found = asks(data) if error else asks.judges(data)
+                if asks.judges(data):
+                    found = asks(data)
+                    return error or no, self._colon(found) if isinstance(found, str) else self._words(step, answer)
             except CannotPick:
-                if error or answer.status not in step.status:
-                    continue
-                raise _Unreadable(f"the answer is not JSON, or not such that {asks.where} can judge it") from None
-            if truth(found):
-                return error or no, self._colon(found) if isinstance(found, str) else self._words(step, answer)
+                if error is None and answer.status in step.status:
+                    reading = f"the answer is not JSON, or not such that {asks.where} can judge it"
+                    raise _Unreadable(reading) from None
         return None
 
     def _words(self, step: Step, answer: http.Answer) -> str:
@@ -465,11 +465,11 @@ def _verdict(verify: Verify, answer: http.Answer) -> tuple[t.Literal["accepted",
     means_yes = answer.status in verify.step.status
     data = content(answer) if verify.rejected_if or verify.accepted_if or verify.step.noes else None
     try:
-        if verify.rejected_if and truth(verify.rejected_if.judges(data)):
+        if verify.rejected_if and data is not None and verify.rejected_if.judges(data):
             return "rejected", " and a no"
-        if any(truth(asks(data)) for asks, _error in verify.step.noes):
+        if any(asks.judges(data) for asks, _error in verify.step.noes):
             return "unknown", " and a no that is about something else"
-        if means_yes and (not verify.accepted_if or truth(verify.accepted_if(data))):
+        if means_yes and (not verify.accepted_if or verify.accepted_if.judges(data)):
             return "accepted", ""
     except CannotPick as where:
         return "unknown", f", but not such that {where} can judge it" if means_yes else ""
