@@ -53,8 +53,9 @@ def read_recipe(reference: str, folder: str) -> Options:
         known = ", ".join(sorted(found.stem for found in pathlib.Path(folder).glob("*.yml")))
         raise InvalidInput(f"There is no recipe {name}. There are {known}. A file of your own is named by its path.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        # Once through JSON: what an anchor names twice must not be one mapping, in which defaults are filled in.
+        content = json.loads(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")), default=str))
+    except (OSError, RecursionError, TypeError, ValueError):
         raise InvalidInput(f"The recipe {path} cannot be read.") from None
     except yaml.YAMLError:
         raise InvalidInput(f"The recipe {path} is not YAML.") from None
