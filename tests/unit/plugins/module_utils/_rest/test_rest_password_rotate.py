@@ -10,12 +10,14 @@ import base64
 import json
 import re
 import secrets
+import time
 import typing as t
 import urllib.parse
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest import lookup as lookup_pages
 from tests.sandbox.keeper.tls import server_context
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response
@@ -322,6 +324,31 @@ def test_the_next_page_stays_on_the_host(call: Caller, scheme: str) -> None:
         call.rest.faults.add(Fault("users", response=Response(200, page)))
         failed(call(lookup=call.step("lookup", next={"url": "next"})), "refused", text="another host")
         assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    ("header", "address"),
+    [
+        (
+            '<https://h/a>; rel="prev", <https://h/b?x=1,2>; title="a; rel=next, <c>"; rel="last next"',
+            "https://h/b?x=1,2",
+        ),
+        ("<b>;rel=next", "b"),
+        ("<b> ; REL = next", "b"),
+        ('<b>; title="rel=next"', None),
+        ("", None),
+        ("rel=next", None),
+    ],
+)
+def test_a_link_to_the_next_page(header: str, address: str | None) -> None:
+    assert lookup_pages._next_link(header) == address
+
+
+@pytest.mark.parametrize("part", ["<", "<a", ";", "; ", ";rel", ';rel="', '"', ";rel=", " ", "<>;", "\\", ",<"])
+def test_a_header_costs_no_more_than_linear_time(part: str) -> None:
+    began = time.process_time()
+    lookup_pages._next_link(part * (60_000 // len(part)))
+    assert time.process_time() - began < 1
 
 
 def test_a_next_page_may_be_relative(call: Caller) -> None:
