@@ -130,7 +130,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             raise refusal
         login = state.probe or self._log_in(item, state)
         if login.verdict != "accepted" or not self._tells_apart(item, state):
-# A refusal of the administrator says nothing about the value, so there is no hurry to throw it away.
+            # A refusal of the administrator says nothing about the value, so there is no hurry to throw it away.
             about_value = not isinstance(refusal, NotPermitted)
             refusal.in_force = False if about_value and login.verdict == "rejected" else None
             raise refusal

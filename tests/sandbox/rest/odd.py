@@ -17,10 +17,10 @@ POST /out             ends the session
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import secrets
+import time
 import typing as t
 import urllib.parse
 
@@ -29,11 +29,13 @@ from tests.sandbox.server import Request, Response
 
 
 class OddSandbox(RestSandbox):
-    """lives: how many requests a session or token lives through; None for ever. sessions: those that are alive."""
+    """sessions: those that are alive. lives: how many requests one of them lives through. lasts: how many seconds."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lives: int | None = None
+        self.lives: float = float("inf")
+        self.lasts: float = float("inf")
+        self.opened: dict[str, float] = {}
         self.sessions: dict[str, int] = {}
         self.forms: dict[str, str] = {}
         self.documents: dict[str, dict[str, t.Any]] = {}
@@ -63,13 +65,14 @@ class OddSandbox(RestSandbox):
     def _open(self) -> str:
         token = secrets.token_urlsafe(12)
         self.sessions[token] = 0
+        self.opened[token] = time.monotonic()
         return token
 
     def _alive(self, token: str) -> bool:
         if token not in self.sessions:
             return False
         self.sessions[token] += 1
-        if self.lives is not None and self.sessions[token] > self.lives:
+        if self.sessions[token] > self.lives or time.monotonic() - self.opened[token] > self.lasts:
             del self.sessions[token]
             return False
         return True
@@ -161,6 +164,98 @@ class OddSandbox(RestSandbox):
         return Response(200, b"0" if found else b"1", {"Content-Type": "application/json"})
 
 
-def basic(name: str, password: str) -> str:
-    """The value of Authorization."""
-    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+Options = dict[str, t.Any]
+BASIC = {"type": "basic", "username": "${admin_username}", "password": "${admin_password}"}
+WHOAMI = {"path": "/whoami", "auth": {"type": "basic", "username": "${username}", "password": "${password}"}}
+
+# A session by cookie, a hidden field that has to come back, and a login that answers with a word.
+FIELD = {"path": "/form", "set": {"field": {"text": 'name="field" value="([^"]*)"'}}}
+FORM: Options = {
+    "auth": {
+        "type": "session",
+        "cookies": True,
+        "before": [
+            FIELD,
+            {
+                "method": "POST",
+                "path": "/form",
+                "body_format": "form",
+                "body": {"name": "${admin_username}", "password": "${admin_password}", "field": "${field}"},
+                "fail_if": "@ == 'Fails.'",
+            },
+        ],
+        "logout": {"path": "/out"},
+    },
+    "lookup": {"path": "/form/users/${username}", "set": {"id": "id"}},
+    "change": {
+        "method": "PUT",
+        "path": "/form/users/${username}",
+        "headers": {"X-Form": "${field}"},
+        "body": {"password": "${password}"},
+        "status": [204],
+    },
+    "verify": {
+        "method": "POST",
+        "path": "/form",
+        "cookies": True,
+        "before": [{"path": "/form", "set": {"mine": {"header": "X-Form"}}}],
+        "body_format": "form",
+        "body": {"name": "${username}", "password": "${password}", "field": "${mine}"},
+        "accepted_if": "@ == 'Ok.'",
+        "rejected_if": "@ == 'Fails.'",
+    },
+}
+
+# Everything is answered 200, and the token goes in the body.
+RPC: Options = {
+    "auth": {
+        "type": "login",
+        "path": "/rpc",
+        "body": {"method": "login", "params": {"name": "${admin_username}", "password": "${admin_password}"}},
+        "fail_if": "error",
+        "reason": "error.data",
+        "token_path": "result",
+        "header": "",
+    },
+    "lookup": {
+        "method": "POST",
+        "path": "/rpc",
+        "body": {"method": "get", "params": {"name": "${username}"}, "auth": "${token}"},
+        "items": "result",
+        "auth_failed_if": "error.data == 'Session terminated.'",
+        "fail_if": "error",
+        "match": {"name": "${username}"},
+        "set": {"id": "id"},
+    },
+    "change": {
+        "method": "POST",
+        "path": "/rpc",
+        "body": {"method": "set", "params": {"name": "${id}", "password": "${password}"}, "auth": "${token}"},
+        "auth_failed_if": "error.data == 'Session terminated.'",
+        "not_found_if": "error.message == 'No such user.'",
+        "fail_if": "error",
+        "status": [200],
+    },
+    "verify": {
+        "method": "POST",
+        "path": "/rpc",
+        "body": {"method": "login", "params": {"name": "${username}", "password": "${password}"}},
+        "accepted_if": "result",
+        "rejected_if": "error.data == 'Incorrect user name or password.'",
+    },
+}
+
+# A document that a PUT replaces as a whole.
+DOC: Options = {
+    "auth": BASIC,
+    "lookup": {"path": "/doc/${username}", "set": {"whole": "@"}},
+    "change": {
+        "method": "PUT",
+        "path": "/doc/${username}",
+        "body_from": "${whole}",
+        "body": {"password": "${password}", "mail": None},
+        "status": [201],
+    },
+    "verify": WHOAMI,
+}
+KINDS = {"form": FORM, "rpc": RPC, "doc": DOC}

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import lookup as lookup_pages
 from tests.sandbox.keeper.tls import server_context
 from tests.sandbox.rest import RestSandbox
@@ -647,6 +648,21 @@ def test_the_administrator_does_not_vouch_for_the_user(call: Caller) -> None:
         assert request.headers["X-Plain"] == call.rest.admin and "Cookie" not in request.headers
         assert request.headers["X-Mine"] == ("2" if login else "1")
         assert request.headers["Authorization"].startswith("Basic ") if login else True
+
+
+def test_the_client_certificate_does_not_vouch_for_the_user(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = str(Path(__file__))
+    shown: list[tuple[str, str | None]] = []
+    send = http.Http.send
+
+    def watched(self: http.Http, request: http.Request, repeat: http.Repeat) -> http.Answer:
+        shown.append((request.url.rpartition("/")[2], self._wire.client_cert))
+        return send(self, request, repeat)
+
+    monkeypatch.setattr(http.Http, "send", watched)
+    assert call(client_cert=certificate)["verified"]
+    assert [path for path, certificate_shown in shown if certificate_shown is None] == ["whoami"] * 2
+    assert {path for path, certificate_shown in shown if certificate_shown} == {"login", "users", "1"}
 
 
 # -- a login that always says yes

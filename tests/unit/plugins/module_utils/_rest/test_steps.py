@@ -12,106 +12,12 @@ import typing as t
 
 import pytest
 
-from tests.sandbox.rest.odd import OddSandbox
+from tests.sandbox.rest.odd import BASIC, DOC, FORM, KINDS, RPC, WHOAMI, OddSandbox
 from tests.sandbox.server import Fault, Response
 from tests.unit.plugins.module_utils._rest.conftest import Caller
 from tests.unit.plugins.module_utils._rest.test_rest_password_rotate import entry, failed
 
 Options = dict[str, t.Any]
-BASIC = {"type": "basic", "username": "${admin_username}", "password": "${admin_password}"}
-WHOAMI = {"path": "/whoami", "auth": {"type": "basic", "username": "${username}", "password": "${password}"}}
-
-# A session by cookie, a hidden field that has to come back, and a login that answers with a word.
-FIELD = {"path": "/form", "set": {"field": {"text": 'name="field" value="([^"]*)"'}}}
-FORM: Options = {
-    "auth": {
-        "type": "session",
-        "cookies": True,
-        "before": [
-            FIELD,
-            {
-                "method": "POST",
-                "path": "/form",
-                "body_format": "form",
-                "body": {"name": "${admin_username}", "password": "${admin_password}", "field": "${field}"},
-                "fail_if": "@ == 'Fails.'",
-            },
-        ],
-        "logout": {"path": "/out"},
-    },
-    "lookup": {"path": "/form/users/${username}", "set": {"id": "id"}},
-    "change": {
-        "method": "PUT",
-        "path": "/form/users/${username}",
-        "headers": {"X-Form": "${field}"},
-        "body": {"password": "${password}"},
-        "status": [204],
-    },
-    "verify": {
-        "method": "POST",
-        "path": "/form",
-        "cookies": True,
-        "before": [{"path": "/form", "set": {"mine": {"header": "X-Form"}}}],
-        "body_format": "form",
-        "body": {"name": "${username}", "password": "${password}", "field": "${mine}"},
-        "accepted_if": "@ == 'Ok.'",
-        "rejected_if": "@ == 'Fails.'",
-    },
-}
-
-# Everything is answered 200, and the token goes in the body.
-RPC: Options = {
-    "auth": {
-        "type": "login",
-        "path": "/rpc",
-        "body": {"method": "login", "params": {"name": "${admin_username}", "password": "${admin_password}"}},
-        "fail_if": "error",
-        "reason": "error.data",
-        "token_path": "result",
-        "header": "",
-    },
-    "lookup": {
-        "method": "POST",
-        "path": "/rpc",
-        "body": {"method": "get", "params": {"name": "${username}"}, "auth": "${token}"},
-        "items": "result",
-        "auth_failed_if": "error.data == 'Session terminated.'",
-        "fail_if": "error",
-        "match": {"name": "${username}"},
-        "set": {"id": "id"},
-    },
-    "change": {
-        "method": "POST",
-        "path": "/rpc",
-        "body": {"method": "set", "params": {"name": "${id}", "password": "${password}"}, "auth": "${token}"},
-        "auth_failed_if": "error.data == 'Session terminated.'",
-        "not_found_if": "error.message == 'No such user.'",
-        "fail_if": "error",
-        "status": [200],
-    },
-    "verify": {
-        "method": "POST",
-        "path": "/rpc",
-        "body": {"method": "login", "params": {"name": "${username}", "password": "${password}"}},
-        "accepted_if": "result",
-        "rejected_if": "error.data == 'Incorrect user name or password.'",
-    },
-}
-
-# A document that a PUT replaces as a whole.
-DOC: Options = {
-    "auth": BASIC,
-    "lookup": {"path": "/doc/${username}", "set": {"whole": "@"}},
-    "change": {
-        "method": "PUT",
-        "path": "/doc/${username}",
-        "body_from": "${whole}",
-        "body": {"password": "${password}", "mail": None},
-        "status": [201],
-    },
-    "verify": WHOAMI,
-}
-KINDS = {"form": FORM, "rpc": RPC, "doc": DOC}
 
 
 @pytest.fixture
