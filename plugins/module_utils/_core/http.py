@@ -155,8 +155,6 @@ class Http:
     def __init__(self, wire: Wire, *, largest: int = 1 << 20, pace: t.Callable[[], None] = lambda: None) -> None:
         self._requests = require("requests", package="requests")
         self._broken = (require("urllib3.exceptions", package="urllib3").HTTPError,)
-        # Whoever set it would read all that is sent; it is read when a connection is made.
-        os.environ.pop("SSLKEYLOGFILE", None)
         self._wire = wire
         self._largest = largest
         self._pace = pace

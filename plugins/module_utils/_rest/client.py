@@ -133,7 +133,7 @@ class Client:
             finally:
                 self._log_out()
 
-        # -- one step
+    # -- one step
 
     def _build(self, step: Step, session: Session, values: Values) -> http.Request:
         header = session.header
@@ -220,7 +220,8 @@ class Client:
     ) -> RotationError | None:
         """The error for an answer that does not mean yes. Raises _Unreadable where nobody can tell."""
         status, means_yes = answer.status, answer.status in step.status
-        said = self._said_no(step, answer, no) if step.noes and status < 500 and status != 429 else None
+        asks = step.noes and status < 500 and status != 429 and (means_yes or not answer.oversized)
+        said = self._said_no(step, answer, no) if asks else None
         if means_yes and said is None:
             session.worked = True
             return None

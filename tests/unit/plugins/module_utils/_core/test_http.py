@@ -374,18 +374,6 @@ def test_a_handshake_that_fails_has_sent_nothing(tmp_path: Path, kind: str) -> N
     assert lost.value.unsent
 
 
-def test_the_keys_of_a_connection_are_written_nowhere(
-    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    context, authority = server_context(tmp_path)
-    with LoopbackServer(Echo(), tls=context) as running:
-        wire = dataclasses.replace(WIRE, ca_path=str(authority))
-        with http.Http(wire) as client:
-            assert client.send(http.Request("GET", f"https://{running.host}:{running.port}/"), "never").status == 200
-    assert not (tmp_path / "keys").exists()
-
-
 def test_cookies_are_kept_where_there_is_a_jar_and_only_there(server: LoopbackServer) -> None:
     echo = t.cast(Echo, server.service)
     jar = requests.cookies.RequestsCookieJar()

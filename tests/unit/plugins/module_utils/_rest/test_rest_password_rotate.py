@@ -500,6 +500,11 @@ def test_an_error_inside_a_success(call: Caller, body: bytes, code: str, text: s
         assert result["changed"] and result["verified"], result
 
 
+def test_a_refusal_is_one_however_long_it_is(call: Caller) -> None:
+    call.rest.faults.add(Fault("change", response=Response(400, b"x" * ((1 << 20) + 1))))
+    failed(call(change=call.step("change", fail_if="error")), "refused")
+
+
 # -- the answer of the change is lost
 
 
