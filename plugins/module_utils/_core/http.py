@@ -20,7 +20,9 @@ import os
 import random
 import ssl
 import time
+import traceback
 import typing as t
+import zlib
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
@@ -94,12 +96,16 @@ class Wire:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One request. headers and body are what goes over the wire; none of it is ever shown."""
+    """One request. headers and body are what goes over the wire; none of it is ever shown.
+
+    jar: the cookies of a session, as requests keeps them; those of the answer are put in. Without it, none are sent.
+    """
 
     method: str
     url: str = dataclasses.field(repr=False)
     headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     body: bytes | None = dataclasses.field(default=None, repr=False)
+    jar: t.Any = dataclasses.field(default=None, repr=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +113,7 @@ class Answer:
     """One answer; header names are in lower case.
 
     oversized: the body was longer than the limit, and none of it was kept.
-    doubt: an earlier try of the same request may have been processed.
+    doubt: an earlier try of the same request may have been processed. cookies: those that it sets.
     """
 
     status: int
@@ -115,6 +121,7 @@ class Answer:
     body: bytes = dataclasses.field(default=b"", repr=False)
     oversized: bool = False
     doubt: bool = False
+    cookies: t.Iterable[http.cookiejar.Cookie] = dataclasses.field(default=(), repr=False)
 
     def json(self) -> t.Any:
         """The body as JSON. Raises ValueError for anything else, an oversized body too."""
@@ -147,6 +154,7 @@ class Http:
 
     def __init__(self, wire: Wire, *, largest: int = 1 << 20, pace: t.Callable[[], None] = lambda: None) -> None:
         self._requests = require("requests", package="requests")
+        self._broken = (require("urllib3.exceptions", package="urllib3").HTTPError,)
         self._wire = wire
         self._largest = largest
         self._pace = pace
@@ -238,6 +246,7 @@ class Http:
             request.url,
             headers={name: value.encode() for name, value in request.headers.items()},
             data=request.body,
+            cookies=request.jar,
             allow_redirects=False,
             stream=True,
             timeout=(min(bound, _CONNECT_TIMEOUT), bound),
@@ -248,23 +257,43 @@ class Http:
                 raise self._requests.exceptions.ConnectionError
             body, oversized = self._read(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, body, oversized)
+            if request.jar is not None:
+                # The cookies of the answer alone, so that one that expires goes from the jar, too.
+                self._requests.cookies.extract_cookies_to_jar(request.jar, response.request, response.raw)
+            return Answer(response.status_code, headers, body, oversized, cookies=response.cookies)
 
     def _read(self, response: t.Any) -> tuple[bytes, bool]:
+        """The body, and whether it was too large; what is compressed is bounded before it is inflated."""
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.raw.stream(_CHUNK, decode_content=False):
             body += chunk
             if len(body) > self._largest:
                 return b"", True
-        return bytes(body), False
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding in ("", "identity") or not body:
+            return bytes(body), False
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            raise NoAnswer("its encoding was not asked for", unsent=False)
+        # 32: zlib or gzip, whichever it is.
+        inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+        found = inflate.decompress(bytes(body), self._largest + 1)
+        if len(found) > self._largest:
+            return b"", True
+        if not inflate.eof or inflate.unused_data:
+            raise NoAnswer("its compressed answer is broken", unsent=False)
+        return found, False
 
     def _no_answer(self, error: Exception) -> NoAnswer:
         """What the exception means; its text may hold the address, so it is looked at and not kept."""
         exceptions = self._requests.exceptions
+        if isinstance(error, NoAnswer):
+            return error
+        if isinstance(error, exceptions.SSLError) and "certificate verify failed" in str(error).lower():
+            return NoAnswer("its TLS certificate does not verify", unsent=True, certificate=True)
+        if _in_handshake(error):
+            return NoAnswer("the TLS handshake failed", unsent=True)
         if isinstance(error, exceptions.SSLError):
-            if "certificate verify failed" in str(error).lower():
-                return NoAnswer("its TLS certificate does not verify", unsent=True, certificate=True)
-            # A handshake that fails looks like a connection that breaks later; with TLS 1.3 it may even be both.
+            # With TLS 1.3, the server may refuse a handshake after the request has been sent.
             return NoAnswer("TLS failed", unsent=False)
         if isinstance(error, exceptions.ProxyError):
             # urllib3 gives a connection that breaks under a request that was sent the same name.
@@ -274,7 +303,7 @@ class Http:
             return NoAnswer("the connection through the proxy broke", unsent=False)
         if isinstance(error, exceptions.ConnectTimeout):
             return NoAnswer("no connection in time", unsent=True)
-        if isinstance(error, exceptions.ConnectionError):
+        if isinstance(error, (exceptions.ConnectionError, *self._broken)):
             cause = getattr(error.args[0] if error.args else None, "reason", None)
             if type(cause).__name__ in _NO_CONNECTION:
                 unknown = type(cause).__name__ == "NameResolutionError"
@@ -283,6 +312,15 @@ class Http:
         if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.InvalidProxyURL)):
             return NoAnswer("the request cannot be put into HTTP", unsent=True)
         return NoAnswer(f"no usable answer ({type(error).__name__})", unsent=False)
+
+
+def _in_handshake(error: BaseException | None) -> bool:
+    """Whether it broke before anything could be sent."""
+    while error is not None:
+        if any(frame.f_code.co_name == "do_handshake" for frame, _line in traceback.walk_tb(error.__traceback__)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _may_pass(status: int, repeat: Repeat) -> bool:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -27,6 +28,8 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
     """
     # no_log: Ansible would write lists of options to syslog before it masks anything derived from them.
     module = AnsibleModule(supports_check_mode=True, no_log=True, **spec.module_arguments())
+    # Whoever set it would read all that is sent: all TLS libraries honour it when they connect.
+    os.environ.pop("SSLKEYLOGFILE", None)
     known: list[str] = []
     try:
         known = secrets.secrets_in(module.params, spec.options)

@@ -25,6 +25,7 @@ _SHORTEST_FORM = 8
 _SHORTEST_PEM_LINE = 16
 # So many characters in a row of a secret, in whatever case, are a part of it and no chance.
 _TELLING = 6
+_LONGEST_FOREIGN = 1 << 16
 
 
 def _base64_cores(raw: bytes) -> t.Iterator[str]:
@@ -79,17 +80,48 @@ class Scrubber:
     short: as in C(forms), for texts that somebody else wrote.
     """
 
-    def __init__(self, secrets: t.Iterable[str], *, short: bool = False) -> None:
-        spellings = {form for secret in secrets if secret for form in forms(secret, short=short)}
-        self._spellings = sorted(spellings, key=len, reverse=True)
-        self._starts = {spelling[:_SHORTEST_FORM] for spelling in spellings}
-        self._lengths = {len(start) for start in self._starts}
+    def __init__(self, secrets: t.Iterable[str] = (), *, short: bool = False) -> None:
+        self._short = short
+        self._waiting = {secret for secret in secrets if secret}
+        self._known: set[str] = set()
+        self._spellings: dict[str, set[str]] = {}
+        self._lengths: set[int] = set()
+        self._parts: set[str] = set()
+
+    def add(self, *secrets: str) -> None:
+        """Further secrets. All is prepared when a text is there, which is mostly never."""
+        self._waiting.update(secret for secret in secrets if secret)
+
+    def _prepare(self) -> None:
+        new = self._waiting - self._known
+        self._known |= new
+        self._waiting = set()
+        for secret in new:
+            self._parts.update(_grams(secret.casefold(), min(_TELLING, len(secret.casefold()))))
+            for spelling in forms(secret, short=self._short):
+                start = spelling[:_SHORTEST_FORM]
+                self._lengths.add(len(start))
+                self._spellings.setdefault(start, set()).add(spelling)
 
     def text(self, text: str) -> str:
-        if self._may_be_in(text):
-            for spelling in self._spellings:
-                text = text.replace(spelling, MASK)
+        """The text with every form masked; the longest first, of those that begin somewhere in it."""
+        self._prepare()
+        starts = {start for length in self._lengths for start in _grams(text, length)}
+        near = {spelling for start in starts & self._spellings.keys() for spelling in self._spellings[start]}
+        for spelling in sorted(near, key=len, reverse=True):
+            text = text.replace(spelling, MASK)
         return text
+
+    def foreign(self, text: str, longest: int) -> str:
+        """What somebody else wrote, in one printable line of at most so many characters, without any secret.
+
+        It is withheld if it quotes a part of a secret, or one in another case, because those are no forms to mask.
+        """
+        text = self.text(text[:_LONGEST_FOREIGN])
+        folded = text.casefold()
+        if any(not self._parts.isdisjoint(_grams(folded, length)) for length in range(1, _TELLING + 1)):
+            return "(not shown, because it quotes a secret)"
+        return one_line(text)[:longest]
 
     def everything(self, value: t.Any) -> t.Any:
         """The same for every text in nested lists and dicts."""
@@ -100,12 +132,6 @@ class Scrubber:
         if isinstance(value, (list, tuple)):
             return [self.everything(item) for item in value]
         return value
-
-    def _may_be_in(self, text: str) -> bool:
-        """Whether any spelling begins anywhere in the text."""
-        return any(
-            text[at : at + length] in self._starts for length in self._lengths for at in range(len(text) - length + 1)
-        )
 
 
 def scrub(text: str, secrets: t.Iterable[str], *, short: bool = False) -> str:
@@ -119,15 +145,8 @@ def scrub_all(value: t.Any, secrets: t.Iterable[str]) -> t.Any:
 
 
 def foreign_text(text: str, secrets: t.Iterable[str], longest: int) -> str:
-    """What somebody else wrote, in one printable line of at most so many characters, without any secret.
-
-    It is withheld if it quotes a part of a secret, or one in another case, because those are no forms to mask.
-    """
-    known = [secret for secret in secrets if secret]
-    text = scrub(text, known, short=True)
-    if any(_quotes(text.casefold(), secret.casefold()) for secret in known):
-        return "(not shown, because it quotes a secret)"
-    return one_line(text)[:longest]
+    """As Scrubber.foreign, for one text."""
+    return Scrubber(secrets, short=True).foreign(text, longest)
 
 
 def one_line(text: str) -> str:
@@ -135,8 +154,8 @@ def one_line(text: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def _quotes(text: str, secret: str) -> bool:
-    return any(secret[start : start + _TELLING] in text for start in range(max(1, len(secret) - _TELLING + 1)))
+def _grams(text: str, length: int) -> t.Iterator[str]:
+    return (text[at : at + length] for at in range(len(text) - length + 1))
 
 
 def secrets_in(params: t.Mapping[str, t.Any], options: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
@@ -147,19 +166,20 @@ def secrets_in(params: t.Mapping[str, t.Any], options: t.Mapping[str, t.Mapping[
         if value is None:
             continue
         if option.get("no_log"):
-            found.extend(_texts(value))
+            found.extend(texts(value))
         elif option.get("options"):
             for entry in value if isinstance(value, list) else [value]:
                 found.extend(secrets_in(entry, option["options"]))
     return found
 
 
-def _texts(value: t.Any) -> t.Iterator[str]:
+def texts(value: t.Any) -> t.Iterator[str]:
+    """All texts in nested lists and dicts' values."""
     if isinstance(value, dict):
         value = list(value.values())
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         for item in value:
-            yield from _texts(item)
+            yield from texts(item)
     elif isinstance(value, str) and value:
         yield value
 

@@ -4,46 +4,47 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""Who asks: credentials as they are, or a login that gives a token."""
+"""Who asks: credentials as they are, or steps that leave a token, cookies and values."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import Expression
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import Expression, Source
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import (
     TOKEN,
     Params,
     Step,
     check_path,
-    expression,
     step_from,
 )
 
-
-@dataclasses.dataclass(frozen=True)
-class Login:
-    """A request whose answer holds a token. client: credentials for HTTP Basic, as templates."""
-
-    step: Step
-    token_path: Expression | None = None
-    token_header: str | None = None
-    client: tuple[str, str] | None = dataclasses.field(default=None, repr=False)
+_TOKEN = "token"  # noqa: S105 (the name of a placeholder)
 
 
 @dataclasses.dataclass(frozen=True)
 class Auth:
-    """Who asks. user, password, token: templates. login: where the token comes from instead."""
+    """Who asks. user, password, token: templates. steps: run before anything else; they may set the token."""
 
     where: str
     header: str = "Authorization"
     prefix: str = ""
     basic: tuple[str, str] | None = dataclasses.field(default=None, repr=False)
     token: str | None = dataclasses.field(default=None, repr=False)
-    login: Login | None = None
+    steps: tuple[Step, ...] = ()
+    logout: Step | None = None
+    cookies: bool = False
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """Of all placeholders in it, those of its steps too."""
+        own = template.names([self.basic, self.token], self.where)
+        steps = [*self.steps, *([self.logout] if self.logout else [])]
+        return frozenset(own.union(*(step.names for step in steps)))
 
 
 def _required(given: Params, keys: t.Sequence[str], where: str) -> list[t.Any]:
@@ -53,6 +54,8 @@ def _required(given: Params, keys: t.Sequence[str], where: str) -> list[t.Any]:
     return [given[key] for key in keys]
 
 
+_SESSION = {"before", "logout"}
+_LOGIN = {"query", "headers", "body", "body_from", "fail_if", "auth_failed_if", "not_found_if", "reason", "set"}
 # What each type is told by, beyond what has a default.
 _TOLD_BY = {
     "none": set[str](),
@@ -60,13 +63,16 @@ _TOLD_BY = {
     "basic": {"username", "password"},
     "header": {"token"},
     "oauth2_client_credentials": {"token_url", "client_id", "client_secret", "scope", "audience", "body_format"},
-    "login": {"query", "headers", "body", "body_format", "fail_if", "token_path", "token_header"},
+    "session": _SESSION,
+    "login": {*_SESSION, *_LOGIN, "basic", "body_format", "token_path", "token_header"},
 }
 
 
 def auth_from(given: Params, where: str) -> Auth:
     kind = given["type"]
     idle = sorted(key for keys in _TOLD_BY.values() for key in keys - _TOLD_BY[kind] if given.get(key) is not None)
+    if given.get("cookies") and not _TOLD_BY[kind] >= _SESSION:
+        idle.append("cookies")
     if idle:
         raise InvalidInput(f"{where}.{idle[0]} has no meaning for the type {kind}.")
     if kind == "none":
@@ -75,17 +81,18 @@ def auth_from(given: Params, where: str) -> Auth:
         (token,) = _required(given, ["token"], where)
         return Auth(where, prefix="Bearer", token=template.credential(token, f"{where}.token"))
     if kind == "basic":
-        user, password = _required(given, ["username", "password"], where)
-        basic = template.credential(user, f"{where}.username"), template.credential(password, f"{where}.password")
-        return Auth(where, basic=basic)
+        return Auth(where, basic=_basic(given, where))
     if kind == "header":
         header, token = _required(given, ["header", "token"], where)
         return Auth(
             where, _header_name(header, where), given["prefix"], token=template.credential(token, f"{where}.token")
         )
-    if kind == "login":
-        return _login(given, where)
-    return _client_credentials(given, where)
+    return _client_credentials(given, where) if kind == "oauth2_client_credentials" else _session(given, where)
+
+
+def _basic(given: Params, where: str) -> tuple[str, str]:
+    user, password = _required({"type": "basic", **given}, ["username", "password"], where)
+    return template.credential(user, f"{where}.username"), template.credential(password, f"{where}.password")
 
 
 def _header_name(name: str, where: str) -> str:
@@ -94,13 +101,34 @@ def _header_name(name: str, where: str) -> str:
     return name
 
 
-def _login(given: Params, where: str) -> Auth:
+def steps_from(given: t.Sequence[Params] | None, where: str) -> tuple[Step, ...]:
+    """The steps of C(before)."""
+    return tuple(step_from(step, f"{where}.before[{number}]") for number, step in enumerate(given or []))
+
+
+def _session(given: Params, where: str) -> Auth:
+    """Steps, and for a login one more, which gives the token."""
+    steps = steps_from(given["before"], where)
+    logout = step_from(given["logout"], f"{where}.logout") if given["logout"] else None
+    if given["type"] == "session":
+        if not steps:
+            raise InvalidInput(f"{where} of type session needs before.")
+        return Auth(where, steps=steps, logout=logout, cookies=given["cookies"])
     path, header = given["token_path"], given["token_header"]
     if bool(path) == bool(header):
         raise InvalidInput(f"{where} of type login needs one of token_path and token_header.")
-    step = step_from(given, where, body_format=given["body_format"] or "json")
-    login = Login(step, expression(path or None, f"{where}.token_path"), header or None)
-    return Auth(where, _header_name(given["header"], where), given["prefix"], login=login)
+    token = (
+        Source(f"{where}.token_path", Expression(path, f"{where}.token_path"))
+        if path
+        else Source(f"{where}.token_header", header=header.lower())
+    )
+    login = step_from(given, where, body_format=given["body_format"] or "json")
+    basic = _basic(given["basic"], f"{where}.basic") if given["basic"] else None
+    login = dataclasses.replace(login, basic=basic, picked={**login.picked, _TOKEN: token})
+    auth = Auth(where, prefix=given["prefix"], steps=(*steps, login), logout=logout, cookies=given["cookies"])
+    if not given["header"]:
+        return auth
+    return dataclasses.replace(auth, header=_header_name(given["header"], where), token="${token}")  # noqa: S106
 
 
 def _client_credentials(given: Params, where: str) -> Auth:
@@ -113,14 +141,16 @@ def _client_credentials(given: Params, where: str) -> Auth:
     if not basic:
         body |= {"client_id": client, "client_secret": secret}
     body |= {key: given[key] for key in ("scope", "audience") if given[key]}
+    check_path(url, f"{where}.token_url")
     step = Step(
         where=where,
         method="POST",
         path=url,
         status=(200, 201),
         body=body,
-        form=given["body_format"] != "json",
+        body_format=given["body_format"] or "form",
+        picked={_TOKEN: Source(where, Expression("access_token", where))},
+        basic=(client, secret) if basic else None,
+        oauth=True,
     )
-    check_path(url, f"{where}.token_url")
-    login = Login(step, Expression("access_token", where), client=(client, secret) if basic else None)
-    return Auth(where, prefix="Bearer", login=login)
+    return Auth(where, prefix="Bearer", token="${token}", steps=(step,))  # noqa: S106 (a placeholder)

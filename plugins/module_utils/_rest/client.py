@@ -4,48 +4,76 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""Talks to the service: the administrator's login, the lookup, the change, and logins as the user."""
+"""Talks to the service: one way to run a step, for the administrator's session, the lookups, the change, and logins."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing as t
 import urllib.parse
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import http, secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     AuthFailed,
     NotFound,
     NotPermitted,
+    RateLimited,
     Refused,
     RotationError,
     UnknownOutcome,
     Unreachable,
 )
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import origin
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth, Login
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import every_item, only_match
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Lookup, Options, Verify
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import CannotPick, Expression, truth
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import Item, every_item, only_match
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import USER_NAMES, Options, Verify
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import (
+    CannotPick,
+    Expression,
+    Source,
+    content,
+    kind,
+    reason,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import basic, build, check_header
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
 _LONGEST_TEXT = 300
-_ADMINISTRATOR = "The administrator's login"
+_SHORTEST_SECRET = 6
+# Server errors that say what the service will never do.
+_FINAL_ERRORS = (501, 505)
 
-Headers = dict[str, str]
+T = t.TypeVar("T")
+
+
+def final(status: int) -> bool:
+    """Whether the same request would be answered alike tomorrow."""
+    return status in _FINAL_ERRORS or (300 <= status < 500 and status not in (*http.GIVEN_UP, 425, 429))
 
 
 @dataclasses.dataclass(frozen=True)
 class LoginAnswer:
-    """What a login as the user said. reason: in our words, with what fail_if picked. silent: there was no answer."""
+    """What a login as the user said. told: in our words. words: the service's own. silent: there was no answer."""
 
     verdict: t.Literal["accepted", "rejected", "unknown"]
-    reason: str
+    told: str
     status: int = 0
     silent: bool = False
+    words: t.Callable[[], str] = dataclasses.field(default=str, repr=False, compare=False)
+
+    @property
+    def reason(self) -> str:
+        return self.told + self.words()
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether it shows that not every password is accepted, and not only that the service is in trouble."""
+        return self.verdict == "rejected" or (self.verdict == "unknown" and final(self.status))
 
 
 class LostChange(Exception):
@@ -57,236 +85,404 @@ class LostChange(Exception):
         self.unanswered = unanswered
 
 
+@dataclasses.dataclass
+class Session:
+    """What the steps of one login share. who: for messages. common: the headers of all its requests.
+
+    header: credentials. values: what its steps have set. everybody: it is the administrator's.
+    worked: something was answered that was no failed login. jars: the cookies of each origin, None to keep none.
+    """
+
+    who: str
+    common: t.Mapping[str, str]
+    wire: http.Http | None = None
+    everybody: bool = False
+    header: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    values: dict[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
+    worked: bool = False
+    jars: dict[t.Any, t.Any] | None = dataclasses.field(default=None, repr=False)
+
+
 class Client:
-    """One service. known: secrets that no text may hold; the tokens that come and go are added."""
+    """One service. known: secrets that no text may hold; the tokens that come and go are added.
+
+    trace: what was asked and answered, a line for each request, without any value.
+    """
 
     def __init__(self, options: Options, known: t.Iterable[str]) -> None:
         self._options = options
-        self._known = {form for secret in known for form in (secret, template.backslash(secret))}
+        spellings = [form for secret in known for form in (secret, template.backslash(secret))]
+        self._scrubber = secrets.Scrubber(spellings, short=True)
         self._http: http.Http | None = None
-        self._tokens: dict[tuple[t.Any, ...], str | RotationError] = {}
-        self._listing: tuple[http.Request, list[t.Any]] | None = None
+        self._people: http.Http | None = None
+        self._sessions: dict[tuple[tuple[str, t.Any], ...], Session | RotationError] = {}
+        self._listings: dict[str, tuple[http.Request, list[Item]]] = {}
+        self.trace: list[str] = []
 
     @contextlib.contextmanager
     def session(self) -> t.Iterator[None]:
-        """One connection, kept alive."""
-        with http.Http(self._options.wire) as self._http:
-            yield
+        """One connection, kept alive. The user's own logins have one without the administrator's certificate."""
+        wire = self._options.wire
+        with contextlib.ExitStack() as stack:
+            self._http = self._people = stack.enter_context(http.Http(wire))
+            if wire.client_cert:
+                plain = dataclasses.replace(wire, client_cert=None, client_key=None)
+                self._people = stack.enter_context(http.Http(plain))
+            try:
+                yield
+            finally:
+                self._log_out()
 
-    def _send(self, request: http.Request, repeat: http.Repeat) -> http.Answer:
-        return t.cast(http.Http, self._http).send(request, repeat)
+    # -- one step
 
-    # -- requests
+    def _build(self, step: Step, session: Session, values: Values) -> http.Request:
+        header = session.header
+        if session.values:
+            values = {**values, **session.values}
+        if step.basic:
+            user, password = (template.text(part, values, step.where) for part in step.basic)
+            if step.oauth:
+                # RFC 6749, section 2.3.1: encoded as forms are, so that a colon can stand in them.
+                user, password = urllib.parse.quote_plus(user), urllib.parse.quote_plus(password)
+            header = self._remembered("Authorization", basic(user, password, step.where))
+        request = build(step, self._options, values, session.common, header)
+        if session.jars is None:
+            return request
+        place = origin(request.url)
+        if place not in session.jars:
+            session.jars[place] = require("requests", package="requests").cookies.RequestsCookieJar()
+        return dataclasses.replace(request, jar=session.jars[place])
 
-    def rehearse(self, values: Values) -> None:
-        """Build every request that these values could lead to. Raises InvalidInput."""
-        options = self._options
-        if options.auth.login:
-            self._login_request(options.auth.login, values)
-        authorization = self._direct(options.auth, values) or {}
-        if options.lookup:
-            template.render([wanted for _path, wanted in options.lookup.match], values, "lookup.match")
-            build(options.lookup.step, options, values, options.headers, authorization)
-        build(options.change, options, values, options.headers, authorization)
-        if options.verify:
-            self.login_request(options.verify, values)
+    def _send(self, step: Step, session: Session, request: http.Request, repeat: http.Repeat) -> http.Answer:
+        asked = f"{step.where}: {step.method} {step.path or '(url)'}"
+        try:
+            answer = t.cast(http.Http, session.wire).send(request, repeat)
+        except http.NoAnswer as lost:
+            self.trace.append(f"{asked}: no answer, {lost.reason}")
+            raise
+        self.trace.append(f"{asked}: {answer.status}")
+        if session.jars is not None:
+            self._hide(*(cookie.value for cookie in answer.cookies))
+        return answer
 
-    def login_request(self, verify: Verify, values: Values) -> http.Request:
-        """The login as the user; the administrator's credentials are not in it."""
-        authorization = self._direct(verify.auth, values) or {}
-        return build(verify.step, self._options, values, verify.headers, authorization)
+    def _ask(
+        self, step: Step, session: Session, request: http.Request, subject: str, no: type[RotationError],
+        repeat: http.Repeat = "read",
+    ) -> http.Answer:  # fmt: skip
+        """The answer that means yes. no: what an answer raises that means no, whatever its status."""
+        try:
+            answer = self._send(step, session, request, repeat)
+        except http.NoAnswer as lost:
+            raise http.unreachable(subject, lost) from None
+        try:
+            refusal = self._refusal(step, session, answer, subject, no)
+        except _Unreadable as unreadable:
+            refusal = no(f"{subject}: {unreadable}. Nothing was changed.")
+        if refusal is None and answer.oversized:
+            refusal = no(f"{subject}: the answer is larger than 1 MiB. Nothing was changed.")
+        if refusal is not None:
+            raise refusal
+        return answer
 
-    def change_request(self, values: Values) -> http.Request:
-        authorization = self._authorization(values)
-        return build(self._options.change, self._options, values, self._options.headers, authorization)
+    def _run(
+        self, steps: t.Iterable[Step], session: Session, values: Values, subject: str, no: type[RotationError],
+        repeat: http.Repeat = "read",
+    ) -> None:  # fmt: skip
+        """Steps whose answers leave values to those after them."""
+        for step in steps:
+            answer = self._ask(step, session, self._build(step, session, values), subject, no, repeat)
+            for name, source in step.picked.items():
+                value = self._picked(source, answer)
+                if value is None:
+                    raise no(f"{subject}: the answer holds no {name} where it should. Nothing was changed.")
+                session.values[name] = value
+            self._note(session.values, step)
 
-    def _direct(self, auth: Auth, values: Values) -> Headers | None:
-        """The header for credentials that need no login; None where they do."""
+    def _picked(self, source: Source, answer: http.Answer) -> t.Any:
+        """What it picks of the answer, None for nothing; a token is a text that can stand in a header."""
+        try:
+            value = source(content(answer) if source.expression else None, answer)
+        except CannotPick:
+            return None
+        if source.where.endswith((".token_path", ".token_header")) and not (
+            isinstance(value, str) and value and not set(value) & set("\r\n\0")
+        ):
+            return None
+        if isinstance(value, str):
+            self._hide(value)
+        return value
+
+    def _note(self, values: Values, step: Step) -> None:
+        self.trace += [f"    {name}: {kind(values[name])}" for name in step.picked]
+
+    def _refusal(
+        self, step: Step, session: Session, answer: http.Answer, subject: str, no: type[RotationError]
+    ) -> RotationError | None:
+        """The error for an answer that does not mean yes. Raises _Unreadable where nobody can tell."""
+        status, means_yes = answer.status, answer.status in step.status
+        asks = step.noes and status < 500 and status != 429 and (means_yes or not answer.oversized)
+        said = self._said_no(step, answer, no) if asks else None
+        if means_yes and said is None:
+            session.worked = True
+            return None
+        if status == 429:
+            return http.rate_limited(subject, answer)
+        evidence = {} if means_yes else {"status": status}
+        told = f"{subject}: answered with {status}{self._words(step, answer)}"
+        if said:
+            error, words = said
+            refusal = error(f"{subject}: the service says no{words}. Nothing was changed.", evidence=evidence)
+        elif status >= 500:
+            text = f"{told}, which says neither yes nor no. Nothing was changed."
+            return Unreachable(text, unanswered=1, retry_safe=not final(status))
+        elif 300 <= status < 400:
+            refusal = Refused(
+                f"{told}, a redirect, which is never followed. Name the final address.", evidence=evidence
+            )
+        elif status < 400:
+            text = f"{told}, which is not among the statuses that mean yes ({step.where}.status)."
+            refusal = Refused(text, evidence=evidence)
+        else:
+            kinds: dict[int, type[RotationError]] = {401: AuthFailed, 403: NotPermitted}
+            error = no if no is AuthFailed else NotFound if status in step.not_found else kinds.get(status, Refused)
+            refusal = error(f"{told}. Nothing was changed.", evidence=evidence)
+        if not isinstance(refusal, AuthFailed):
+            session.worked = True
+        elif session.everybody and "old_password" not in step.names:
+            # It stands in the entries of all users.
+            refusal.everybody = True
+            refusal.msg = session.who + refusal.msg.removeprefix(subject)
+        return refusal
+
+    def _said_no(
+        self, step: Step, answer: http.Answer, no: type[RotationError]
+    ) -> tuple[type[RotationError], str] | None:
+        """The code of the first question that the answer says no to, and the text for it. Raises _Unreadable."""
+        if answer.oversized:
+            raise _Unreadable("the answer is larger than 1 MiB")
+        data = content(answer)
+        # An answer that says nothing is judged by its status.
+        for asks, error in step.noes if data is not None else ():
+            try:
+                if asks.judges(data):
+                    found = asks(data)
+                    return error or no, self._colon(found) if isinstance(found, str) else self._words(step, answer)
+            except CannotPick:
+                if error is None and answer.status in step.status:
+                    reading = f"the answer is not JSON, or not such that {asks.where} can judge it"
+                    raise _Unreadable(reading) from None
+        return None
+
+    def _words(self, step: Step, answer: http.Answer) -> str:
+        """The service's own reason behind a colon, without secrets; empty if there is none."""
+        return self._colon(reason(step.reason, content(answer)))
+
+    def _colon(self, text: str) -> str:
+        shown = self._scrubber.foreign(text, _LONGEST_TEXT).rstrip(". ")
+        return f": {shown}" if shown else ""
+
+    def _hide(self, *texts: str | None) -> None:
+        self._scrubber.add(*(text for text in texts if text and len(text) >= _SHORTEST_SECRET))
+
+    def _remembered(self, header: str, value: str) -> dict[str, str]:
+        check_header(value, f"The header {header}")
+        self._scrubber.add(value.rpartition(" ")[2])
+        return {header: value}
+
+    def _header(self, auth: Auth, values: Values) -> dict[str, str]:
+        """The header that holds credentials, if there is one."""
         if auth.basic:
             user, password = (template.text(part, values, auth.where) for part in auth.basic)
             return self._remembered(auth.header, basic(user, password, auth.where))
-        if auth.token is not None:
-            return self._with_token(auth, template.text(auth.token, values, auth.where))
-        return None if auth.login else {}
-
-    def _with_token(self, auth: Auth, token: str) -> Headers:
-        self._known.add(token)
+        if auth.token is None:
+            return {}
+        token = template.text(auth.token, values, auth.where)
+        self._scrubber.add(token)
         return self._remembered(auth.header, f"{auth.prefix} {token}" if auth.prefix else token)
 
-    def _remembered(self, header: str, value: str) -> Headers:
-        check_header(value, f"The header {header}")
-        self._known.add(value.rpartition(" ")[2])
-        return {header: value}
+    # -- before anything is asked
+
+    def rehearse(self, values: Values) -> None:
+        """Build every request that these values could lead to. Raises InvalidInput."""
+        options, auth = self._options, self._options.auth
+        known = {**options.stand_ins, **values}
+        session = Session("", options.headers, header=self._header(auth, known))
+        lookups = [lookup.step for lookup in options.lookups]
+        for step in (*auth.steps, *([auth.logout] if auth.logout else []), *lookups, options.change):
+            self._build(step, session, known)
+        for lookup in options.lookups:
+            template.render([wanted for _path, wanted in lookup.match], known, "lookup.match")
+        if options.verify:
+            self.rehearse_login(options.verify, known)
+
+    def rehearse_login(self, verify: Verify, values: Values) -> None:
+        """The same for the login as the user alone."""
+        known = {**self._options.stand_ins, **values}
+        session = Session("", verify.headers, header=self._header(verify.auth, known))
+        for step in (*verify.before, verify.step):
+            self._build(step, session, known)
 
     # -- the administrator
 
-    def check_administrator(self, values: Values, others: Values) -> None:
-        """Log in, where one login serves all users: where these values and the others make the same of it."""
-        login = self._options.auth.login
-        if login and self._login_request(login, values) == self._login_request(login, others):
-            self._authorization(values)
+    @functools.cached_property
+    def administrators(self) -> frozenset[str]:
+        """What may be the name of who asks, so that such a user is changed last."""
+        options, auth = self._options, self._options.auth
+        if options.own_login:
+            return frozenset()
+        known = {**options.stand_ins, **options.values}
+        parts = [auth.basic, *([step.basic, step.body, step.query] for step in auth.steps)]
+        return frozenset(secrets.texts(template.render(parts, known, auth.where)))
 
-    def _authorization(self, values: Values) -> Headers:
-        """The administrator's header. A login runs once, whatever becomes of it, unless users differ in it."""
-        auth = self._options.auth
-        if auth.login is None:
-            return self._direct(auth, values) or {}
-        request = self._login_request(auth.login, values)
-        key = (request.url, request.body, tuple(sorted(request.headers.items())))
-        if key not in self._tokens:
+    def check_administrator(self, values: Values) -> None:
+        """Log in, where one login serves all users."""
+        if not self._options.own_login:
+            self._session(values)
+
+    def _key(self, values: Values) -> tuple[tuple[str, t.Any], ...]:
+        """What makes a login another one."""
+        return tuple((name, values.get(name)) for name in sorted(USER_NAMES)) if self._options.own_login else ()
+
+    def _session(self, values: Values) -> Session:
+        """What the login has left. It runs once, whatever becomes of it, unless it is the user's own."""
+        options, auth, key = self._options, self._options.auth, self._key(values)
+        if key not in self._sessions:
+            asks = bool(auth.basic or auth.token or auth.steps)
+            who = f"The login as {values['username']}" if options.own_login else "The administrator's login"
+            session = Session(who, options.headers, self._http, everybody=asks and not options.own_login)
+            session.jars = {} if auth.cookies else None
             try:
-                self._tokens[key] = self._log_in(auth.login, request)
+                self._run(auth.steps, session, values, who, AuthFailed)
+                session.header = self._header(auth, {**values, **session.values})
+                session.worked = False
+                self._sessions[key] = session
             except RotationError as error:
-                self._tokens[key] = error
-        token = self._tokens[key]
-        if isinstance(token, RotationError):
-            raise token
-        return self._with_token(auth, token)
+                self._sessions[key] = error
+        found = self._sessions[key]
+        if isinstance(found, RotationError):
+            raise found
+        return found
 
-    def _login_request(self, login: Login, values: Values) -> http.Request:
-        authorization: Headers = {}
-        if login.client:
-            # RFC 6749, section 2.3.1: both are encoded as forms are, so that a colon can stand in them.
-            user, password = (
-                urllib.parse.quote_plus(template.text(part, values, login.step.where)) for part in login.client
-            )
-            authorization = self._remembered("Authorization", basic(user, password, login.step.where))
-        return build(login.step, self._options, values, self._options.headers, authorization)
-
-    def _log_in(self, login: Login, request: http.Request) -> str:
-        """The token. Raises RotationError."""
-        answer = self._read(login.step, request, _ADMINISTRATOR, AuthFailed)
-        if login.token_header:
-            token: t.Any = answer.headers.get(login.token_header.lower())
-        else:
-            try:
-                token = t.cast(Expression, login.token_path)(answer.json())
-            except (CannotPick, ValueError):
-                token = None
-        if not isinstance(token, str) or not token or any(character in token for character in "\r\n\0"):
-            raise AuthFailed(f"{_ADMINISTRATOR}: the answer holds no token where it should. Nothing was changed.")
-        return token
-
-    def _read(self, step: Step, request: http.Request, subject: str, no: type[RotationError]) -> http.Answer:
-        """The answer that means yes. no: what an answer raises that means no, whatever its status."""
+    def _as_administrator(self, values: Values, work: t.Callable[[Session], T]) -> T:
+        """A login that has worked may end: then one more is made, and the work is done once more."""
+        session = self._session(values)
         try:
-            answer = self._send(request, "read")
-        except http.NoAnswer as lost:
-            raise http.unreachable(subject, lost) from None
-        if answer.status not in step.status:
-            raise _refusal(subject, step, answer, AuthFailed if no is AuthFailed else None)
-        if answer.oversized:
-            raise no(f"{subject}: the answer is larger than 1 MiB. Nothing was changed.")
-        try:
-            refused = self._says_no(step, answer)
-        except ValueError:
-            raise no(f"{subject}: the answer is not JSON, so fail_if cannot judge it. Nothing was changed.") from None
-        if refused is not None:
-            raise no(f"{subject}: the service says no{refused}. Nothing was changed.")
-        return answer
+            return work(session)
+        except AuthFailed:
+            if not self._options.auth.steps or not session.worked:
+                raise
+        del self._sessions[self._key(values)]
+        return work(self._session(values))
 
-    def _says_no(self, step: Step, answer: http.Answer) -> str | None:
-        """None for a yes; else the text that fail_if picks, scrubbed, behind a colon. Raises ValueError if not JSON."""
-        if step.fail_if is None:
-            return None
-        try:
-            found = step.fail_if(answer.json())
-        except CannotPick:
-            raise ValueError(step.fail_if.where) from None
-        if not truth(found):
-            return None
-        return f": {secrets.foreign_text(found, self._known, _LONGEST_TEXT)}" if isinstance(found, str) else ""
+    def _log_out(self) -> None:
+        """Best effort: the tokens that are left end by themselves."""
+        logout = self._options.auth.logout
+        for key, session in self._sessions.items():
+            if logout and isinstance(session, Session):
+                with contextlib.suppress(Exception):
+                    request = self._build(logout, session, {**self._options.values, **dict(key)})
+                    self._send(logout, session, request, "never")
 
     # -- the user
 
-    def find(self, lookup: Lookup, values: Values, username: str) -> dict[str, t.Any]:
-        """What lookup.set picks of the user. A list that serves all users is read once."""
-        subject = f"Looking up {username}"
-        request = build(lookup.step, self._options, values, self._options.headers, self._authorization(values))
-        if self._listing is None or self._listing[0] != request:
-            items = every_item(lookup, request, lambda page: self._read(lookup.step, page, subject, Refused), subject)
-            self._listing = (request, items)
-        return only_match(lookup, self._listing[1], values, subject)
+    def find(self, values: Values, username: str) -> dict[str, t.Any]:
+        """What the lookups pick of the user. A list that serves all users is read once."""
+        return self._as_administrator(values, lambda session: self._find(session, values, f"Looking up {username}"))
 
-    def change(self, request: http.Request, subject: str) -> None:
+    def _find(self, session: Session, values: Values, subject: str) -> dict[str, t.Any]:
+        picked: dict[str, t.Any] = {}
+        for lookup in self._options.lookups:
+            step = lookup.step
+            known = {**values, **session.values, **picked}
+            request = self._build(step, session, known)
+            if step.where not in self._listings or self._listings[step.where][0] != request:
+                ask = functools.partial(self._ask_page, step, session, subject)
+                self._listings[step.where] = (request, every_item(lookup, request, ask, subject))
+            picked |= only_match(lookup, self._listings[step.where][1], known, subject)
+            self._note(picked, step)
+        return picked
+
+    def _ask_page(self, step: Step, session: Session, subject: str, request: http.Request) -> http.Answer:
+        return self._ask(step, session, request, subject, Refused)
+
+    def change(self, values: Values, subject: str) -> None:
         """The one write. Raises LostChange where it may or may not have been processed."""
-        step = self._options.change
+        self._as_administrator(values, lambda session: self._write(session, values, subject))
+
+    def _write(self, session: Session, values: Values, subject: str) -> None:
+        step, verify = self._options.change, self._options.verify
+        request = self._build(step, session, values)
+        if verify:
+            # What cannot be asked must show before the change.
+            self.rehearse_login(verify, values)
         try:
-            answer = self._send(request, "write")
+            answer = self._send(step, session, request, "write")
         except http.NoAnswer as lost:
             if lost.unsent:
                 raise Unreachable(f"{subject}: no answer, {lost.reason}. Nothing was changed.", unanswered=1) from None
             raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
-        if answer.status not in step.status:
-            if answer.status >= 500 or answer.status in http.GIVEN_UP:
-                raise LostChange(f"{subject}: answered with {answer.status}.", unanswered=0)
-            raise _refusal(subject, step, answer, administrator=self._asks_alone)
+        if answer.status not in step.status and (answer.status >= 500 or answer.status in http.GIVEN_UP):
+            raise LostChange(f"{subject}: answered with {answer.status}{self._words(step, answer)}.", unanswered=0)
         try:
-            refused = self._says_no(step, answer)
-        except ValueError:
+            refusal = self._refusal(step, session, answer, subject, Refused)
+        except _Unreadable as unreadable:
             raise UnknownOutcome(
-                f"{subject}: answered with {answer.status}, but not with JSON that fail_if can judge. Whether it took "
-                "effect is not known."
+                f"{subject}: answered with {answer.status}, but {unreadable}. Whether it took effect is not known."
             ) from None
-        if refused is not None:
-            raise Refused(f"{subject}: the service says no{refused}. Nothing was changed.")
+        if refusal:
+            raise refusal
 
-    @property
-    def _asks_alone(self) -> bool:
-        """Whether a 401 to the change can only be about the administrator, and not about an old password."""
-        auth, change = self._options.auth, self._options.change
-        own = template.names([change.path, change.query, change.headers, change.body], change.where)
-        return bool(auth.basic or auth.token or auth.login) and "old_password" not in own
-
-    def log_in(self, verify: Verify, request: http.Request) -> LoginAnswer:
+    def log_in(self, verify: Verify, values: Values) -> LoginAnswer:
         """One login as the user, never repeated."""
+        session = Session("", verify.headers, self._people, jars={} if verify.cookies else None)
         try:
-            answer = self._send(request, "never")
+            self._run(verify.before, session, values, "before the login itself", Refused, "never")
+            session.header = self._header(verify.auth, {**values, **session.values})
+            answer = self._send(verify.step, session, self._build(verify.step, session, values), "never")
         except http.NoAnswer as lost:
             return LoginAnswer("unknown", f"got no answer, {lost.reason}", silent=True)
-        told = f"was answered with {answer.status}"
-        if answer.oversized:
-            return LoginAnswer("unknown", f"{told} and more than 1 MiB", answer.status)
-        if answer.status in verify.rejected:
-            return LoginAnswer("rejected", told, answer.status)
-        if answer.status not in verify.step.status:
-            return LoginAnswer("unknown", told, answer.status)
-        try:
-            refused = self._says_no(verify.step, answer)
-        except ValueError:
-            return LoginAnswer("unknown", f"{told}, but not with JSON that fail_if can judge", answer.status)
-        if refused is not None:
-            return LoginAnswer("rejected", f"{told} and a no{refused}", answer.status)
-        return LoginAnswer("accepted", told, answer.status)
+        except RotationError as error:
+            status = 429 if isinstance(error, RateLimited) else error.evidence.get("status", 0)
+            why = error.msg.removesuffix(" Nothing was changed.").rstrip(".")
+            return LoginAnswer(
+                "unknown", f"could not be made: {why}", status, silent=bool(error.unanswered and not status)
+            )
+        verdict, why = _verdict(verify, answer)
+        words = functools.partial(self._words, verify.step, answer)
+        return LoginAnswer(verdict, f"was answered with {answer.status}{why}", answer.status, words=words)
 
 
-def _refusal(
-    subject: str,
-    step: Step,
-    answer: http.Answer,
-    refused_login: type[RotationError] | None = None,
-    *,
-    administrator: bool = True,
-) -> RotationError:
-    """The error for a status that does not mean yes.
+class _Unreadable(Exception):
+    """Nobody can tell whether the answer means yes or no. Its text says why."""
 
-    refused_login: what any 4xx means. administrator: whether a 401 is about the administrator, for certain.
-    """
-    status = answer.status
-    told = f"{subject}: answered with {status}"
-    if status == 429:
-        return http.rate_limited(subject, answer)
-    if status >= 500:
-        return Unreachable(f"{told}, which says neither yes nor no. Nothing was changed.", unanswered=1)
-    if 300 <= status < 400:
-        return Refused(
-            f"{told}, a redirect, which is never followed. Name the final address.", evidence={"status": status}
-        )
-    if status < 400:
-        return Refused(
-            f"{told}, which is not among the statuses that mean yes ({step.where}.status).", evidence={"status": status}
-        )
-    kinds: dict[int, type[RotationError]] = {401: AuthFailed, 403: NotPermitted, 404: NotFound}
-    kind = refused_login or kinds.get(status, Refused)
-    barred = kind is AuthFailed and administrator
-    return kind(f"{told}. Nothing was changed.", evidence={"status": status}, everybody=barred)
+
+def _verdict(verify: Verify, answer: http.Answer) -> tuple[t.Literal["accepted", "rejected", "unknown"], str]:
+    """What the answer says of the password, and a word about it; whatever is not listed is unknown."""
+    if answer.oversized:
+        return "unknown", " and more than 1 MiB"
+    if answer.status in verify.rejected:
+        return "rejected", ""
+    if answer.status >= 500 or answer.status == 429:
+        return "unknown", ""
+    means_yes = answer.status in verify.step.status
+    asks = [verify.rejected_if, verify.accepted_if, *(asks for asks, _error in verify.step.noes)]
+    data = content(answer) if any(asks) else None
+    # An answer that says nothing is judged by its status.
+    rejected = _is(verify.rejected_if, data) if data is not None else False
+    if rejected:
+        return "rejected", " and a no"
+    if any(_is(asks, data) is not False for asks, _error in verify.step.noes):
+        return "unknown", " and a no that is about something else"
+    if not means_yes:
+        return "unknown", ""
+    if verify.accepted_if:
+        return ("accepted" if _is(verify.accepted_if, data) else "unknown"), ""
+    return ("unknown", ", but not such that verify.rejected_if can judge it") if rejected is None else ("accepted", "")
+
+
+def _is(asks: Expression | None, data: t.Any) -> bool | None:
+    """Whether it is true of the answer; None where it does not fit."""
+    try:
+        return asks.judges(data) if asks else False
+    except CannotPick:
+        return None

@@ -23,25 +23,31 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick imp
     CannotPick,
     Expression,
     comparable,
+    content,
     truth,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import with_param
 
 # One entry of a Link header, RFC 8288: <address>; parameters
-_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s=;,]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s;,\"]+))?)*)")
-_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
+# No part of it can be reached from many places in a header, so that the time is linear.
+_LINK = re.compile(r"<([^<>]*)>|;\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))|\"[^\"]*\"", re.IGNORECASE)
+
+Item = tuple[t.Any, Answer]
 
 
-def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer], subject: str) -> list[t.Any]:
-    """The items of all pages. Raises Refused for an answer without the expected shape, and for too many pages."""
-    paging, items = lookup.paging, list[t.Any]()
+def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer], subject: str) -> list[Item]:
+    """The items of all pages, each with the answer that held it.
+
+    Raises Refused for an answer without the expected shape, and for too many pages.
+    """
+    paging, items = lookup.paging, list[Item]()
     request = first
     if paging and paging.counts:
         request = _with(first, t.cast(str, paging.param), str(paging.start))
     for number in itertools.count(1):
         answer = ask(request)
-        data = _json(answer, subject)
-        page = _items(lookup.items, data, subject)
+        data = content(answer)
+        page = _items(lookup, data, subject)
         following = _following(paging, first, request, answer, data, page, number, subject) if paging else None
         # A page beyond the limit is only asked for where nothing but an empty page can tell the end.
         if number > lookup.max_pages and page or following and number == lookup.max_pages and not _counts(paging):
@@ -49,7 +55,7 @@ def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer
                 f"{subject}: there are more than {lookup.max_pages} pages (lookup.max_pages), so a second match could "
                 "be overlooked. Nothing was changed."
             )
-        items += page
+        items += [(item, answer) for item in page]
         if following is None:
             return items
         request = following
@@ -64,28 +70,24 @@ def _with(request: Request, name: str, value: str) -> Request:
     return dataclasses.replace(request, url=with_param(request.url, name, value))
 
 
-def _json(answer: Answer, subject: str) -> t.Any:
+def _picked(expression: t.Callable[..., t.Any], *data: t.Any, subject: str) -> t.Any:
     try:
-        return answer.json()
-    except ValueError:
-        raise Refused(f"{subject}: the answer is not JSON. Nothing was changed.") from None
+        return expression(*data)
+    except CannotPick as where:
+        raise Refused(f"{subject}: {where} does not fit the answer. Nothing was changed.") from None
 
 
-def _picked(expression: Expression, data: t.Any, subject: str) -> t.Any:
-    try:
-        return expression(data)
-    except CannotPick:
-        raise Refused(f"{subject}: {expression.where} does not fit the answer. Nothing was changed.") from None
-
-
-def _items(expression: Expression, data: t.Any, subject: str) -> list[t.Any]:
-    found = _picked(expression, data, subject)
+def _items(lookup: Lookup, data: t.Any, subject: str) -> list[t.Any]:
+    found = _picked(lookup.items, data, subject=subject)
+    if found is None and isinstance(data, str) and lookup.match:
+        raise Refused(f"{subject}: the answer is not JSON. Nothing was changed.")
     if found is None:
         return []
-    if isinstance(found, dict):
+    # Without a match, an answer of one word is about the one user who was asked for.
+    if isinstance(found, dict) or not (lookup.match or isinstance(found, list)):
         return [found]
     if not isinstance(found, list):
-        raise Refused(f"{subject}: lookup.items picks neither a list nor an object. Nothing was changed.")
+        raise Refused(f"{subject}: {lookup.items.where} picks neither a list nor an object. Nothing was changed.")
     return found
 
 
@@ -107,7 +109,7 @@ def _following(
     elif paging.header:
         found = answer.headers.get(paging.header.lower())
     else:
-        found = _picked(t.cast(Expression, paging.url or paging.cursor), data, subject)
+        found = _picked(t.cast(Expression, paging.url or paging.cursor), data, subject=subject)
     if not truth(found):
         return None
     if not isinstance(found, (str, int, float)):
@@ -118,10 +120,12 @@ def _following(
 
 
 def _next_link(header: str) -> str | None:
-    for address, parameters in _LINK.findall(header):
-        relations = [" ".join(found).lower().split() for found in _REL.findall(parameters)]
-        if any("next" in words for words in relations):
-            return t.cast(str, address)
+    address: str | None = None
+    for found in _LINK.finditer(header):
+        if found[1] is not None:
+            address = found[1]
+        elif "next" in (found[2] or found[3] or "").lower().split():
+            return address
     return None
 
 
@@ -137,31 +141,32 @@ def _same_origin(current: str, address: str, subject: str) -> str:
     return following
 
 
-def only_match(lookup: Lookup, items: t.Sequence[t.Any], values: template.Values, subject: str) -> dict[str, t.Any]:
+def only_match(lookup: Lookup, items: t.Sequence[Item], values: template.Values, subject: str) -> dict[str, t.Any]:
     """What C(set) picks from the one item that matches. Raises NotFound and Ambiguous."""
-    wanted = [(path, _folded(lookup, template.render(value, values, "lookup.match"))) for path, value in lookup.match]
+    where = lookup.step.where
+    wanted = [(path, _folded(lookup, template.render(value, values, f"{where}.match"))) for path, value in lookup.match]
     found = [
-        item
-        for item in items
-        if all(_same(_folded(lookup, _picked(path, item, subject)), value) for path, value in wanted)
+        (item, answer)
+        for item, answer in items
+        if all(_same(_folded(lookup, _picked(path, item, subject=subject)), value) for path, value in wanted)
     ]
     if not found:
         raise NotFound(f"{subject}: the service shows no such user. Nothing was changed.")
     if len(found) > 1:
         raise Ambiguous(
             f"{subject}: {len(found)} users match, and none is chosen by guessing. Nothing was changed. "
-            "Make lookup.match stricter."
+            f"Make {where}.match stricter."
         )
-    picked = {name: _picked(path, found[0], subject) for name, path in lookup.picked.items()}
-    missing = [name for name, value in picked.items() if value is None]
+    picked = {name: _picked(source, *found[0], subject=subject) for name, source in lookup.step.picked.items()}
+    missing = [name for name, value in picked.items() if value is None and not lookup.step.picked[name].has_default]
     if missing:
-        raise NotFound(f"{subject}: the user has no {missing[0]} (lookup.set). Nothing was changed.")
+        raise NotFound(f"{subject}: the user has no {missing[0]} ({where}.set). Nothing was changed.")
     return picked
 
 
 def _folded(lookup: Lookup, value: t.Any) -> str | None:
     text = comparable(value)
-    return text.casefold() if text is not None and lookup.case_insensitive else text
+    return text.lower() if text is not None and lookup.case_insensitive else text
 
 
 def _same(found: str | None, wanted: str | None) -> bool:

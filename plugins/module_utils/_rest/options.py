@@ -9,15 +9,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Wire
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth, auth_from
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth, auth_from, steps_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import Expression
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import LOOKUP
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import (
     Params,
     Step,
@@ -26,6 +30,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step imp
     step_from,
 )
 
+STAND_IN = "(from an answer)"
 USER_NAMES = frozenset({"username", "password", "old_password"})
 TAKEN_NAMES = USER_NAMES | {"token"}
 
@@ -49,28 +54,40 @@ class Paging:
 
 @dataclasses.dataclass(frozen=True)
 class Lookup:
-    """How a user is found."""
+    """One step of finding a user; what its step picks is asked of the item that matches."""
 
     step: Step
     items: Expression
     match: t.Sequence[tuple[Expression, t.Any]]
     case_insensitive: bool
-    picked: t.Mapping[str, Expression]
     paging: Paging | None
     max_pages: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """A login as the user. delay: seconds. headers: the common ones that do not vouch for the user."""
+    """A login as the user. delay: seconds. headers: the common ones that do not vouch for the user.
+
+    before: steps that run first in each login. control: whether an accepted login has to be checked with a password
+    that is wrong.
+    """
 
     step: Step
     auth: Auth
+    before: tuple[Step, ...]
+    cookies: bool
     rejected: tuple[int, ...]
+    rejected_if: Expression | None
+    accepted_if: Expression | None
+    control: bool
     attempts: int
     delay: float
     headers: t.Mapping[str, str]
-    needs_lookup: bool
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """Of all placeholders in it."""
+        return self.step.names.union(self.auth.names, *(step.names for step in self.before))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +100,30 @@ class Options:
     values: t.Mapping[str, t.Any] = dataclasses.field(repr=False)
     headers: t.Mapping[str, str]
     auth: Auth
-    lookup: Lookup | None
+    lookups: tuple[Lookup, ...]
     change: Step
     verify: Verify | None
     always: bool
     rollback: bool
+
+    @functools.cached_property
+    def picked(self) -> frozenset[str]:
+        """What the lookups leave to the steps after them."""
+        return frozenset(name for lookup in self.lookups for name in lookup.step.picked)
+
+    @functools.cached_property
+    def stand_ins(self) -> dict[str, t.Any]:
+        """A value for each name that only an answer will give, to try out what comes of the others."""
+        before = [*self.auth.steps, *(self.verify.before if self.verify else ())]
+        steps = [*before, self.change, *(lookup.step for lookup in self.lookups)]
+        wholes = template.names([step.body_from for step in steps], "body_from")
+        names = self.picked.union(*(step.picked for step in before))
+        return {name: {} if name in wholes else STAND_IN for name in names}
+
+    @functools.cached_property
+    def own_login(self) -> bool:
+        """Whether the user itself asks, so that there is a session for each."""
+        return bool(self.auth.names & USER_NAMES)
 
 
 def options_from(params: Params) -> Options:
@@ -95,8 +131,6 @@ def options_from(params: Params) -> Options:
     variables, secrets = params["vars"] or {}, params["secrets"] or {}
     _check_names(variables, secrets)
     common = headers_from(params["headers"], "headers")
-    lookup = _lookup(params["lookup"]) if params["lookup"] else None
-    verify = _verify(params["verify"], common, frozenset(secrets), lookup) if params["verify"] else None
     options = Options(
         url=checked_url(params["url"], option="url", allow_http=params["allow_http"], proxy=params["proxy"]),
         wire=Wire.from_params(params),
@@ -104,14 +138,22 @@ def options_from(params: Params) -> Options:
         values={**variables, **secrets},
         headers=common,
         auth=auth_from(params["auth"] or {"type": "none"}, "auth"),
-        lookup=lookup,
+        lookups=_lookups(params["lookup"]),
         change=step_from(params["change"], "change"),
-        verify=verify,
+        verify=_verify(params["verify"], common, frozenset(secrets)) if params["verify"] else None,
         always=params["update_password"] == "always",
         rollback=params["rollback"] == "old_password",
     )
-    if options.rollback and verify is None:
+    if options.rollback and options.verify is None:
         raise InvalidInput("rollback needs verify: only a login can tell that the new password is not in force.")
+    for where, step, names in (
+        ("change", options.change, options.change.names),
+        *([("verify", options.verify.step, options.verify.names)] if options.verify else []),
+    ):
+        if "password" not in names:
+            raise InvalidInput(f"{where} does not use ${{password}}, so it has nothing to do with the new one.")
+        if step.picked:
+            raise InvalidInput(f"{where}.set has no meaning: no step comes after it.")
     _check_placeholders(options, frozenset(secrets), secrets_in_url=params["allow_secrets_in_url"])
     return options
 
@@ -131,47 +173,83 @@ def _check_names(variables: Params, secrets: Params) -> None:
 
 def _check_placeholders(options: Options, secrets: frozenset[str], *, secrets_in_url: bool) -> None:
     """Every placeholder has a name that is known where it stands, and no secret stands in an address."""
-    picked = set(options.lookup.picked) if options.lookup else set()
-    base = set(options.values) | USER_NAMES
-    clash = sorted(picked & (base | TAKEN_NAMES))
-    if clash:
-        raise InvalidInput(f"lookup.set must not hold {', '.join(clash)}: that name is taken.")
-    login = options.auth.login
-    places: list[tuple[Step | None, t.Any, set[str], str]] = [
-        (None, options.headers, base, "headers"),
-        (None, [options.auth.basic, options.auth.token], base, "auth"),
-        (login.step if login else None, login.client if login else None, base, "auth"),
-        (options.change, None, base | picked, "change"),
-    ]
-    if options.lookup:
-        places.append((options.lookup.step, [wanted for _path, wanted in options.lookup.match], base, "lookup"))
-    if options.verify:
-        own = options.verify.auth
-        places.append((options.verify.step, [own.basic, own.token], base | picked, "verify"))
-    for step, more, known, where in places:
-        parts = [more, step.path, step.query, step.headers, step.body] if step else [more]
-        unknown = sorted(template.names(parts, where) - known)
-        if unknown:
-            raise InvalidInput(f"{where}: the placeholder ${{{unknown[0]}}} is not known here.")
-        exposed = sorted(
-            template.names([step.path, step.query], where) & (secrets | {"password", "old_password"}) if step else set()
-        )
+    auth, verify = options.auth, options.verify
+    known = set(options.values) | USER_NAMES
+    _check_known("headers", template.names(options.headers, "headers"), known)
+    session = _in_order([*auth.steps], known)
+    _check_known(auth.where, auth.names - frozenset().union(*(step.names for step in auth.steps)), session)
+    steps = [*auth.steps]
+    if auth.logout:
+        _in_order([auth.logout], session)
+        steps.append(auth.logout)
+    for lookup in options.lookups:
+        wanted = template.names([wanted for _path, wanted in lookup.match], lookup.step.where)
+        _check_known(lookup.step.where, wanted, session)
+        session = _in_order([lookup.step], session)
+        steps.append(lookup.step)
+    _in_order([options.change], session)
+    steps.append(options.change)
+    if verify:
+        # The administrator's session is not the user's.
+        own = _in_order([*verify.before, verify.step], known | options.picked)
+        _check_known("verify", verify.auth.names, own)
+        steps += [*verify.before, verify.step]
+    hidden = secrets | {"password", "old_password", "token"}
+    for step in steps:
+        exposed = sorted(template.names([step.path, step.query], step.where) & hidden)
         if exposed and not secrets_in_url:
             raise InvalidInput(
-                f"{where} puts the secret {exposed[0]} into the address, where servers and proxies log it. "
+                f"{step.where} puts the secret {exposed[0]} into the address, where servers and proxies log it. "
                 "Set allow_secrets_in_url if the service knows no other way."
             )
 
 
-def _lookup(given: Params) -> Lookup:
+def _in_order(steps: t.Sequence[Step], known: set[str]) -> set[str]:
+    """The names that are known after the steps. Raises InvalidInput."""
+    for step in steps:
+        _check_known(step.where, step.names, known)
+        clash = sorted(step.picked.keys() & (known | USER_NAMES | ({"token"} - {*_token_of(step)})))
+        if clash:
+            raise InvalidInput(f"{step.where}.set must not hold {', '.join(clash)}: that name is taken.")
+        known = known | step.picked.keys()
+    return known
+
+
+def _token_of(step: Step) -> set[str]:
+    """The token that a login gives; no C(set) may be called that."""
+    return {name for name, source in step.picked.items() if name == "token" and ".set." not in source.where}
+
+
+def _check_known(where: str, used: t.AbstractSet[str], known: t.AbstractSet[str]) -> None:
+    unknown = sorted(used - known)
+    if unknown:
+        raise InvalidInput(f"{where}: the placeholder ${{{unknown[0]}}} is not known here.")
+
+
+def _lookups(given: t.Any) -> tuple[Lookup, ...]:
+    """One mapping is a list of one. It is of type raw, so its keys are checked here."""
+    if not given:
+        return ()
+    found = []
+    for number, entry in enumerate(given if isinstance(given, list) else [given]):
+        where = f"lookup[{number}]" if isinstance(given, list) else "lookup"
+        if not isinstance(entry, dict):
+            raise InvalidInput(f"{where} must be a mapping.")
+        checked = ArgumentSpecValidator(LOOKUP).validate(entry)
+        if checked.error_messages:
+            raise InvalidInput(f"{where}: {' '.join(checked.error_messages)}")
+        found.append(_lookup(checked.validated_parameters, where))
+    return tuple(found)
+
+
+def _lookup(given: Params, where: str) -> Lookup:
     if given["max_pages"] < 1:
-        raise InvalidInput("lookup.max_pages must be at least 1.")
+        raise InvalidInput(f"{where}.max_pages must be at least 1.")
     return Lookup(
-        step=step_from(given, "lookup"),
-        items=Expression(given["items"], "lookup.items"),
-        match=[(Expression(path, "lookup.match"), wanted) for path, wanted in (given["match"] or {}).items()],
+        step=step_from(given, where),
+        items=Expression(given["items"], f"{where}.items"),
+        match=[(Expression(path, f"{where}.match"), wanted) for path, wanted in (given["match"] or {}).items()],
         case_insensitive=given["case_insensitive"],
-        picked={name: Expression(path, f"lookup.set.{name}") for name, path in (given["set"] or {}).items()},
         paging=_paging(given["next"]) if given["next"] else None,
         max_pages=given["max_pages"],
     )
@@ -203,20 +281,24 @@ def _paging(given: Params) -> Paging:
     )
 
 
-def _verify(given: Params, common: t.Mapping[str, str], secrets: frozenset[str], lookup: Lookup | None) -> Verify:
+def _verify(given: Params, common: t.Mapping[str, str], secrets: frozenset[str]) -> Verify:
     if given["attempts"] < 1 or not 0 <= given["delay"] < math.inf:
         raise InvalidInput("verify.attempts must be at least 1, and verify.delay not less than 0.")
     if set(given["rejected"]) & set(given["status"]):
         raise InvalidInput("verify: a status stands in status and in rejected, so its meaning is not clear.")
-    step = step_from(given, "verify")
-    auth = auth_from(given["auth"] or {"type": "none"}, "verify.auth")
-    used = template.names([step.path, step.query, step.headers, step.body, auth.basic, auth.token], "verify")
+    if given["fail_if"] is not None and given["rejected_if"] is not None:
+        raise InvalidInput("verify.fail_if is the older name of rejected_if: only one of them can be given.")
+    rejected_if = given["rejected_if"] if given["fail_if"] is None else given["fail_if"]
     return Verify(
-        step=step,
-        auth=auth,
+        step=step_from(given, "verify", fail_if=None),
+        auth=auth_from(given["auth"] or {"type": "none"}, "verify.auth"),
+        before=steps_from(given["before"], "verify"),
+        cookies=given["cookies"],
         rejected=tuple(given["rejected"]),
+        rejected_if=expression(rejected_if, "verify.rejected_if"),
+        accepted_if=expression(given["accepted_if"], "verify.accepted_if"),
+        control=given["control"] == "once",
         attempts=given["attempts"],
         delay=given["delay"],
         headers={name: value for name, value in common.items() if not template.names(value, "headers") & secrets},
-        needs_lookup=lookup is not None and bool(used & lookup.picked.keys()),
     )

@@ -17,7 +17,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     RotationError,
     Unreachable,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import LoginAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import LoginAnswer, final
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options
 
 # Why ``verified`` is false although nothing failed.
@@ -41,8 +41,8 @@ class Wanted:
 class State:
     """What has been seen and done.
 
-    probe: the login with the new password before the change. control: one with the old password after that was
-    accepted, None if there was none. picked: by lookup.set. held: a change was refused, and a login has shown that the
+    probe: the login with the new password before the change. control: one with a wrong password after that was
+    accepted, None if none was needed. picked: by lookup.set. held: a change was refused, and a login has shown that the
     password is in force all the same. login: the login that decides after the change.
     """
 
@@ -89,20 +89,31 @@ def is_due(options: Options, item: Wanted, state: State) -> bool:
             # Every doubt ends: the same value once more, which then counts by the service's word for it.
             return True
         raise _unknown_before(item, state.probe)
-    if state.control is not None and state.control.verdict == "accepted":
+    if state.control is None or state.control.tells_apart:
+        return False
+    if state.control.verdict == "accepted":
         raise InvalidInput(
-            f"The login as {item.username} is accepted with the new password and with the old one, so verify proves "
-            "nothing. Nothing was changed. Correct verify; if the service lets old passwords live on for a while, run "
-            "again later.",
-            retry_safe=True,
+            f"The login as {item.username} is accepted, and so is one with a wrong password, so verify proves nothing. "
+            "Nothing was changed. Correct verify; if the service lets old passwords live on for a while, run again "
+            "later."
         )
-    return False
+    raise _unknown_before(item, state.control, " with a wrong password, which shows that verify means something,")
 
 
-def _unknown_before(item: Wanted, probe: LoginAnswer) -> RotationError:
+def asks_first(item: Wanted, state: State) -> bool:
+    """Whether the lookup is made although the login before the change said nothing clear.
+
+    It has its own words for a user who does not exist, and for an administrator who is refused.
+    """
+    probe = state.probe
+    return probe is not None and probe.verdict == "unknown" and (item.recovered or final(probe.status))
+
+
+def _unknown_before(item: Wanted, probe: LoginAnswer, which: str = " before the change") -> RotationError:
     kind = RateLimited if probe.status == 429 else Unreachable
     return kind(
-        f"The login as {item.username} before the change {probe.reason}, which says neither that the password is right "
-        "nor that it is wrong. Nothing was changed.",
+        f"The login as {item.username}{which} {probe.reason}. That says neither that the password is right nor that it "
+        "is wrong. Nothing was changed.",
         unanswered=1 if probe.silent else 0,
+        retry_safe=not final(probe.status),
     )

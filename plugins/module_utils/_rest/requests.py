@@ -22,6 +22,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
+_KINDS = {"json": "application/json", "form": "application/x-www-form-urlencoded", "text": "text/plain"}
+
 
 def build(
     step: Step, options: Options, values: Values, common: t.Mapping[str, str], authorization: t.Mapping[str, str]
@@ -33,8 +35,7 @@ def build(
     headers: dict[str, str] = {}
     body = _body(step, values)
     if body is not None:
-        kind = "application/x-www-form-urlencoded" if step.form else "application/json"
-        _put(headers, "Content-Type", kind)
+        headers["Content-Type"] = _KINDS[step.body_format]
     for given, where in ((common, "headers"), (step.headers, f"{step.where}.headers")):
         for name, value in given.items():
             _put(headers, name, template.text(value, values, f"{where}.{name}"))
@@ -42,9 +43,12 @@ def build(
         _put(headers, name, value)
     for name, value in headers.items():
         check_header(value, f"The header {name} of {step.where}")
+        if body is not None and name.lower() == "content-type" and not _fits(step.body_format, value.lower()):
+            raise InvalidInput(f"{step.where}: the header Content-Type contradicts body_format {step.body_format}.")
     address = _address(step, options, values)
     if step.query:
-        address += "?" + _encoded(step.query, values, f"{step.where}.query")
+        where = f"{step.where}.query"
+        address += "?" + _encoded(template.render(step.query, values, where), where)
     return Request(step.method, address, headers, body)
 
 
@@ -58,8 +62,13 @@ def _put(headers: dict[str, str], name: str, value: str) -> None:
 def check_header(value: str, what: str) -> None:
     if any(character in value for character in "\r\n\0"):
         raise InvalidInput(f"{what} contains a line break or NUL.")
-    if value[:1].isspace():
-        raise InvalidInput(f"{what} begins with a blank, which HTTP drops.")
+    if value != value.strip():
+        raise InvalidInput(f"{what} begins or ends with a blank, which HTTP drops.")
+
+
+def _fits(body_format: str, content_type: str) -> bool:
+    """A text may be anything that somebody has written by hand."""
+    return body_format == "text" or ("json" if body_format == "json" else _KINDS["form"]) in content_type
 
 
 def _address(step: Step, options: Options, values: Values) -> str:
@@ -78,30 +87,46 @@ def _address(step: Step, options: Options, values: Values) -> str:
 def _segment(where: str, value: str) -> str:
     if not value:
         raise InvalidInput(f"{where}: a placeholder is empty, so the address would be another one.")
-    return urllib.parse.quote(value, safe="")
+    return template.percent(value)
 
 
-def _encoded(given: t.Mapping[str, t.Any], values: Values, where: str) -> str:
+def _encoded(given: t.Mapping[str, t.Any], where: str) -> str:
     """Pairs as HTML forms encode them; a list repeats its name."""
     pairs = [
         (str(name), template.as_text(item, f"{where}.{name}"))
-        for name, value in template.render(given, values, where).items()
+        for name, value in given.items()
         for item in (value if isinstance(value, (list, tuple)) else [value])
     ]
     return urllib.parse.urlencode(pairs)
 
 
 def _body(step: Step, values: Values) -> bytes | None:
-    if step.body is None:
+    if step.body is None and step.body_from is None:
         return None
     where = f"{step.where}.body"
-    if step.form:
-        return _encoded(step.body, values, where).encode()
-    rendered = template.render(step.body, values, where)
+    if step.body_format == "text":
+        return template.text(step.body, values, where).encode()
+    rendered = template.render(step.body or {} if step.body_from else step.body, values, where)
+    if step.body_from:
+        whole = template.render(step.body_from, values, f"{where}_from")
+        if not isinstance(whole, dict):
+            raise InvalidInput(f"{where}_from is no object, so there is nothing to merge with.")
+        rendered = _merged(whole, rendered)
+    if step.body_format == "form":
+        return _encoded(rendered, where).encode()
     try:
         return json.dumps(rendered, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         raise InvalidInput(f"{where} cannot be written as JSON.") from None
+
+
+def _merged(whole: t.Any, patch: t.Any) -> t.Any:
+    """RFC 7396: what the patch names wins, and null removes."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = {key: value for key, value in (whole if isinstance(whole, dict) else {}).items() if key not in patch}
+    before = whole if isinstance(whole, dict) else {}
+    return {**kept, **{key: _merged(before.get(key), value) for key, value in patch.items() if value is not None}}
 
 
 def basic(user: str, password: str, where: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import time
 import typing as t
+from secrets import token_urlsafe
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
@@ -28,7 +29,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LoginAnswer, LostChange
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import (
-    Lookup,
     Options,
     Verify,
     options_from,
@@ -39,6 +39,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan imp
     State,
     Step,
     Wanted,
+    asks_first,
     plan,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
@@ -56,13 +57,15 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         self._client = client
         self._options = options
         self._check_mode = check_mode
+        self._rejected = False
+        self._control_login: LoginAnswer | None = None
 
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"username": item.username}
 
     def account(self, item: Wanted) -> str:
-        lookup = self._options.lookup
-        return item.username.casefold() if lookup and lookup.case_insensitive else item.username
+        folds = any(lookup.case_insensitive for lookup in self._options.lookups)
+        return item.username.lower() if folds else item.username
 
     def check(self, item: Wanted) -> None:
         if not item.username:
@@ -71,16 +74,16 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             raise InvalidInput(f"The password for {item.username} is empty. Nothing was done.")
         if self._options.rollback and not item.old_password and item.password is not None:
             raise InvalidInput(f"rollback needs the old_password of {item.username}. Nothing was done.")
-        # What the lookup will pick is not known yet; any text stands for it.
-        lookup = self._options.lookup
-        unknown = dict.fromkeys(lookup.picked, "x") if lookup else {}
-        self._client.rehearse(self._values(item, unknown))
+        self._client.rehearse(self._values(item, {}))
         if item.password is None:
             return
         if self._options.rollback:
-            self._client.rehearse(self._values(_swapped(item), unknown))
+            self._client.rehearse(self._values(_swapped(item), {}))
         elif self._options.verify and item.old_password:
-            self._client.login_request(self._options.verify, self._values(_swapped(item), unknown))
+            self._client.rehearse_login(self._options.verify, self._values(_swapped(item), {}))
+
+    def last(self, item: Wanted) -> bool:
+        return item.username in self._client.administrators
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
         return one.password is not None and one.password == other.password
@@ -90,18 +93,18 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def observe(self, item: Wanted) -> State:
         state = State()
-        verify, lookup = self._options.verify, self._options.lookup
+        verify, lookups = self._options.verify, self._options.lookups
         if item.password is None:
             # In check mode: who asks, and whom.
-            self._client.check_administrator(self._values(item, {}), self._values(_stranger(item), {}))
-            return dataclasses.replace(state, picked=self._find(item)) if lookup else state
-        if lookup and verify and verify.needs_lookup:
+            self._client.check_administrator(self._values(item, {}))
+            return dataclasses.replace(state, picked=self._find(item)) if lookups else state
+        if verify and verify.names & self._options.picked:
             state = dataclasses.replace(state, picked=self._find(item))
         if verify and not self._options.always:
             state = dataclasses.replace(state, probe=self._log_in(item, state))
             if t.cast(LoginAnswer, state.probe).verdict == "accepted":
                 state = dataclasses.replace(state, control=self._control(item, state))
-        if lookup and not state.picked and plan(self._options, item, state):
+        if lookups and not state.picked and (asks_first(item, state) or plan(self._options, item, state)):
             state = dataclasses.replace(state, picked=self._find(item))
         return state
 
@@ -111,13 +114,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def apply(self, item: Wanted, state: State, step: Step) -> State:
         if not isinstance(step, Change):
             raise self._rolled_back(item, state)
-        values = self._values(item, state.picked)
-        request = self._client.change_request(values)
-        if self._options.verify:
-            # What cannot be asked must show before the change.
-            self._client.login_request(self._options.verify, values)
         try:
-            self._client.change(request, f"Changing the password of {item.username}")
+            self._client.change(self._values(item, state.picked), f"Changing the password of {item.username}")
         except LostChange as lost:
             return self._settled(item, state, lost)
         except _REFUSALS as refusal:
@@ -131,8 +129,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if self._options.verify is None:
             raise refusal
         login = state.probe or self._log_in(item, state)
-        if login.verdict != "accepted":
-            refusal.in_force = False if login.verdict == "rejected" else None
+        if login.verdict != "accepted" or not self._tells_apart(item, state):
+            # A refusal of the administrator says nothing about the value, so there is no hurry to throw it away.
+            about_value = not isinstance(refusal, NotPermitted)
+            refusal.in_force = False if about_value and login.verdict == "rejected" else None
             raise refusal
         return dataclasses.replace(state, held=True, probe=login)
 
@@ -154,8 +154,6 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             if login.verdict == "rejected" and not self._options.rollback:
                 # Acknowledged twice: to try it in a third run would only be one more failed login.
                 raise _verify_failed(item, login, "Nothing was rolled back.", in_force=item.recovered or None)
-            if login.verdict == "accepted":
-                self._check_control(item, state)
         return dataclasses.replace(state, proof_done=True)
 
     def proven(self, state: State) -> bool:
@@ -184,11 +182,13 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return {**self._options.values, **picked, **own}
 
     def _find(self, item: Wanted) -> dict[str, t.Any]:
-        return self._client.find(t.cast(Lookup, self._options.lookup), self._values(item, {}), item.username)
+        return self._client.find(self._values(item, {}), item.username)
 
     def _log_in(self, item: Wanted, state: State) -> LoginAnswer:
         verify = t.cast(Verify, self._options.verify)
-        return self._client.log_in(verify, self._client.login_request(verify, self._values(item, state.picked)))
+        answer = self._client.log_in(verify, self._values(item, state.picked))
+        self._rejected = self._rejected or answer.verdict == "rejected"
+        return answer
 
     def _log_in_after(self, item: Wanted, state: State) -> LoginAnswer:
         """The login after the change, repeated while it is rejected, because some services are slow to follow."""
@@ -202,30 +202,18 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return answer
 
     def _control(self, item: Wanted, state: State) -> LoginAnswer | None:
-        """Whether a login that was accepted means anything: the old password must not be accepted, too.
-
-        Costs one failed login, and only where no login of this user has been rejected in this run.
-        """
-        if not item.old_password or item.old_password == item.password:
+        """One login with a wrong password in the whole run, unless one was rejected anyway: is any accepted?"""
+        if self._rejected or not t.cast(Verify, self._options.verify).control:
             return None
-        return self._log_in(_swapped(item), state)
+        if self._control_login is None:
+            wrong = item.old_password if item.old_password != item.password else None
+            self._control_login = self._log_in(dataclasses.replace(item, password=wrong or token_urlsafe(18)), state)
+        return self._control_login
 
-    def _check_control(self, item: Wanted, state: State) -> None:
-        if state.probe is not None:
-            return
+    def _tells_apart(self, item: Wanted, state: State) -> bool:
+        """Whether a login that was accepted proves anything."""
         control = self._control(item, state)
-        if control is not None and control.verdict == "accepted":
-            done = (
-                "The service acknowledged the change."
-                if state.changed
-                else "Whether the change took effect is not known."
-            )
-            raise UnknownOutcome(
-                f"The login as {item.username} is accepted with the new password and with the old one, so verify "
-                f"proves nothing. {done} Correct verify; if the service lets old passwords live on for a while, run "
-                "again later.",
-                changed=state.changed,
-            )
+        return control is None or control.tells_apart
 
     def _settled(self, item: Wanted, state: State, lost: LostChange) -> State:
         """The change may or may not have been processed: one login decides, where there is one."""
@@ -240,7 +228,11 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
                 f"{unknown}: the login with the new password {login.reason}. Run again.",
                 unanswered=2 if login.silent else lost.unanswered,
             )
-        self._check_control(item, state)
+        if not self._tells_apart(item, state):
+            raise UnknownOutcome(
+                f"{unknown}: the login as {item.username} is accepted with the new password, and no login with a wrong "
+                "one was rejected, so verify proves nothing. Correct verify."
+            )
         return dataclasses.replace(state, changed=True, login=login)
 
     def _rolled_back(self, item: Wanted, state: State) -> RotationError:
@@ -248,7 +240,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         login = t.cast(LoginAnswer, state.login)
         subject = f"Setting the old password of {item.username} again"
         try:
-            self._client.change(self._client.change_request(self._values(_swapped(item), state.picked)), subject)
+            self._client.change(self._values(_swapped(item), state.picked), subject)
         except (LostChange, RotationError) as error:
             why = error.msg.removesuffix(" Nothing was changed.")
             left = f"The roll-back failed, so which password is in force is not known. {why}"
@@ -258,11 +250,6 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
 def _swapped(item: Wanted) -> Wanted:
     return Wanted(item.username, password=item.old_password, old_password=item.password)
-
-
-def _stranger(item: Wanted) -> Wanted:
-    """Another user with other passwords."""
-    return Wanted(f"{item.username}x", password="xx", old_password="xx")  # noqa: S106 (no password of anybody)
 
 
 def _verify_failed(
@@ -296,4 +283,9 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         Wanted(user["username"], user["password"], user["old_password"] or None, user["recovered"]) for user in users
     ]
     outcomes = rotate(PasswordRotator(client, options, check_mode=check_mode), wanted, check_mode=check_mode)
-    return module_result(outcomes, single=single, noun="user")
+    result = module_result(outcomes, single=single, noun="user")
+    if client.trace:
+        # Shown with --diff and with -vvv.
+        steps = {"prepared": "\n".join(client.trace) + "\n"}
+        result["diff"] = {**result.get("diff", {}), **steps} if single else [*result.get("diff", []), steps]
+    return result

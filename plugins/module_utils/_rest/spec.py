@@ -20,18 +20,28 @@ _NUMBERS = {"type": "list", "elements": "int", "no_log": False}
 _MAPPING = {"type": "dict", "no_log": False}
 _SECRET = {"type": "str", "no_log": True}
 
-# What auth of type login, lookup, change and verify share.
+# What every step has.
 _STEP: Options = {
     "method": _TEXT,
     "path": {**_TEXT, "default": ""},
     "query": _MAPPING,
     "headers": _MAPPING,
     "body": {"type": "raw", "no_log": False},
-    "body_format": {**_TEXT, "choices": ["json", "form"], "default": "json"},
+    "body_from": _TEXT,
+    "body_format": {**_TEXT, "choices": ["json", "form", "text"], "default": "json"},
+    "set": _MAPPING,
     "status": _NUMBERS,
     "fail_if": _TEXT,
+    "auth_failed_if": _TEXT,
+    "not_found_if": _TEXT,
+    "not_found": {**_NUMBERS, "default": [404]},
+    "reason": _TEXT,
 }
 _READ: Options = {**_STEP, "method": {**_TEXT, "default": "GET"}, "status": {**_NUMBERS, "default": [200]}}
+# A step of before or logout.
+_SMALL: Options = {**_READ, "status": {**_NUMBERS, "default": [200, 201, 204]}}
+_BEFORE = {"type": "list", "elements": "dict", "no_log": False, "options": _SMALL}
+_COOKIES = {"type": "bool", "default": False, "no_log": False}
 
 # What the user's own login and the administrator's share.
 _CREDENTIALS: Options = {
@@ -45,7 +55,7 @@ _CREDENTIALS: Options = {
 _AUTH: Options = {
     "type": {
         **_TEXT,
-        "choices": ["none", "bearer", "basic", "header", "oauth2_client_credentials", "login"],
+        "choices": ["none", "bearer", "basic", "header", "oauth2_client_credentials", "login", "session"],
         "default": "none",
     },
     **_CREDENTIALS,
@@ -58,18 +68,22 @@ _AUTH: Options = {
     **_STEP,
     "method": {**_TEXT, "default": "POST"},
     # Its default depends on the type.
-    "body_format": {**_TEXT, "choices": ["json", "form"]},
+    "body_format": {**_TEXT, "choices": ["json", "form", "text"]},
     "status": {**_NUMBERS, "default": [200, 201]},
+    "basic": {**_MAPPING, "options": {"username": _TEXT, "password": _SECRET}},
     "token_path": _TEXT,
     "token_header": _TEXT,
+    "before": _BEFORE,
+    "logout": {**_MAPPING, "options": {**_SMALL, "method": {**_TEXT, "default": "POST"}}},
+    "cookies": _COOKIES,
 }
 
-_LOOKUP: Options = {
+# Of each step; the option itself is raw, because it may be one step or a list.
+LOOKUP: Options = {
     **_READ,
     "items": {**_TEXT, "default": "@"},
     "match": _MAPPING,
     "case_insensitive": {"type": "bool", "default": False, "no_log": False},
-    "set": _MAPPING,
     "next": {
         **_MAPPING,
         "options": {
@@ -96,7 +110,12 @@ _VERIFY: Options = {
             **_CREDENTIALS,
         },
     },
+    "before": _BEFORE,
+    "cookies": _COOKIES,
     "rejected": {**_NUMBERS, "default": [401]},
+    "rejected_if": _TEXT,
+    "accepted_if": _TEXT,
+    "control": {**_TEXT, "choices": ["once", "never"], "default": "once"},
     "attempts": {"type": "int", "default": 1, "no_log": False},
     "delay": {"type": "float", "default": 2.0, "no_log": False},
 }
@@ -126,7 +145,7 @@ SPEC = WIRE_SPEC.merged(
             "vars": _MAPPING,
             "headers": _MAPPING,
             "auth": {**_MAPPING, "options": _AUTH},
-            "lookup": {**_MAPPING, "options": _LOOKUP},
+            "lookup": {"type": "raw", "no_log": False},
             "change": {**_MAPPING, "required": True, "options": _CHANGE},
             "verify": {**_MAPPING, "options": _VERIFY},
             "update_password": {**_TEXT, "choices": ["if_different", "always"], "default": "if_different"},

@@ -9,23 +9,39 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    AuthFailed,
+    InvalidInput,
+    NotFound,
+    RotationError,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import Expression
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import Expression, Source, source_from
 
 Params = t.Mapping[str, t.Any]
 
 # RFC 9110, section 5.6.2.
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ORIGIN = re.compile(r"https?://[^/]*", re.IGNORECASE)
+# The questions by which an answer says no; without a code, it depends on who asks.
+_NOES: dict[str, type[RotationError] | None] = {
+    "not_found_if": NotFound,
+    "auth_failed_if": AuthFailed,
+    "fail_if": None,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One kind of request, with its placeholders. where: the option that holds it, for errors."""
+    """One kind of request, with its placeholders. where: the option that holds it, for errors.
+
+    noes: questions by which the answer says no, and the error for it. picked: what the steps after it may use.
+    basic: user and password of HTTP Basic, as templates, which oauth encodes first (RFC 6749, section 2.3.1).
+    """
 
     where: str
     method: str
@@ -34,21 +50,43 @@ class Step:
     query: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     body: t.Any = None
-    form: bool = False
-    fail_if: Expression | None = None
+    body_from: str | None = None
+    body_format: str = "json"
+    not_found: tuple[int, ...] = (404,)
+    noes: tuple[tuple[Expression, type[RotationError] | None], ...] = ()
+    reason: Expression | None = None
+    picked: t.Mapping[str, Source] = dataclasses.field(default_factory=dict)
+    basic: tuple[str, str] | None = dataclasses.field(default=None, repr=False)
+    oauth: bool = False
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """Of all placeholders in it."""
+        parts = [self.path, self.query, self.headers, self.body, self.body_from, self.basic]
+        return frozenset(template.names(parts, self.where))
 
 
 def step_from(given: Params, where: str, **instead: t.Any) -> Step:
+    """Raises InvalidInput."""
     given = {**given, **instead}
-    form = given["body_format"] == "form"
-    body = given["body"]
-    if body is not None and not isinstance(body, dict if form else (dict, list)):
-        raise InvalidInput(f"{where}.body must be a mapping{'' if form else ' or a list'}.")
+    kind, body = given["body_format"], given["body"]
+    wanted = {"json": (dict, list), "form": (dict,), "text": (str,)}[kind]
+    if body is not None and not isinstance(body, wanted):
+        must = {"json": "a mapping or a list", "form": "a mapping", "text": "a text"}[kind]
+        raise InvalidInput(f"{where}.body must be {must} for body_format {kind}.")
+    if given["body_from"] is not None:
+        if kind == "text" or isinstance(body, list):
+            raise InvalidInput(f"{where}.body_from needs a body that is a mapping, or none.")
+        if not template.is_placeholder(given["body_from"]):
+            raise InvalidInput(f"{where}.body_from must be exactly one placeholder.")
     if not given["status"]:
         raise InvalidInput(f"{where}.status is empty, so no answer could mean yes.")
     if not TOKEN.fullmatch(given["method"]):
         raise InvalidInput(f"{where}.method is no HTTP method.")
     check_path(given["path"], f"{where}.path")
+    template.check_keys(body, f"{where}.body")
+    template.check_keys(given["query"], f"{where}.query")
+    noes = [(expression(given[name], f"{where}.{name}"), error) for name, error in _NOES.items()]
     return Step(
         where=where,
         method=given["method"].upper(),
@@ -57,8 +95,12 @@ def step_from(given: Params, where: str, **instead: t.Any) -> Step:
         query=given["query"] or {},
         headers=headers_from(given["headers"], f"{where}.headers"),
         body=body,
-        form=form,
-        fail_if=expression(given["fail_if"], f"{where}.fail_if"),
+        body_from=given["body_from"],
+        body_format=kind,
+        not_found=tuple(given["not_found"]),
+        noes=tuple((asks, error) for asks, error in noes if asks),
+        reason=expression(given["reason"], f"{where}.reason"),
+        picked={name: source_from(told, f"{where}.set.{name}") for name, told in (given["set"] or {}).items()},
     )
 
 

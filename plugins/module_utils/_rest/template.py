@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
+import html
 import json
 import re
 import typing as t
+import urllib.parse
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 
@@ -40,14 +43,22 @@ def backslash(text: str) -> str:
     return re.sub(r"([\\'\"])", r"\\\1", text).replace("\n", "\\n")
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def percent(text: str) -> str:
+    """For one segment of a path."""
+    return urllib.parse.quote(text, safe="")
 
 
-_FILTERS: dict[str, t.Callable[[str], str]] = {"backslash": backslash, "base64": _base64}
+_FILTERS: dict[str, t.Callable[[str], str]] = {
+    "backslash": backslash,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "json": lambda text: json.dumps(text)[1:-1],
+    "xml": html.escape,
+    "url": percent,
+}
 
 
-def parse(text: str, where: str) -> list[Part]:
+@functools.lru_cache(maxsize=1024)
+def parse(text: str, where: str) -> tuple[Part, ...]:
     """The literal texts and placeholders in it. where: the option, for the error. Raises InvalidInput."""
     parts: list[Part] = []
     end = 0
@@ -61,13 +72,13 @@ def parse(text: str, where: str) -> list[Part]:
         else:
             parts.append(_placeholder(token["inside"], where))
     parts.append(text[end:])
-    return [part for part in parts if part != ""]
+    return tuple(part for part in parts if part != "")
 
 
 def _placeholder(inside: str, where: str) -> Placeholder:
     name, _bar, chosen = inside.partition("|")
     if "|" in inside and chosen not in _FILTERS:
-        raise InvalidInput(f"{where}: ${{{inside}}} has an unknown filter. There are {' and '.join(_FILTERS)}.")
+        raise InvalidInput(f"{where}: ${{{inside}}} has an unknown filter. There are {', '.join(_FILTERS)}.")
     return Placeholder(name, chosen)
 
 
@@ -88,6 +99,17 @@ def credential(text: str, where: str) -> str:
         return text.replace("${", "$${")
     parse(text, where)
     return text
+
+
+def check_keys(value: t.Any, where: str) -> None:
+    """Raises InvalidInput for placeholders in keys, which nobody would fill."""
+    if isinstance(value, t.Mapping):
+        if any("${" in str(key) for key in value):
+            raise InvalidInput(f"{where} has a placeholder in a key, where none is filled in.")
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            check_keys(item, where)
 
 
 def names(value: t.Any, where: str) -> set[str]:

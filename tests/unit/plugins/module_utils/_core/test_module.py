@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import module, secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import http, module, secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Refused
+from tests.sandbox.keeper.tls import server_context
+from tests.sandbox.server import LoopbackServer, Request, Response
 
 SPEC = ArgumentSpec(options={"token": {"type": "str", "no_log": True}})
 CANARY = "correct horse/battery+staple"
@@ -122,3 +125,28 @@ def test_check_mode_reaches_the_logic(run_module: RunModule, check_mode: bool) -
 
 def test_the_mask_is_ansibles_own() -> None:
     assert secrets.MASK == "********"
+
+
+def test_the_keys_of_a_connection_are_written_nowhere(
+    run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when the authorities are read nor when the connection is made."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    context, authority = server_context(tmp_path)
+
+    class Service:
+        def label(self, request: Request) -> str:
+            return request.path
+
+        def respond(self, request: Request) -> Response:
+            return Response(200)
+
+    with LoopbackServer(Service(), tls=context) as server:
+
+        def ask(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+            with http.Http(http.Wire.from_params({"ca_path": str(authority)})) as client:
+                answer = client.send(http.Request("GET", f"https://{server.host}:{server.port}/"), "never")
+            return {"status": answer.status}
+
+        assert run_module(ask).result["status"] == 200
+    assert not (tmp_path / "keys").exists()

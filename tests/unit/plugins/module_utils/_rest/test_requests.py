@@ -19,6 +19,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core import h
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import requests
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options, options_from
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import step_from
 from tests.sandbox.server import LoopbackServer, Request, Response
 from tests.unit.plugins.module_utils._rest.conftest import validated
 
@@ -54,8 +55,10 @@ def client() -> t.Iterator[http.Http]:
 
 def options(url: str, **change: t.Any) -> Options:
     change = {"method": "POST", "status": [200], **change}
-    given = {"url": url, "username": "x", "password": "x", "vars": {"v": "", "more": []}, "change": change}
-    return options_from(validated(given | {"allow_secrets_in_url": True}))
+    given = {"url": url, "username": "x", "password": "x", "vars": {"v": "", "more": []}, "allow_secrets_in_url": True}
+    usable = {**change, "body": {"new": "${password}"}, "body_format": "json", "headers": {}}
+    asked = validated({**given, "change": change})["change"]
+    return dataclasses.replace(options_from(validated({**given, "change": usable})), change=step_from(asked, "change"))
 
 
 def send(mirror: LoopbackServer, client: http.Http, values: dict[str, t.Any], **change: t.Any) -> Request:
@@ -160,9 +163,9 @@ def test_addresses(path: str, url: str) -> None:
 
 def test_the_last_header_wins_whatever_its_case() -> None:
     request = built(
-        headers={"content-type": "a/b", "AUTHORIZATION": "mine"}, body={}, authorization={"Authorization": "x"}
+        headers={"content-type": "a/json+b", "AUTHORIZATION": "mine"}, body={}, authorization={"Authorization": "x"}
     )
-    assert dict(request.headers) == {"content-type": "a/b", "Authorization": "x"}
+    assert dict(request.headers) == {"content-type": "a/json+b", "Authorization": "x"}
 
 
 def test_no_body_when_there_is_none() -> None:
