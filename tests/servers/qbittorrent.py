@@ -79,11 +79,13 @@ def start() -> t.Iterator[Server]:
 
         def add_user(name: str, given: str) -> None:
             """Renames the only one."""
-            cookies = done(login("first", password), 200).cookies
+            cookies = done(login(*current), 200).cookies
             told = json.dumps({"web_ui_username": name, "web_ui_password": given})
             done(call("POST", f"{url}/api/v2/app/setPreferences", data={"json": told}, cookies=cookies), 200)
+            current[:] = [name, given]
 
-        cookies = done(login("first", password), 200).cookies
+        current = ["first", password]
+        cookies = done(login(*current), 200).cookies
         yield Server(
             version=call("GET", f"{url}/api/v2/app/version", cookies=cookies).text,
             url=url,
