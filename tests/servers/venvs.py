@@ -22,7 +22,7 @@ PACKAGES = {
     "keystone": "keystone==30.0.0",
     "devpi": "devpi-server==6.20.3",
     "synapse": "matrix-synapse==1.163.2",
-    "jupyterhub": "jupyterhub==6.1.1 jupyterhub-nativeauthenticator==1.3.0",
+    "jupyterhub": "jupyterhub==5.5.4 jupyterhub-nativeauthenticator==1.3.0",
     "kinto": "kinto==26.5.0",
     "superset": "flask-appbuilder==5.3.0",
 }
