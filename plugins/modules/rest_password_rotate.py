@@ -15,14 +15,18 @@ description:
   - What is sent is described by O(auth), O(lookup), O(change) and O(verify). The role
     P(keyturn.credentials.rest_password_rotate#role) has such descriptions, called recipes, for well-known services.
   - C(${name}) is a placeholder in O(headers), in C(path), C(query), C(headers) and C(body) of all requests, in the
-    values of O(lookup.match), and in O(auth.token_url), O(auth.scope) and O(auth.audience). Known are C(username),
-    C(password), C(old_password), the names in O(vars) and O(secrets), and in O(change) and O(verify) those in
-    O(lookup.set).
+    values of C(match) of O(lookup), and in O(auth.token_url), O(auth.scope) and O(auth.audience). Known are
+    C(username), C(password), C(old_password), the names in O(vars) and O(secrets), those that an earlier step has set,
+    and C(token) after a login. What O(auth) sets is not known in O(verify). The keys of a body or query hold none.
   - A value is encoded for the place where it stands, and never read again. In a JSON body, a text that is one
     placeholder and nothing else keeps its type. C(${name|backslash}) puts a backslash before backslashes and quotes,
-    C(${name|base64}) encodes, and C($${) stands for a literal C(${).
+    C(${name|base64}) encodes, C(json), C(xml) and C(url) escape for the inside of a JSON string, for XML and for an
+    address, and C($${) stands for a literal C(${).
   - O(auth.username), O(auth.password), O(auth.token), O(auth.client_id) and O(auth.client_secret), and those of
     O(verify.auth), are literal unless all of the text is one placeholder.
+  - Each request, with its status and what was picked of the answer, is shown with C(--diff) and C(-vvv), without
+    values.
+  - O(change) and O(verify) must use C(${password}). A user who is the administrator is changed last.
   - Redirects are never followed. The change is repeated only when it was certainly not processed.
 extends_documentation_fragment:
   - keyturn.credentials.wire
@@ -48,9 +52,7 @@ options:
   old_password:
     description:
       - The password until now, for services that ask for it and for O(rollback).
-      - If it is another one than O(password), it also shows whether O(verify) means anything. Where a login was
-        accepted and none was rejected, one more is made with the old password. If that is accepted, too, nothing is
-        proved, and the user fails; before the change with V(invalid_input), after it with V(unknown_outcome).
+      - If it is another one than O(password), it serves as the wrong password of O(verify.control).
     type: str
   recovered:
     description:
@@ -102,8 +104,10 @@ options:
             Basic in UTF-8, V(header) any header with O(auth.prefix) and the token.
           - V(oauth2_client_credentials) fetches a token from O(auth.token_url), and V(login) one by the request that
             O(auth.method), O(auth.path) and so on describe; once for all users, and only if it is needed.
+          - V(session) sends nothing but the cookies and values that the steps of O(auth.before) have left.
+          - A login that ends before the run does is made once more.
         type: str
-        choices: [none, bearer, basic, header, oauth2_client_credentials, login]
+        choices: [none, bearer, basic, header, oauth2_client_credentials, login, session]
         default: none
       username:
         description: The user of HTTP Basic.
@@ -115,7 +119,9 @@ options:
         description: The token for V(bearer) and V(header).
         type: str
       header:
-        description: The header that holds the token, for V(header) and V(login).
+        description:
+          - The header that holds the token, for V(header) and V(login). Empty for V(login) sends it nowhere; it is
+            C(${token}) in O(lookup), O(change) and O(auth.logout).
         type: str
         default: Authorization
       prefix:
@@ -163,14 +169,26 @@ options:
         type: dict
       body:
         description:
-          - A mapping or a list. Without it, no body is sent.
+          - A mapping or a list, or a text with O(auth.body_format=text). Without it, no body is sent.
         type: raw
+      body_from:
+        description:
+          - Exactly one placeholder of an object. The body is that object with O(auth.body) merged over it (RFC 7396),
+            for services whose PUT replaces the whole. A null in O(auth.body) removes a key.
+        type: str
       body_format:
         description:
           - How the body is encoded. V(json) for O(auth.type=login), V(form) for
-            O(auth.type=oauth2_client_credentials), unless given.
+            O(auth.type=oauth2_client_credentials), unless given. V(text) sends it as it is, with the placeholders
+            filled in.
         type: str
-        choices: [json, form]
+        choices: [json, form, text]
+      set:
+        description:
+          - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with one
+            of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it stands
+            for a value that is missing.
+        type: dict
       status:
         description:
           - The exact statuses that mean yes. Nothing else does.
@@ -179,8 +197,28 @@ options:
         default: [200, 201]
       fail_if:
         description:
-          - JMESPath over the JSON answer. If it is true, the answer means no in spite of its status.
+          - JMESPath over the answer. If it is true, the answer means no in spite of its status.
+          - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
           - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
+        type: str
+      auth_failed_if:
+        description:
+          - As O(auth.fail_if), for a login that has failed or ended.
+        type: str
+      not_found_if:
+        description:
+          - As O(auth.fail_if), for a user who does not exist.
+        type: str
+      not_found:
+        description:
+          - The statuses that mean that there is no such user.
+        type: list
+        elements: int
+        default: [404]
+      reason:
+        description:
+          - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
+            characters. Without it, the usual places are looked at.
         type: str
       token_path:
         description: JMESPath to the token in the answer of V(login). One of this and O(auth.token_header) is needed.
@@ -188,102 +226,194 @@ options:
       token_header:
         description: The header of the answer that holds the token of V(login).
         type: str
-  lookup:
-    description:
-      - How to find the user, before the change. Exactly one must match.
-    type: dict
-    suboptions:
-      method:
+      basic:
         description:
-          - The HTTP method.
-        type: str
-        default: GET
-      path:
-        description:
-          - Appended to O(url), and begins with a slash. Empty means O(url) itself.
-          - A full address replaces O(url) for this request, under the same rules.
-        type: str
-        default: ""
-      query:
-        description:
-          - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
-        type: dict
-      headers:
-        description:
-          - Headers of this request only. They win over O(headers).
-        type: dict
-      body:
-        description:
-          - A mapping or a list. Without it, no body is sent.
-        type: raw
-      body_format:
-        description:
-          - How the body is encoded.
-        type: str
-        choices: [json, form]
-        default: json
-      status:
-        description:
-          - The exact statuses that mean yes. Nothing else does.
-        type: list
-        elements: int
-        default: [200]
-      fail_if:
-        description:
-          - JMESPath over the JSON answer. If it is true, the answer means no in spite of its status.
-          - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
-        type: str
-      items:
-        description:
-          - JMESPath to the list of users in the answer. One object counts as a list of one, null as an empty list.
-        type: str
-        default: "@"
-      match:
-        description:
-          - JMESPath in an item, and the value that it must give. All must be equal, compared as texts.
-          - Without it, every item matches.
-        type: dict
-      case_insensitive:
-        description: Whether O(lookup.match) ignores case.
-        type: bool
-        default: false
-      set:
-        description: Names for placeholders, and JMESPath in the item to their values, which keep their type.
-        type: dict
-      next:
-        description:
-          - How the next page is found. One of O(lookup.next.link); O(lookup.next.url); O(lookup.next.cursor) and
-            O(lookup.next.param); O(lookup.next.header) and O(lookup.next.param); O(lookup.next.param) with
-            O(lookup.next.start) and O(lookup.next.step). Without it, there is one page.
+          - HTTP Basic on the request of V(login) itself.
         type: dict
         suboptions:
-          link:
-            description: The header C(Link) with C(rel="next") names it.
-            type: bool
-          url:
-            description: JMESPath to its address in the answer.
+          username:
+            description: The user.
             type: str
-          cursor:
-            description: JMESPath to a value in the answer that O(lookup.next.param) takes.
+          password:
+            description: The password.
             type: str
-          header:
-            description: A header of the answer whose value O(lookup.next.param) takes.
+      before:
+        description:
+          - Steps that run first, each with what those before it have set.
+        type: list
+        elements: dict
+        suboptions:
+          method:
+            description:
+              - The HTTP method.
             type: str
-          param:
-            description: The query parameter. Alone, it counts up until a page has no items.
+            default: GET
+          path:
+            description:
+              - Appended to O(url), and begins with a slash. Empty means O(url) itself.
+              - A full address replaces O(url) for this request, under the same rules.
             type: str
-          start:
-            description: The first number.
-            type: int
-            default: 1
-          step:
-            description: How much is added for the next page.
-            type: int
-            default: 1
-      max_pages:
-        description: More pages than this are a failure, because a second match could be on them.
-        type: int
-        default: 50
+            default: ""
+          query:
+            description:
+              - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
+            type: dict
+          headers:
+            description:
+              - Headers of this request only. They win over O(headers).
+            type: dict
+          body:
+            description:
+              - A mapping or a list, or a text with O(auth.before.body_format=text). Without it, no body is sent.
+            type: raw
+          body_from:
+            description:
+              - Exactly one placeholder of an object. The body is that object with O(auth.before.body) merged over it
+                (RFC 7396), for services whose PUT replaces the whole. A null in O(auth.before.body) removes a key.
+            type: str
+          body_format:
+            description:
+              - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
+            type: str
+            choices: [json, form, text]
+            default: json
+          set:
+            description:
+              - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with
+                one of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it
+                stands for a value that is missing.
+            type: dict
+          status:
+            description:
+              - The exact statuses that mean yes. Nothing else does.
+            type: list
+            elements: int
+            default: [200, 201, 204]
+          fail_if:
+            description:
+              - JMESPath over the answer. If it is true, the answer means no in spite of its status.
+              - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
+              - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
+            type: str
+          auth_failed_if:
+            description:
+              - As O(auth.before.fail_if), for a login that has failed or ended.
+            type: str
+          not_found_if:
+            description:
+              - As O(auth.before.fail_if), for a user who does not exist.
+            type: str
+          not_found:
+            description:
+              - The statuses that mean that there is no such user.
+            type: list
+            elements: int
+            default: [404]
+          reason:
+            description:
+              - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
+                characters. Without it, the usual places are looked at.
+            type: str
+      logout:
+        description:
+          - A step at the end of V(login) and V(session). Whatever becomes of it, nothing fails.
+        type: dict
+        suboptions:
+          method:
+            description:
+              - The HTTP method.
+            type: str
+            default: POST
+          path:
+            description:
+              - Appended to O(url), and begins with a slash. Empty means O(url) itself.
+              - A full address replaces O(url) for this request, under the same rules.
+            type: str
+            default: ""
+          query:
+            description:
+              - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
+            type: dict
+          headers:
+            description:
+              - Headers of this request only. They win over O(headers).
+            type: dict
+          body:
+            description:
+              - A mapping or a list, or a text with O(auth.logout.body_format=text). Without it, no body is sent.
+            type: raw
+          body_from:
+            description:
+              - Exactly one placeholder of an object. The body is that object with O(auth.logout.body) merged over it
+                (RFC 7396), for services whose PUT replaces the whole. A null in O(auth.logout.body) removes a key.
+            type: str
+          body_format:
+            description:
+              - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
+            type: str
+            choices: [json, form, text]
+            default: json
+          set:
+            description:
+              - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with
+                one of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it
+                stands for a value that is missing.
+            type: dict
+          status:
+            description:
+              - The exact statuses that mean yes. Nothing else does.
+            type: list
+            elements: int
+            default: [200, 201, 204]
+          fail_if:
+            description:
+              - JMESPath over the answer. If it is true, the answer means no in spite of its status.
+              - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
+              - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
+            type: str
+          auth_failed_if:
+            description:
+              - As O(auth.logout.fail_if), for a login that has failed or ended.
+            type: str
+          not_found_if:
+            description:
+              - As O(auth.logout.fail_if), for a user who does not exist.
+            type: str
+          not_found:
+            description:
+              - The statuses that mean that there is no such user.
+            type: list
+            elements: int
+            default: [404]
+          reason:
+            description:
+              - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
+                characters. Without it, the usual places are looked at.
+            type: str
+      cookies:
+        description:
+          - Whether cookies are kept from step to step, of one session and of one origin.
+        type: bool
+        default: false
+  lookup:
+    description:
+      - How to find the user, before the change. One mapping, or a list of them that are asked in order, each with what
+        those before it have set. In each, exactly one user must match.
+      - "The keys of O(verify) that every step has: C(method) (default V(GET)), C(path), C(query), C(headers), C(body),
+        C(body_from), C(body_format), C(status) (default V([200])), C(fail_if), C(auth_failed_if), C(not_found_if),
+        C(not_found) and C(reason)."
+      - "C(items): JMESPath to the list of users in the answer, default V(@). One object counts as a list of one, null
+        as an empty list."
+      - "C(match): JMESPath in an item, and the value that it must give. All must be equal, compared as texts. Without
+        it, every item matches. C(case_insensitive), default V(false): whether case is ignored."
+      - "C(set): names for placeholders, and where their values are, which keep their type; a JMESPath is asked of the
+        item. One that gives null and has no default is V(not_found)."
+      - "C(next): how the next page is found. One of C({link: true}), the header C(Link) with C(rel=next);
+        C({url: JMESPath}), an address in the answer; C({cursor: JMESPath, param: name}) and
+        C({header: Name, param: name}), a value that the parameter takes; and C({param: name, start: 1, step: 1}), which
+        counts up until a page has no items. Without it, there is one page."
+      - "C(max_pages), default V(50): more pages are a failure, because a second match could be on them."
+    type: raw
   change:
     description:
       - The one write.
@@ -311,14 +441,25 @@ options:
         type: dict
       body:
         description:
-          - A mapping or a list. Without it, no body is sent.
+          - A mapping or a list, or a text with O(change.body_format=text). Without it, no body is sent.
         type: raw
+      body_from:
+        description:
+          - Exactly one placeholder of an object. The body is that object with O(change.body) merged over it (RFC 7396),
+            for services whose PUT replaces the whole. A null in O(change.body) removes a key.
+        type: str
       body_format:
         description:
-          - How the body is encoded.
+          - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
         type: str
-        choices: [json, form]
+        choices: [json, form, text]
         default: json
+      set:
+        description:
+          - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with one
+            of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it stands
+            for a value that is missing. Refused here, where no step comes after it.
+        type: dict
       status:
         description:
           - The exact statuses that mean yes. Nothing else does.
@@ -327,8 +468,28 @@ options:
         required: true
       fail_if:
         description:
-          - JMESPath over the JSON answer. If it is true, the answer means no in spite of its status.
+          - JMESPath over the answer. If it is true, the answer means no in spite of its status.
+          - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
           - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
+        type: str
+      auth_failed_if:
+        description:
+          - As O(change.fail_if), for a login that has failed or ended.
+        type: str
+      not_found_if:
+        description:
+          - As O(change.fail_if), for a user who does not exist.
+        type: str
+      not_found:
+        description:
+          - The statuses that mean that there is no such user.
+        type: list
+        elements: int
+        default: [404]
+      reason:
+        description:
+          - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
+            characters. Without it, the usual places are looked at.
         type: str
   verify:
     description:
@@ -358,14 +519,25 @@ options:
         type: dict
       body:
         description:
-          - A mapping or a list. Without it, no body is sent.
+          - A mapping or a list, or a text with O(verify.body_format=text). Without it, no body is sent.
         type: raw
+      body_from:
+        description:
+          - Exactly one placeholder of an object. The body is that object with O(verify.body) merged over it (RFC 7396),
+            for services whose PUT replaces the whole. A null in O(verify.body) removes a key.
+        type: str
       body_format:
         description:
-          - How the body is encoded.
+          - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
         type: str
-        choices: [json, form]
+        choices: [json, form, text]
         default: json
+      set:
+        description:
+          - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with one
+            of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it stands
+            for a value that is missing. Refused here, where no step comes after it.
+        type: dict
       status:
         description:
           - The exact statuses that mean yes. Nothing else does.
@@ -374,9 +546,111 @@ options:
         default: [200]
       fail_if:
         description:
-          - JMESPath over the JSON answer. If it is true, the answer means no in spite of its status.
+          - JMESPath over the answer. If it is true, the answer means no in spite of its status.
+          - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
           - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
         type: str
+      auth_failed_if:
+        description:
+          - As O(verify.fail_if), for a login that has failed or ended.
+        type: str
+      not_found_if:
+        description:
+          - As O(verify.fail_if), for a user who does not exist.
+        type: str
+      not_found:
+        description:
+          - The statuses that mean that there is no such user.
+        type: list
+        elements: int
+        default: [404]
+      reason:
+        description:
+          - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
+            characters. Without it, the usual places are looked at.
+        type: str
+      before:
+        description:
+          - Steps that run first in each login; if one fails, nothing is known, each with what those before it have set.
+        type: list
+        elements: dict
+        suboptions:
+          method:
+            description:
+              - The HTTP method.
+            type: str
+            default: GET
+          path:
+            description:
+              - Appended to O(url), and begins with a slash. Empty means O(url) itself.
+              - A full address replaces O(url) for this request, under the same rules.
+            type: str
+            default: ""
+          query:
+            description:
+              - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
+            type: dict
+          headers:
+            description:
+              - Headers of this request only. They win over O(headers).
+            type: dict
+          body:
+            description:
+              - A mapping or a list, or a text with O(verify.before.body_format=text). Without it, no body is sent.
+            type: raw
+          body_from:
+            description:
+              - Exactly one placeholder of an object. The body is that object with O(verify.before.body) merged over it
+                (RFC 7396), for services whose PUT replaces the whole. A null in O(verify.before.body) removes a key.
+            type: str
+          body_format:
+            description:
+              - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
+            type: str
+            choices: [json, form, text]
+            default: json
+          set:
+            description:
+              - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with
+                one of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it
+                stands for a value that is missing.
+            type: dict
+          status:
+            description:
+              - The exact statuses that mean yes. Nothing else does.
+            type: list
+            elements: int
+            default: [200, 201, 204]
+          fail_if:
+            description:
+              - JMESPath over the answer. If it is true, the answer means no in spite of its status.
+              - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
+              - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
+            type: str
+          auth_failed_if:
+            description:
+              - As O(verify.before.fail_if), for a login that has failed or ended.
+            type: str
+          not_found_if:
+            description:
+              - As O(verify.before.fail_if), for a user who does not exist.
+            type: str
+          not_found:
+            description:
+              - The statuses that mean that there is no such user.
+            type: list
+            elements: int
+            default: [404]
+          reason:
+            description:
+              - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
+                characters. Without it, the usual places are looked at.
+            type: str
+      cookies:
+        description:
+          - Whether cookies are kept from step to step, of one login and of one origin.
+        type: bool
+        default: false
       auth:
         description: The user's own credentials. O(auth) is not used.
         type: dict
@@ -408,6 +682,22 @@ options:
         type: list
         elements: int
         default: [401]
+      rejected_if:
+        description: JMESPath over the answer that is true for a wrong password. O(verify.fail_if) is its older name.
+        type: str
+      accepted_if:
+        description:
+          - JMESPath over the answer. With it, a status in O(verify.status) is accepted only if it is true, and says
+            nothing otherwise.
+        type: str
+      control:
+        description:
+          - V(once) makes one login with a wrong password in the whole run before one that is accepted is believed,
+            unless one was rejected anyway. If it is accepted, too, O(verify) proves nothing, and users fail with
+            V(invalid_input). O(old_password) is used for it where there is one.
+        type: str
+        choices: [once, never]
+        default: once
       attempts:
         description: Logins after the change while they are rejected. Before the change there is always one.
         type: int
@@ -418,8 +708,8 @@ options:
         default: 2
   update_password:
     description:
-      - V(if_different) first logs in with the wanted password. Accepted means unchanged, rejected leads to the
-        change, and any other answer fails the user without a change.
+      - V(if_different) first logs in with the wanted password (see also O(verify.control)). Accepted means unchanged,
+        rejected leads to the change, and any other answer fails the user without a change.
       - Without O(verify), V(if_different) takes the user as unchanged only if O(old_password) equals O(password).
       - V(always) changes without asking.
     type: str
@@ -442,7 +732,9 @@ options:
     type: bool
     default: false
   client_cert:
-    description: A file with the client certificate, and the key unless O(client_key) names it, in PEM form.
+    description:
+      - A file with the client certificate, and the key unless O(client_key) names it, in PEM form. It is not shown to
+        the service in O(verify).
     type: path
   client_key:
     description: A file with the key of O(client_cert), in PEM form, without a passphrase.

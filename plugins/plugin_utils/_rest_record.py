@@ -53,28 +53,42 @@ def read_recipe(reference: str, folder: str) -> Options:
         known = ", ".join(sorted(found.stem for found in pathlib.Path(folder).glob("*.yml")))
         raise InvalidInput(f"There is no recipe {name}. There are {known}. A file of your own is named by its path.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        # Once through JSON: what an anchor names twice must not be one mapping, in which defaults are filled in.
+        content = json.loads(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")), default=str))
+    except (OSError, RecursionError, TypeError, ValueError):
         raise InvalidInput(f"The recipe {path} cannot be read.") from None
     except yaml.YAMLError:
         raise InvalidInput(f"The recipe {path} is not YAML.") from None
     if not isinstance(content, dict) or "change" not in content or not content.keys() <= RECIPE_KEYS:
         raise InvalidInput(f"The recipe {path} must hold change, and may hold {', '.join(sorted(RECIPE_KEYS))}.")
     for key, value in content.items():
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) and not (key == "lookup" and isinstance(value, list)):
             raise InvalidInput(f"The recipe {path}: {key} must be a mapping.")
     return content
 
 
+def _steps(given: t.Mapping[str, t.Any]) -> t.Iterator[t.Mapping[str, t.Any]]:
+    """All steps of a recipe, those inside of others too."""
+    for name in (*_STEPS, "before", "logout"):
+        value = given.get(name)
+        for step in value if isinstance(value, list) else [value]:
+            if isinstance(step, t.Mapping):
+                yield step
+                yield from _steps({"before": step.get("before"), "logout": step.get("logout")})
+
+
 def _in_addresses(given: t.Mapping[str, t.Any]) -> set[str]:
     """The placeholders that stand in addresses, where a secret must not be."""
-    steps = [given[step] for step in _STEPS if isinstance(given.get(step), t.Mapping)]
-    return template.names([step.get(key) for step in steps for key in _ADDRESS], "recipe")
+    return template.names([step.get(key) for step in _steps(given) for key in _ADDRESS], "recipe")
 
 
 def _used(given: t.Mapping[str, t.Any]) -> set[str]:
-    """The placeholders that stand anywhere. A value that nobody asks for need not travel, or blank out texts."""
-    return set(re.findall(r"\$\{([^{}|]+)", json.dumps([given.get(key) for key in ("headers", *_STEPS)], default=str)))
+    """The placeholders that stand anywhere. A value that nobody asks for need not travel, or blank out texts.
+
+    What a step sets is not the record's to give.
+    """
+    used = re.findall(r"\$\{([^{}|]+)", json.dumps([given.get(key) for key in ("headers", *_STEPS)], default=str))
+    return set(used).difference(*(step.get("set") or () for step in _steps(given)))
 
 
 def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.Mapping[str, t.Any]) -> Options:

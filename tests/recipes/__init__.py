@@ -77,4 +77,13 @@ def given(name: str) -> set[str]:
     """The placeholders that the recipe does not fill itself."""
     found = recipe(name)
     steps = {key: value for key, value in found.items() if key != "vars"}
-    return placeholders(steps) - {"username", "password"} - set(found.get("lookup", {}).get("set", {}))
+    return placeholders(steps) - {"username", "password", "token"} - _set(steps)
+
+
+def _set(value: t.Any) -> set[str]:
+    """The names that steps set, at any depth."""
+    if isinstance(value, list):
+        return set().union(*map(_set, value))
+    if isinstance(value, dict):
+        return _set(list(value.values())) | set(value.get("set", {}))
+    return set()

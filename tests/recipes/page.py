@@ -93,14 +93,16 @@ def _yes(step: dict[str, t.Any], default: t.Sequence[int]) -> str:
 def _requests(recipe: recipes.Recipe) -> str:
     rows = []
     auth, lookup, change, verify = (recipe.get(key) for key in ("auth", "lookup", "change", "verify"))
+    rows += [("before the login", step, "GET", [200, 201, 204], "") for step in (auth or {}).get("before", [])]
     if auth and auth["type"] == "login":
         rows.append(("the administrator's login", auth, "POST", [200, 201], ""))
     if auth and auth["type"] == "oauth2_client_credentials":
         rows.append(("the client's token", {"path": auth["token_url"]}, "POST", [200, 201], ""))
-    if lookup:
-        rows.append(("find the user", lookup, "GET", [200], ""))
+    for step in lookup if isinstance(lookup, list) else [lookup] if lookup else []:
+        rows.append(("find the user", step, "GET", [200], ""))
     if change:
         rows.append(("change the password", change, "", [], ""))
+    rows += [("before the user's login", step, "GET", [200, 201, 204], "") for step in (verify or {}).get("before", [])]
     if verify:
         rows.append(("log in as the user", verify, "GET", [200], _statuses(verify.get("rejected", [401]))))
     return _table(

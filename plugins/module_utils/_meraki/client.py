@@ -32,6 +32,7 @@ DEFAULT_URL = "https://api.meraki.com/api/v1"
 # An organization has at most 50,000 such users, of about half a kilobyte each; the list comes in one piece.
 LARGEST_ANSWER = 32 << 20
 _BASE_PATH = "/api/v1"
+_VERSION = re.compile(r"/api(?:/v([0-9]+))?\Z", re.IGNORECASE)
 _NETWORK_ID = re.compile(r"[A-Za-z0-9_-]+\Z")
 _KEY = re.compile(r"[!-~]+\Z")
 _REASONS, _LONGEST_REASON = 3, 200
@@ -40,7 +41,10 @@ _REASONS, _LONGEST_REASON = 3, 200
 def base_url(text: str, proxy: str | None = None) -> str:
     """The address of the API with its path. Raises InvalidInput."""
     url = checked_url(text, option="api_url", proxy=proxy)
-    return url if url.endswith(_BASE_PATH) else url + _BASE_PATH
+    ending = _VERSION.search(url)
+    if ending and ending[1] not in (None, "1"):
+        raise InvalidInput(f"api_url ends in {ending[0]}, but it is version 1 of the API that is spoken: {_BASE_PATH}.")
+    return url[: ending.start() if ending else None] + _BASE_PATH
 
 
 def checked_key(key: str) -> str:
@@ -72,7 +76,7 @@ class Client:
         """All users of the network with Meraki authentication."""
         subject = f"Listing the users of network {self.network_id} at {self._host}"
         try:
-            answer = self._http.send(http.Request("GET", self._users_url, self._headers()), "read")
+            answer = self._http.send(http.Request("GET", self._users_url, self._headers()), "same")
         except http.NoAnswer as lost:
             raise http.unreachable(subject, lost) from None
         refusal = self._refusal(subject, answer, [])
@@ -123,6 +127,7 @@ class Client:
     def _refusal(self, subject: str, answer: http.Answer, hidden: list[str]) -> RotationError | None:
         """The error for an answer after which nothing has changed for certain; None for any other answer."""
         status = answer.status
+        said = _reasons(answer, [*hidden, self._key])
         if 300 <= status < 400:
             return Refused(
                 f"{subject}: the service redirects ({status}), which is not followed, because key and password would "
@@ -135,16 +140,15 @@ class Client:
                 everybody=True,
             )
         if status == 403:
-            return NotPermitted(f"{subject}: the API key's administrator may not do this (403).")
+            return NotPermitted(f"{subject}: the API key's administrator may not do this (403){said}.")
         if status == 404:
             return NotFound(
                 f"{subject}: there is no such thing, or this API key may not see it, or it is in another region than "
-                f"{self._host} (404)."
+                f"{self._host} (404){said}."
             )
         if status == 429:
             return http.rate_limited(subject, answer)
         if 400 <= status < 500 and status not in http.GIVEN_UP:
-            said = _reasons(answer, [*hidden, self._key])
             return Refused(f"{subject}: Meraki refused ({status}){said}.", evidence={"refusal_code": status})
         return None
 
@@ -173,5 +177,5 @@ def _reasons(answer: http.Answer, hidden: list[str]) -> str:
         return ""
     errors = body.get("errors") if isinstance(body, dict) else None
     texts = [text for text in errors if isinstance(text, str)] if isinstance(errors, list) else []
-    shown = [secrets.foreign_text(text, hidden, _LONGEST_REASON) for text in texts[:_REASONS]]
+    shown = [secrets.foreign_text(text, hidden, _LONGEST_REASON).rstrip(". ") for text in texts[:_REASONS]]
     return f": {' | '.join(shown)}" if shown else ""

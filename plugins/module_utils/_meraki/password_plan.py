@@ -52,9 +52,10 @@ def plan(options: Options, state: State) -> list[SetPassword]:
             "Nothing was written."
         )
     if options.require_authorized and not user.authorized(state.seen_at):
-        since = f" since {user.expires_at}" if parse_rfc3339(user.expires_at) else ""
+        expired = parse_rfc3339(user.expires_at)
+        state_now = f"has an authorization that expired at {user.expires_at}" if expired else "is not authorized"
         raise NotPermitted(
-            f"{user.email} ({user.account_type}) is not authorized{since}, so a new password would be of no use. "
+            f"{user.email} ({user.account_type}) {state_now}, so a new password would be of no use. "
             "Nothing was written. Authorize it in the dashboard, or set require_authorized=false."
         )
     if state.password_set or (state.held and not options.always):

@@ -33,11 +33,11 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup i
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import USER_NAMES, Options, Verify
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import (
     CannotPick,
+    Expression,
     Source,
     content,
     kind,
     reason,
-    truth,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import basic, build, check_header
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
@@ -260,15 +260,16 @@ class Client:
         if answer.oversized:
             raise _Unreadable("the answer is larger than 1 MiB")
         data = content(answer)
-        for asks, error in step.noes:
+        # An answer that says nothing is judged by its status.
+        for asks, error in step.noes if data is not None else ():
             try:
-                found = asks(data) if error else asks.judges(data)
+                if asks.judges(data):
+                    found = asks(data)
+                    return error or no, self._colon(found) if isinstance(found, str) else self._words(step, answer)
             except CannotPick:
-                if error or answer.status not in step.status:
-                    continue
-                raise _Unreadable(f"the answer is not JSON, or not such that {asks.where} can judge it") from None
-            if truth(found):
-                return error or no, self._colon(found) if isinstance(found, str) else self._words(step, answer)
+                if error is None and answer.status in step.status:
+                    reading = f"the answer is not JSON, or not such that {asks.where} can judge it"
+                    raise _Unreadable(reading) from None
         return None
 
     def _words(self, step: Step, answer: http.Answer) -> str:
@@ -463,14 +464,24 @@ def _verdict(verify: Verify, answer: http.Answer) -> tuple[t.Literal["accepted",
     if answer.status >= 500 or answer.status == 429:
         return "unknown", ""
     means_yes = answer.status in verify.step.status
-    data = content(answer) if verify.rejected_if or verify.accepted_if or verify.step.noes else None
+    asks = [verify.rejected_if, verify.accepted_if, *(asks for asks, _error in verify.step.noes)]
+    data = content(answer) if any(asks) else None
+    # An answer that says nothing is judged by its status.
+    rejected = _is(verify.rejected_if, data) if data is not None else False
+    if rejected:
+        return "rejected", " and a no"
+    if any(_is(asks, data) is not False for asks, _error in verify.step.noes):
+        return "unknown", " and a no that is about something else"
+    if not means_yes:
+        return "unknown", ""
+    if verify.accepted_if:
+        return ("accepted" if _is(verify.accepted_if, data) else "unknown"), ""
+    return ("unknown", ", but not such that verify.rejected_if can judge it") if rejected is None else ("accepted", "")
+
+
+def _is(asks: Expression | None, data: t.Any) -> bool | None:
+    """Whether it is true of the answer; None where it does not fit."""
     try:
-        if verify.rejected_if and truth(verify.rejected_if.judges(data)):
-            return "rejected", " and a no"
-        if any(truth(asks(data)) for asks, _error in verify.step.noes):
-            return "unknown", " and a no that is about something else"
-        if means_yes and (not verify.accepted_if or truth(verify.accepted_if(data))):
-            return "accepted", ""
-    except CannotPick as where:
-        return "unknown", f", but not such that {where} can judge it" if means_yes else ""
-    return "unknown", ""
+        return asks.judges(data) if asks else False
+    except CannotPick:
+        return None

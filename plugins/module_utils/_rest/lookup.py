@@ -36,7 +36,10 @@ Item = tuple[t.Any, Answer]
 
 
 def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer], subject: str) -> list[Item]:
-    """The items of all pages, each with the answer that held it. Raises Refused for an answer without the expected shape, and for too many pages."""
+    """The items of all pages, each with the answer that held it.
+
+    Raises Refused for an answer without the expected shape, and for too many pages.
+    """
     paging, items = lookup.paging, list[Item]()
     request = first
     if paging and paging.counts:

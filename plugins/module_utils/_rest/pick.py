@@ -35,6 +35,7 @@ class Expression:
             self._compiled = jmespath.compile(text)
         except jmespath.exceptions.JMESPathError:
             raise InvalidInput(f"{where} is no JMESPath expression.") from None
+        self._names_fields = _names_fields(self._compiled.parsed)
         self._error = jmespath.exceptions.JMESPathError
         self.where = where
 
@@ -45,12 +46,16 @@ class Expression:
         except (self._error, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
             raise CannotPick(self.where) from None
 
-    def judges(self, data: t.Any) -> t.Any:
-        """The same for a question; a text that is no JSON cannot be asked for fields. Raises CannotPick."""
-        found = self(data)
-        if found is None and isinstance(data, str):
+    def judges(self, data: t.Any) -> bool:
+        """Whether it is true of an answer. Raises CannotPick also for a text that is asked for fields, and has none."""
+        found = truth(self(data))
+        if isinstance(data, str) and self._names_fields and found == truth(self(None)):
             raise CannotPick(self.where)
         return found
+
+
+def _names_fields(tree: t.Mapping[str, t.Any]) -> bool:
+    return tree["type"] == "field" or any(_names_fields(child) for child in tree["children"])
 
 
 def content(answer: Answer) -> t.Any:

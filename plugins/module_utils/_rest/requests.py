@@ -22,7 +22,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
-
 _KINDS = {"json": "application/json", "form": "application/x-www-form-urlencoded", "text": "text/plain"}
 
 

@@ -281,4 +281,9 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         Wanted(user["username"], user["password"], user["old_password"] or None, user["recovered"]) for user in users
     ]
     outcomes = rotate(PasswordRotator(client, options, check_mode=check_mode), wanted, check_mode=check_mode)
-    return module_result(outcomes, single=single, noun="user")
+    result = module_result(outcomes, single=single, noun="user")
+    if client.trace:
+        # Shown with --diff and with -vvv.
+        steps = {"prepared": "\n".join(client.trace) + "\n"}
+        result["diff"] = {**result.get("diff", {}), **steps} if single else [*result.get("diff", []), steps]
+    return result

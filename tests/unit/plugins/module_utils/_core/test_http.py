@@ -6,18 +6,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import email.utils
+import gzip
 import socket
+import ssl
 import threading
 import time
+import tracemalloc
 import typing as t
+import zlib
+from pathlib import Path
 
 import pytest
 import requests
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from tests.sandbox.keeper.tls import server_context
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response
 
 WIRE = http.Wire(timeout=5, max_retries=2)
@@ -290,3 +297,103 @@ def test_the_body_of_a_redirect_is_bounded_too(server: LoopbackServer) -> None:
     with http.Http(WIRE, largest=60_000) as client:
         answer = client.send(http.Request("GET", url(server)), "read")
     assert (answer.status, answer.oversized) == (302, True)
+
+
+def compressed(server: LoopbackServer, body: bytes, encoding: str) -> http.Answer:
+    server.faults.add(Fault("", response=Response(200, body, {"Content-Encoding": encoding})))
+    return send(server, "never")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress), ("", bytes)]
+)
+def test_an_answer_that_is_compressed_unasked(
+    server: LoopbackServer, encoding: str, pack: t.Callable[[bytes], bytes]
+) -> None:
+    assert compressed(server, pack(b'{"a": 1}'), encoding).json() == {"a": 1}
+    assert compressed(server, b"", encoding).body == b""
+
+
+def test_what_an_answer_inflates_to_is_bounded_before_it_is_inflated(server: LoopbackServer) -> None:
+    limit = 1 << 20
+    assert len(compressed(server, gzip.compress(b" " * limit), "gzip").body) == limit
+    assert compressed(server, gzip.compress(b" " * (limit + 1)), "gzip").oversized
+    # What would take hundreds of megabytes takes hardly more than the limit.
+    large = gzip.compress(b" " * (1 << 28))
+    tracemalloc.start()
+    assert len(large) < limit and compressed(server, large, "gzip").oversized
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * limit
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(gzip.compress(b"{}")), "gzip, gzip"),
+        (b"{}", "br"),
+        (b"{}", "gzip"),
+        (gzip.compress(b"{}")[:-4], "gzip"),
+        (gzip.compress(b"{}") + b"more", "gzip"),
+    ],
+    # Not by the body, which holds the time.
+    ids=["twice", "unknown", "not compressed", "cut off", "with a rest"],
+)
+def test_encodings_that_are_no_answer(server: LoopbackServer, body: bytes, encoding: str) -> None:
+    with pytest.raises(http.NoAnswer) as lost:
+        compressed(server, body, encoding)
+    assert not lost.value.unsent
+
+
+@pytest.mark.parametrize("kind", ["plain text", "nothing in common", "closes"])
+def test_a_handshake_that_fails_has_sent_nothing(tmp_path: Path, kind: str) -> None:
+    context, authority = server_context(tmp_path)
+    wire = dataclasses.replace(WIRE, max_retries=0, ca_path=str(authority))
+    if kind == "nothing in common":
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ECDHE-RSA-NULL-SHA:@SECLEVEL=0")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _address = listener.accept()
+            with connection:
+                if kind == "plain text":
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    connection.recv(1 << 16)
+                elif kind == "nothing in common":
+                    with contextlib.suppress(OSError):
+                        context.wrap_socket(connection, server_side=True)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            with pytest.raises(http.NoAnswer, match="TLS handshake failed") as lost, http.Http(wire) as client:
+                client.send(http.Request("PUT", f"https://127.0.0.1:{listener.getsockname()[1]}/"), "write")
+        finally:
+            server.join()
+    assert lost.value.unsent
+
+
+def test_the_keys_of_a_connection_are_written_nowhere(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    context, authority = server_context(tmp_path)
+    with LoopbackServer(Echo(), tls=context) as running:
+        wire = dataclasses.replace(WIRE, ca_path=str(authority))
+        with http.Http(wire) as client:
+            assert client.send(http.Request("GET", f"https://{running.host}:{running.port}/"), "never").status == 200
+    assert not (tmp_path / "keys").exists()
+
+
+def test_cookies_are_kept_where_there_is_a_jar_and_only_there(server: LoopbackServer) -> None:
+    echo = t.cast(Echo, server.service)
+    jar = requests.cookies.RequestsCookieJar()
+    server.faults.add(Fault("", times=2, response=Response(200, b"", {"Set-Cookie": "a=1"})))
+    with http.Http(WIRE) as client:
+        answer = client.send(http.Request("GET", url(server), jar=jar), "never")
+        assert [(cookie.name, cookie.value) for cookie in answer.cookies] == [("a", "1")]
+        client.send(http.Request("GET", url(server)), "never")
+        client.send(http.Request("GET", url(server)), "never")
+        client.send(http.Request("GET", url(server), jar=jar), "never")
+    assert [request.headers.get("Cookie") for request in echo.requests] == [None, "a=1"]

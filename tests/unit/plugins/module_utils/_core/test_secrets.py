@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import typing as t
 import urllib.parse
 
@@ -210,3 +211,18 @@ def test_a_foreign_text_becomes_one_printable_line() -> None:
     text = "Password\n\x1b[31m  Hunter2Hunter2 is\u202e too old" + "!" * 100
     told = secrets.foreign_text(text, ["Hunter2Hunter2", ""], 40)
     assert told == f"Password [31m {secrets.MASK} is too old!!!!!!!"
+
+
+def test_one_scrubber_costs_what_its_secrets_and_texts_cost() -> None:
+    """Four times the users, each with a refusal of its own, take about four times as long: not sixteen times."""
+
+    def seconds(users: int) -> float:
+        began = time.process_time()
+        scrubber = secrets.Scrubber(short=True)
+        for number in range(users):
+            scrubber.add(f"secret-{number:06}-{number * 7919:012}")
+            assert scrubber.foreign(f"user {number} may not do what it does", 300).startswith("user")
+        return time.process_time() - began
+
+    seconds(50)
+    assert seconds(1600) < 9 * max(seconds(400), 0.01)

@@ -129,7 +129,7 @@ def test_the_plan(always: bool, held: bool, done: bool) -> None:
     [
         (user(None, is_admin=True), Refused, "administrator"),
         (user(), NotPermitted, "is not authorized, so"),
-        (user(PAST), NotPermitted, f"is not authorized since {PAST}"),
+        (user(PAST), NotPermitted, f"has an authorization that expired at {PAST}"),
         (user("{{ text }}"), NotPermitted, "is not authorized, so"),
     ],
 )

@@ -10,12 +10,14 @@ import base64
 import json
 import re
 import secrets
+import time
 import typing as t
 import urllib.parse
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest import lookup as lookup_pages
 from tests.sandbox.keeper.tls import server_context
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response
@@ -48,7 +50,11 @@ def test_changed_and_proved_then_unchanged(call: Caller) -> None:
     assert call.rest.accepts("alice", call.new) and call.rest.user("alice").tags == ["reader"]
     result = call()
     assert entry(result) == {"username": "alice", "changed": False, "failed": False, "in_force": True, "verified": True}
-    assert "diff" not in result and call.asked == ["whoami alice"]
+    # A login that is accepted is believed only where another one is not.
+    assert "before" not in result["diff"] and call.asked == ["whoami alice", "whoami alice"]
+    assert call.rest.logins == [("alice", True), ("alice", False)]
+    call(verify=call.step("verify", control="never"))
+    assert call.asked == ["whoami alice"]
 
 
 def test_check_mode_asks_and_writes_nothing(call: Caller) -> None:
@@ -57,7 +63,7 @@ def test_check_mode_asks_and_writes_nothing(call: Caller) -> None:
     assert result["diff"]["after"] == {"password": "would change"}
     assert call.asked == ["whoami alice", "POST /login", "users"] and call.rest.accepts("alice", call.old)
     call.rest.user("alice").password = call.new
-    assert not call(check_mode=True)["changed"] and call.asked == ["whoami alice"]
+    assert not call(check_mode=True)["changed"] and call.asked == ["whoami alice", "whoami alice"]
     assert call(check_mode=True, update_password="always")["changed"] and call.asked == ["POST /login", "users"]
 
 
@@ -320,6 +326,31 @@ def test_the_next_page_stays_on_the_host(call: Caller, scheme: str) -> None:
         assert other.requests == []
 
 
+@pytest.mark.parametrize(
+    ("header", "address"),
+    [
+        (
+            '<https://h/a>; rel="prev", <https://h/b?x=1,2>; title="a; rel=next, <c>"; rel="last next"',
+            "https://h/b?x=1,2",
+        ),
+        ("<b>;rel=next", "b"),
+        ("<b> ; REL = next", "b"),
+        ('<b>; title="rel=next"', None),
+        ("", None),
+        ("rel=next", None),
+    ],
+)
+def test_a_link_to_the_next_page(header: str, address: str | None) -> None:
+    assert lookup_pages._next_link(header) == address
+
+
+@pytest.mark.parametrize("part", ["<", "<a", ";", "; ", ";rel", ';rel="', '"', ";rel=", " ", "<>;", "\\", ",<"])
+def test_a_header_costs_no_more_than_linear_time(part: str) -> None:
+    began = time.process_time()
+    lookup_pages._next_link(part * (60_000 // len(part)))
+    assert time.process_time() - began < 1
+
+
 def test_a_next_page_may_be_relative(call: Caller) -> None:
     page = json.dumps({"users": [], "next": "?page=1"}).encode()
     call.rest.faults.add(Fault("users", response=Response(200, page)))
@@ -406,7 +437,7 @@ def test_the_lookup_comes_first_where_verify_needs_it(call: Caller) -> None:
     ("status", "code", "asked"),
     [
         (400, "refused", 1),
-        (401, "auth_failed", 1),
+        (401, "auth_failed", 2),
         (403, "not_permitted", 1),
         (404, "not_found", 1),
         (409, "refused", 1),
@@ -417,9 +448,12 @@ def test_the_lookup_comes_first_where_verify_needs_it(call: Caller) -> None:
     ],
 )
 def test_changes_that_are_refused(call: Caller, waits: list[float], status: int, code: str, asked: int) -> None:
-    call.rest.faults.add(Fault("change", times=9, response=Response(status, b'{"error": "unlikely words"}')))
+    call.rest.faults.add(Fault("change", times=9, response=Response(status, b'{"error": "unlikely words."}')))
     found = failed(call(), code)
-    assert call.asked.count("change alice") == asked and "unlikely" not in str(found)
+    assert call.asked.count("change alice") == asked
+    # The service's own words, with one full stop, and in the entry of alice.
+    assert (": unlikely words" in found["msg"]) is (code != "rate_limited") and ".." not in found["msg"]
+    assert status == 401 or "alice" in found["msg"]
     assert call.asked.count("whoami alice") == 1
     assert found["retry_safe"] is (code == "rate_limited") and found.get("status", status) == status
 
@@ -442,7 +476,7 @@ def test_a_change_that_was_not_processed_is_repeated(call: Caller, waits: list[f
         (b'{"results": [{}]}', "", ""),
         (b'{"results": [{"error": ""}]}', "", ""),
         (b'{"results": [{"error": 0}]}', "refused", ""),
-        (b"", "unknown_outcome", ""),
+        (b"", "", ""),
         (b"<html>", "unknown_outcome", ""),
         (b'{"x": "' + b"x" * (1 << 20) + b'"}', "unknown_outcome", ""),
     ],
@@ -516,7 +550,9 @@ def test_a_refused_connection_is_unreachable(call: Caller, waits: list[float]) -
     assert failed(call(change=elsewhere), "unreachable", text="Nothing was changed")["retry_safe"]
     assert len(waits) == 1
     assert failed(
-        call(url=address, auth=None, lookup=None, verify=None, change=call.step("change", path="", body=None)),
+        call(
+            url=address, auth=None, lookup=None, verify=None, change=call.step("change", path="", body=["${password}"])
+        ),
         "unreachable",
     )["retry_safe"]
 
@@ -539,17 +575,26 @@ def test_a_silent_service_does_not_take_a_timeout_for_every_user(call: Caller, w
     [
         (Response(429), "rate_limited"),
         (Response(500), "unreachable"),
-        (Response(302), "unreachable"),
-        (Response(403), "unreachable"),
+        (Response(302, b'{"error": "moved"}'), "unreachable"),
+        (Response(403, b'{"error": "disabled"}'), "unreachable"),
+        (Response(501), "unreachable"),
         (Response(204), "unreachable"),
         (Response(200, b"x" * ((1 << 20) + 1)), "unreachable"),
         (None, "unreachable"),
     ],
 )
 def test_an_unknown_answer_before_the_change(call: Caller, answer: Response | None, code: str) -> None:
-    call.rest.faults.add(Fault("whoami", response=answer, drop=None if answer else "before"))
+    """Where the answer will be the same tomorrow, the lookup has the first word, and no retry is advised."""
+    call.rest.faults.add(Fault("whoami", times=9, response=answer, drop=None if answer else "before"))
     found = failed(call(), code, text="Nothing was changed")
-    assert found["retry_safe"] and call.asked == ["whoami alice"]
+    stays = answer is not None and answer.status in (302, 403, 501)
+    assert found["retry_safe"] is not stays
+    assert call.asked == ["whoami alice", *(["POST /login", "users"] if stays else [])]
+    assert not (stays and answer and answer.body) or json.loads(answer.body)["error"] in found["msg"]
+    if stays:
+        nobody = failed(call(username="nobody"), "not_found")
+        assert not nobody["retry_safe"]
+        failed(call(secrets={"admin_password": "wrong"}), "auth_failed")
 
 
 @pytest.mark.parametrize("status", [429, 500, 302, 403, 204, 0])
@@ -613,22 +658,41 @@ def test_a_login_that_always_says_yes_shows_before_the_change(call: Caller) -> N
     assert not found["verified"] and call.asked == ["whoami alice", "whoami alice"]
 
 
-def test_a_login_that_always_says_yes_shows_after_the_change(call: Caller) -> None:
+def test_a_login_that_always_says_yes_settles_nothing(call: Caller) -> None:
     call.rest.gullible = True
-    result = call(old_password=call.old, update_password="always")
-    failed(result, "unknown_outcome", changed=True, text="proves nothing")
     lose(call, "after")
-    failed(call(old_password=call.old, update_password="always"), "unknown_outcome", text="is not known")
+    failed(call(update_password="always"), "unknown_outcome", text="proves nothing")
+    assert call.asked.count("whoami alice") == 2
 
 
-def test_the_old_password_is_tried_only_where_no_login_was_rejected(call: Caller) -> None:
+def test_one_wrong_login_in_the_whole_run_shows_that_logins_mean_something(call: Caller) -> None:
+    """With the old password where there is one; none where a login was rejected anyway, and none with always."""
     assert call(old_password=call.old)["verified"]
     assert call.rest.logins == [("alice", False), ("alice", True)]
-    assert not call(old_password=call.old)["changed"]
-    assert call.rest.logins == [("alice", True), ("alice", False)]
-    assert not call(old_password=call.new)["changed"] and call.rest.logins == [("alice", True)]
+    for name in ("bob", "carol"):
+        call.rest.add_user(name, call.new)
+    users = [{"username": name, "password": call.new, "old_password": call.old} for name in ("alice", "bob", "carol")]
+    assert not call(users=users)["changed"]
+    assert call.rest.logins == [("alice", True), ("alice", False), ("bob", True), ("carol", True)]
+    call.rest.gullible = True
+    assert {found["error_code"] for found in call(users=users)["rotations"]} == {"invalid_input"}
+    assert len(call.rest.logins) == 4 and not any("change" in label for label in call.asked)
+    call.rest.gullible = False
     assert call(old_password=call.old, update_password="always")["verified"]
-    assert call.rest.logins == [("alice", True), ("alice", False)]
+    assert call.rest.logins == [("alice", True)]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, ""), (400, ""), (403, ""), (429, "rate_limited"), (503, "unreachable")]
+)
+def test_a_service_in_trouble_shows_nothing(call: Caller, status: int, code: str) -> None:
+    call.rest.user("alice").password = call.new
+    call.rest.faults.add(Fault("whoami", skip=1, response=Response(status)))
+    result = call()
+    if code:
+        assert failed(result, code, text="wrong password")["retry_safe"]
+    else:
+        assert result["verified"] and not result["changed"]
 
 
 # -- roll-back
@@ -735,7 +799,7 @@ def test_secrets_in_the_address_where_there_is_no_other_way(call: Caller) -> Non
 
 
 def test_an_old_password_that_is_not_given_is_named(call: Caller) -> None:
-    result = call(change=call.step("change", body={"old": "${old_password}"}), old_password="")
+    result = call(change=call.step("change", body={"old": "${old_password}", "new": "${password}"}), old_password="")
     failed(result, "invalid_input", text="no old_password is given")
 
 
@@ -806,7 +870,7 @@ def test_no_part_of_an_answer_is_returned(call: Caller) -> None:
     for step in ("POST /login", "users", "change", "whoami"):
         for status in (200, 204, 301, 400, 401, 403, 404, 409, 500):
             call.rest.faults.clear()
-            body = json.dumps({"error": word, word: word}).encode()
+            body = json.dumps({"note": word, word: word, "detail": {"x": word}, "errors": []}).encode()
             headers = {"X-Error": word, "Location": f"/{word}"}
             call.rest.faults.add(Fault(step, times=9, response=Response(status, body, headers)))
             assert word not in json.dumps(call(password=secrets.token_urlsafe(9), max_retries=0))
