@@ -24,7 +24,7 @@ PACKAGES = {
     "synapse": "matrix-synapse==1.163.2",
     "jupyterhub": "jupyterhub==5.5.4 jupyterhub-nativeauthenticator==1.3.0",
     "kinto": "kinto==26.5.0",
-    "superset": "flask-appbuilder==5.3.0",
+    "superset": "flask-appbuilder==5.3.0 marshmallow==3.26.1",
 }
 
 
