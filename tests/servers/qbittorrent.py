@@ -94,5 +94,7 @@ def start() -> t.Iterator[Server]:
             add_user=add_user,
             accepts=accepts,
             names=(_NAME,),
+            no_user="auth_failed",
             users=1,
+            own=True,
         )
