@@ -67,7 +67,7 @@ def _trust(about: dict[str, t.Any]) -> str:
 
 
 def _kind(name: str) -> str:
-    if name in ("url", "username"):
+    if name in ("url", "username", "old_password"):
         return "option"
     return "secret" if recipes.is_secret(name) else "variable"
 

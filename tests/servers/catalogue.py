@@ -6,7 +6,23 @@
 
 from __future__ import annotations
 
-from tests.servers import devpi, etcd, influxdb, keystone, rabbitmq, synapse
+from tests.servers import (
+    couchdb,
+    devpi,
+    ejabberd,
+    etcd,
+    influxdb,
+    jupyterhub,
+    keystone,
+    kinto,
+    mailman,
+    qbittorrent,
+    rabbitmq,
+    superset,
+    synapse,
+    verdaccio,
+    zabbix,
+)
 from tests.servers.server import Kind
 
 SERVERS: dict[str, Kind] = {
@@ -16,4 +32,13 @@ SERVERS: dict[str, Kind] = {
     "devpi": devpi,
     "keystone": keystone,
     "synapse": synapse,
+    "ejabberd": ejabberd,
+    "mailman": mailman,
+    "couchdb": couchdb,
+    "verdaccio": verdaccio,
+    "qbittorrent": qbittorrent,
+    "zabbix": zabbix,
+    "jupyterhub": jupyterhub,
+    "superset": superset,
+    "kinto": kinto,
 }

@@ -14,5 +14,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines = [line for report in reports for name, line in report.user_properties if name == "real server"]
     if lines:
         terminalreporter.section("real servers")
+        terminalreporter.write_line(
+            f"{'recipe':<12}{'version':<11}{'rotated':>8}{'proved':>8}  {'second run':<12}{'no such user':<13}"
+            f"{'wrong admin':<15}{'logins':>6}  disabled user"
+        )
         for line in lines:
             terminalreporter.write_line(line)

@@ -65,5 +65,4 @@ def start() -> t.Iterator[Server]:
             add_user=add_user,
             accepts=accepts,
             names=AWKWARD_NAMES,
-            no_user="refused",
         )

@@ -72,5 +72,4 @@ def start() -> t.Iterator[Server]:
             add_user=lambda name, password: create(name, password, basic=admin),
             accepts=accepts,
             names=AWKWARD_NAMES,
-            no_user="refused",
         )

@@ -55,7 +55,7 @@ def start() -> t.Iterator[Server]:
             done(call("POST", f"{url}/v3/users", json=body, headers=headers), 201)
 
         yield Server(
-            version=venvs.PACKAGES["keystone"].partition("==")[2],
+            version=venvs.version("keystone"),
             url=url,
             vars={},
             secrets={"admin_password": password},

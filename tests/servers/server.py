@@ -25,6 +25,9 @@ class Server:
     nothing to do with the code under test; anything but a clear yes or no is an AssertionError.
     names: awkward names that the server allows. name: the server's form of a plain one.
     wrong_admin, no_user: the error_code for a wrong password of the administrator, and for a user who does not exist.
+    users: how many there can be. own: the user changes its own password, with the old one; there is no administrator.
+    fits: makes of a password the nearest one that the server allows. whole: whether the rest of a user is as add_user
+    has left it. disable: switches a user off, whom the recipe must refuse then.
     """
 
     version: str
@@ -37,6 +40,11 @@ class Server:
     name: t.Callable[[str], str] = str
     wrong_admin: str = "auth_failed"
     no_user: str = "not_found"
+    users: int = 100
+    own: bool = False
+    fits: t.Callable[[str], str] = str
+    whole: t.Callable[[str], bool] = lambda _name: True
+    disable: t.Callable[[str], None] | None = None
 
 
 class Kind(t.Protocol):

@@ -87,7 +87,7 @@ def start(*, limited: bool = False) -> t.Iterator[Server]:
 
         register("admin", password, admin=True)
         yield Server(
-            version=venvs.PACKAGES["synapse"].partition("==")[2],
+            version=venvs.version("synapse"),
             url=url,
             vars={"admin_username": "admin"},
             secrets={"admin_password": password},

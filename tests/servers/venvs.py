@@ -4,7 +4,7 @@
 
 """Servers that come as Python packages, each in a virtual environment of its own below .cache.
 
-python -m tests.servers.venvs keystone devpi synapse: installs them, which later runs find done.
+python -m tests.servers.venvs keystone devpi synapse …: installs them, which later runs find done.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from pathlib import Path
 from tests.servers.launch import REPOSITORY
 
 # The versions that the recipes are tested with.
-PACKAGES = {"keystone": "keystone==30.0.0", "devpi": "devpi-server==6.20.3", "synapse": "matrix-synapse==1.163.2"}
+PACKAGES = {
+    "keystone": "keystone==30.0.0",
+    "devpi": "devpi-server==6.20.3",
+    "synapse": "matrix-synapse==1.163.2",
+    "jupyterhub": "jupyterhub==5.5.4 jupyterhub-nativeauthenticator==1.3.0",
+    "kinto": "kinto==26.5.0",
+    "superset": "flask-appbuilder==5.3.0 marshmallow==3.26.1",
+}
 
 
 def _folder(name: str) -> Path:
@@ -36,6 +43,11 @@ def installed(name: str) -> bool:
     return done.exists() and done.read_text() == PACKAGES[name]
 
 
+def version(name: str) -> str:
+    """Of the first package."""
+    return PACKAGES[name].split()[0].partition("==")[2]
+
+
 def absent(name: str) -> str:
     return "" if installed(name) else f"{PACKAGES[name]} is not installed (python -m tests.servers.venvs {name})"
 
@@ -48,7 +60,7 @@ def install(name: str) -> None:
     # uv needs a tenth of the time.
     uv = ["uv", "pip", "install", "--python", python]
     command = uv if shutil.which("uv") else [python, "-m", "pip", "install"]
-    subprocess.run([*command, "--quiet", PACKAGES[name]], check=True)
+    subprocess.run([*command, "--quiet", *PACKAGES[name].split()], check=True)
     (_folder(name) / "installed").write_text(PACKAGES[name])
 
 

@@ -22,16 +22,27 @@ from tests.servers import catalogue
 NAMES = recipes.names()
 SERVICES = {
     *("keeper_sample", "okta", "auth0", "keycloak", "grafana", "elasticsearch", "gitlab", "gitea", "splunk"),
-    *("servicenow", "rabbitmq", "influxdb", "etcd", "keystone", "synapse", "directus", "devpi"),
+    *("servicenow", "rabbitmq", "influxdb", "etcd", "keystone", "synapse", "directus", "devpi", "ejabberd", "mailman"),
+    *("couchdb", "verdaccio", "qbittorrent", "zabbix", "jupyterhub", "kinto", "ios_xe", "airflow", "superset"),
+    *("redmine", "icinga2"),
 }
 
 
-def _expressions(recipe: recipes.Recipe) -> t.Iterator[str]:
-    for step in recipe.values():
-        yield from (step[key] for key in ("fail_if", "items", "token_path") if key in step)
-    lookup = recipe.get("lookup", {})
-    yield from (*lookup.get("match", {}), *lookup.get("set", {}).values())
-    yield from (lookup["next"][key] for key in ("url", "cursor") if key in lookup.get("next", {}))
+_EXPRESSIONS = {
+    *("fail_if", "auth_failed_if", "not_found_if", "rejected_if", "accepted_if", "reason", "items", "token_path"),
+    *("cursor", "json"),
+}
+
+
+def _expressions(value: t.Any) -> t.Iterator[str]:
+    """At any depth; bodies and queries hold none."""
+    if isinstance(value, list):
+        yield from (found for entry in value for found in _expressions(entry))
+    if isinstance(value, dict):
+        yield from (text for key, text in value.items() if key in _EXPRESSIONS)
+        yield from value.get("match", {})
+        yield from (text for text in value.get("set", {}).values() if isinstance(text, str))
+        yield from _expressions([entry for key, entry in value.items() if key not in ("body", "query")])
 
 
 def test_all_services_are_there() -> None:
