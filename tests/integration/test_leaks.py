@@ -48,28 +48,28 @@ def canary() -> str:
     return f"{secrets.token_hex(8)}{{{{ \"' \\ % $\n}}}}Aa1{secrets.token_hex(8)}"
 
 
-def spellings(secret: str) -> dict[str, str]:
-    """Form: the text to look for. Random halves count as well, so that no line break can hide the rest."""
-    found: dict[str, str] = {}
+def spellings(secret: str) -> list[tuple[str, str]]:
+    """Forms, and the texts to look for. Random halves count as well, so that no line break can hide the rest."""
+    found: list[tuple[str, str]] = []
     halves = {secret[:16], secret[-16:]} if "\n" in secret and "-----" not in secret else set[str]()
     lines = {line for line in secret.splitlines() if len(line) > 16 and "-----" not in line}
     for part in {secret} | halves | lines:
         raw = part.encode()
-        found |= {
-            f"raw {part[:4]}": part,
-            f"reversed {part[:4]}": part[::-1],
-            f"hex {part[:4]}": raw.hex(),
-            f"url {part[:4]}": urllib.parse.quote(part, safe=""),
-            f"url+ {part[:4]}": urllib.parse.quote_plus(part),
-            f"json {part[:4]}": json.dumps(part)[1:-1],
-            f"repr {part[:4]}": repr(part)[1:-1],
-        }
+        found += [
+            (f"raw {part[:4]}", part),
+            (f"reversed {part[:4]}", part[::-1]),
+            (f"hex {part[:4]}", raw.hex()),
+            (f"url {part[:4]}", urllib.parse.quote(part, safe="")),
+            (f"url+ {part[:4]}", urllib.parse.quote_plus(part)),
+            (f"json {part[:4]}", json.dumps(part)[1:-1]),
+            (f"repr {part[:4]}", repr(part)[1:-1]),
+        ]
         for offset in range(3):
             # The characters at both ends depend on what stands beside it.
             text = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")[4:-2]
-            found |= {f"base64+{offset} {part[:4]}": text, f"base64url+{offset} {part[:4]}": text.translate(_URL)}
+            found += [(f"base64+{offset} {part[:4]}", text), (f"base64url+{offset} {part[:4]}", text.translate(_URL))]
     if "-----" in secret:
-        found["joined"] = "".join(line for line in secret.splitlines() if "-----" not in line)
+        found.append(("joined", "".join(line for line in secret.splitlines() if "-----" not in line)))
     return found
 
 
@@ -78,7 +78,7 @@ _URL = str.maketrans("+/", "-_")
 
 def leaks(text: str, *secrets_: str) -> list[str]:
     """The forms in which a secret is in the text."""
-    return [form for secret in secrets_ for form, spelling in spellings(secret).items() if spelling in text]
+    return [form for secret in secrets_ for form, spelling in spellings(secret) if spelling in text]
 
 
 def leaks_below(directory: Path, *secrets_: str) -> list[str]:
@@ -144,7 +144,7 @@ class Watcher:
     _stop: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self._needles = [text.encode() for secret in self.secrets for text in spellings(secret).values()]
+        self._needles = [text.encode() for secret in self.secrets for _form, text in spellings(secret)]
         self._before = set(self._files())
 
     def _files(self) -> t.Iterator[Path]:

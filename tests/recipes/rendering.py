@@ -211,7 +211,9 @@ def path(name: str) -> Path:
 def render(name: str) -> str:
     """All requests of one rotation of USERNAME to PASSWORD, in order."""
     service = _Service(name)
-    with mock.patch.object(Client, "_send", lambda _self, step, _session, request, _repeat: service.send(step, request)):
+    with mock.patch.object(
+        Client, "_send", lambda _self, step, _session, request, _repeat: service.send(step, request)
+    ):
         result = rest_password_rotate.run(_options(name), False)
     assert result["changed"] and not result.get("failed"), result
     assert result["rotations"][0]["verified"] == ("verify" in service.recipe)

@@ -59,7 +59,9 @@ def start() -> t.Iterator[Server]:
 
         def whole(name: str) -> bool:
             found = find(name)
-            return bool(found["first_name"] == "Ä" and found["active"] and [role["id"] for role in found["roles"]] == [2])
+            return bool(
+                found["first_name"] == "Ä" and found["active"] and [role["id"] for role in found["roles"]] == [2]
+            )
 
         yield Server(
             version=venvs.version("superset"),

@@ -43,7 +43,9 @@ def _database() -> str:
 
 def absent() -> str:
     there = _FRONTEND.exists() and _TABLES.exists() and shutil.which("php") and _database()
-    return "" if there else "Zabbix is not installed (Debian: zabbix-frontend-php zabbix-server-pgsql postgresql php-cli)"
+    return (
+        "" if there else "Zabbix is not installed (Debian: zabbix-frontend-php zabbix-server-pgsql postgresql php-cli)"
+    )
 
 
 def _prepare(directory: Path, ports: list[int]) -> Launch:
@@ -86,7 +88,9 @@ def start() -> t.Iterator[Server]:
             as_admin("user.create", user)
 
         def identity(name: str) -> dict[str, t.Any]:
-            (found,) = as_admin("user.get", {"filter": {"username": name}, "output": "extend", "selectUsrgrps": "extend"})
+            (found,) = as_admin(
+                "user.get", {"filter": {"username": name}, "output": "extend", "selectUsrgrps": "extend"}
+            )
             return t.cast("dict[str, t.Any]", found)
 
         def accepts(name: str, password: str) -> bool:
