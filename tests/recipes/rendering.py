@@ -39,7 +39,7 @@ VALUES = {
 }
 _OTHER = "somebody else"
 
-# What each service answers to the steps that have more to say than their status: header fields, body (a text is no JSON)
+# What each service answers to steps that have more to say than their status: header fields, body (a text is no JSON)
 # and, for a login as the user, the status; in the shape of the service's documentation.
 Told = tuple[dict[str, str], t.Any] | tuple[dict[str, str], t.Any, int]
 _ANSWERS: dict[str, dict[str, list[Told]]] = {

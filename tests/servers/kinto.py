@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.servers import venvs
 from tests.servers.launch import Launch, launched
-from tests.servers.server import Server, call, done, yes_or_no
+from tests.servers.server import Server, call, done
 
 _SETTINGS = """\
 [server:main]
