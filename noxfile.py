@@ -363,10 +363,11 @@ def campaign(session: nox.Session) -> None:
 
 @nox.session(name="test-rest-servers")
 def test_rest_servers(session: nox.Session) -> None:
-    """The recipes on real servers: those from the Python package index, and those from Debian if they are installed."""
+    """The recipes on real servers: from the Python package index, from npm, and from Debian if they are installed."""
     install(session, DEFAULT_CORE, *TESTS, "uv")
     link_collections(session)
-    session.run("python", "-m", "tests.servers.venvs", "keystone", "devpi", "synapse")
+    session.run("python", "-m", "tests.servers.venvs")
+    session.run("python", "-m", "tests.servers.npm")
     session.run("python", "-m", "pytest", "-m", "servers", *(session.posargs or (*WORKERS, "tests/servers")))
 
 

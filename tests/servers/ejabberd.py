@@ -97,4 +97,6 @@ def start() -> t.Iterator[Server]:
             add_user=add_user,
             accepts=accepts,
             names=("na.me-x_y", "%41${password}", "é☃"),
+            # It takes what stringprep (RFC 4013) of Unicode 3.2 takes.
+            fits=lambda given: given.translate(dict.fromkeys(map(ord, "\n\t😀"))),
         )

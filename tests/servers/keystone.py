@@ -48,11 +48,18 @@ def start() -> t.Iterator[Server]:
             body = _login({"name": name, "password": password, **domain}, scope)
             return call("POST", f"{url}/v3/auth/tokens", json=body)
 
-        def add_user(name: str, given: str) -> None:
+        def as_admin(method: str, path: str, status: int, **arguments: t.Any) -> t.Any:
             token = done(authenticate("admin", password, {"project": {"name": "admin", **domain}}), 201)
             headers = {"X-Auth-Token": token.headers["X-Subject-Token"]}
+            return done(call(method, url + path, headers=headers, **arguments), status).json()
+
+        def add_user(name: str, given: str) -> None:
             body = {"user": {"name": name, "password": given, "domain_id": "default"}}
-            done(call("POST", f"{url}/v3/users", json=body, headers=headers), 201)
+            as_admin("POST", "/v3/users", 201, json=body)
+
+        def disable(name: str) -> None:
+            (user,) = as_admin("GET", "/v3/users", 200, params={"name": name})["users"]
+            as_admin("PATCH", f"/v3/users/{user['id']}", 200, json={"user": {"enabled": False}})
 
         yield Server(
             version=venvs.version("keystone"),
@@ -62,4 +69,5 @@ def start() -> t.Iterator[Server]:
             add_user=add_user,
             accepts=lambda name, given: yes_or_no(authenticate(name, given), yes=201, no=401),
             names=AWKWARD_NAMES,
+            disable=disable,
         )

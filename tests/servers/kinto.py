@@ -80,5 +80,7 @@ def start() -> t.Iterator[Server]:
             add_user=add_user,
             accepts=accepts,
             names=("na-me_x@example.com",),
+            # What is longer is answered with 500.
+            fits=lambda given: given.encode()[:72].decode(errors="ignore"),
             whole=whole,
         )

@@ -4,7 +4,7 @@
 
 """Servers that come as npm packages, each in a folder of its own below .cache.
 
-python -m tests.servers.npm couchdb verdaccio: installs them, which later runs find done.
+python -m tests.servers.npm [couchdb …]: installs these or all, which later runs find done.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def install(name: str) -> None:
 
 
 if __name__ == "__main__":
+    names = sys.argv[1:] or list(PACKAGES)
     if shutil.which("npm") is None:
-        print(f"npm is not installed, so neither are {' and '.join(sys.argv[1:])}.")
+        print(f"npm is not installed, so neither are {' and '.join(names)}.")
         sys.exit()
-    for wanted in sys.argv[1:]:
+    for wanted in names:
         if not installed(wanted):
             print(f"installing {wanted} {version(wanted)}", flush=True)
             install(wanted)

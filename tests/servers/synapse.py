@@ -85,6 +85,13 @@ def start(*, limited: bool = False) -> t.Iterator[Server]:
             body = {"type": "m.login.password", "identifier": identifier, "password": password}
             return yes_or_no(call("POST", f"{url}/_matrix/client/v3/login", json=body), yes=200, no=403)
 
+        def disable(name: str) -> None:
+            identifier = {"type": "m.id.user", "user": "admin"}
+            body = {"type": "m.login.password", "identifier": identifier, "password": password}
+            token = done(call("POST", f"{url}/_matrix/client/v3/login", json=body), 200).json()["access_token"]
+            where = f"{url}/_synapse/admin/v1/deactivate/{name}"
+            done(call("POST", where, json={}, headers={"Authorization": f"Bearer {token}"}), 200)
+
         register("admin", password, admin=True)
         yield Server(
             version=venvs.version("synapse"),
@@ -95,4 +102,5 @@ def start(*, limited: bool = False) -> t.Iterator[Server]:
             accepts=accepts,
             names=(f"@na.me=x/y_z-:{_DOMAIN}",),
             name=lambda name: f"@{name}:{_DOMAIN}",
+            disable=disable,
         )

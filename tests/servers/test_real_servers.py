@@ -32,7 +32,7 @@ MODULE = "rest_password_rotate"
 SHAPES = (
     "§",
     "'§\"\\`%41%2F+&=#?/;,<a>&amp;]]>",
-    "${username}${old_password}$${§ {{ 7*7 }}{% raw %}",
+    "${username}${old_password}$${§ {{ 6*7 }}{% raw %}",
     ":é ü § ☃ 😀",
     "  blanks §\nline feed\ttab  ",
     "§" + 30 * "long",

@@ -4,7 +4,7 @@
 
 """Servers that come as Python packages, each in a virtual environment of its own below .cache.
 
-python -m tests.servers.venvs keystone devpi synapse …: installs them, which later runs find done.
+python -m tests.servers.venvs [keystone …]: installs these or all, which later runs find done.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def install(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:]:
+    for wanted in sys.argv[1:] or PACKAGES:
         if not installed(wanted):
             print(f"installing {PACKAGES[wanted]}", flush=True)
             install(wanted)

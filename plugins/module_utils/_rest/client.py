@@ -260,15 +260,15 @@ class Client:
         """The code of the first question that the answer says no to, and the text for it. Raises _Unreadable."""
         if answer.oversized:
             raise _Unreadable("the answer is larger than 1 MiB")
-        data = content(answer)
-        # An answer that says nothing is judged by its status.
+        data, means_yes = content(answer), answer.status in step.status
+        # An answer that says nothing is judged by its status; one that is a no by its status keeps that code.
         for asks, error in step.noes if data is not None else ():
             try:
-                if asks.judges(data):
+                if (error or means_yes) and asks.judges(data):
                     found = asks(data)
                     return error or no, self._colon(found) if isinstance(found, str) else self._words(step, answer)
             except CannotPick:
-                if error is None and answer.status in step.status:
+                if error is None:
                     reading = f"the answer is not JSON, or not such that {asks.where} can judge it"
                     raise _Unreadable(reading) from None
         return None

@@ -106,7 +106,9 @@ def asks_first(item: Wanted, state: State) -> bool:
     It has its own words for a user who does not exist, and for an administrator who is refused.
     """
     probe = state.probe
-    return probe is not None and probe.verdict == "unknown" and (item.recovered or final(probe.status))
+    if probe is None or probe.verdict != "unknown":
+        return False
+    return item.recovered or final(probe.status) or 200 <= probe.status < 300
 
 
 def _unknown_before(item: Wanted, probe: LoginAnswer, which: str = " before the change") -> RotationError:

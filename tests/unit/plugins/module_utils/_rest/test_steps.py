@@ -356,6 +356,10 @@ def test_statuses_and_questions_have_their_codes(ask: Caller, odd: OddSandbox) -
     failed(ask(username="bob", password=ask.new, **asks), "not_found", text="user name not found")
     odd.faults.add(Fault("GET /doc", response=Response(404)))
     failed(ask(username="bob", password=ask.new, **with_step(DOC, "lookup", not_found=[410])), "refused")
+    # It is asked in spite of a yes; an answer that is a no anyway keeps the code of its status.
+    odd.faults.add(Fault("PUT", response=Response(403, b'{"message": "not yours"}')))
+    asks = with_step(DOC, "change", fail_if="message")
+    failed(ask(username="bob", password=ask.new, **asks), "not_permitted", text="not yours")
 
 
 def test_the_steps_are_shown_without_values(ask: Caller, odd: OddSandbox) -> None:
