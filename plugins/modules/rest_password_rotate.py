@@ -264,12 +264,12 @@ options:
             type: dict
           body:
             description:
-              - A mapping or a list, or a text with O(auth.before.body_format=text). Without it, no body is sent.
+              - A mapping or a list, or a text with O(auth.before[].body_format=text). Without it, no body is sent.
             type: raw
           body_from:
             description:
-              - Exactly one placeholder of an object. The body is that object with O(auth.before.body) merged over it
-                (RFC 7396), for services whose PUT replaces the whole. A null in O(auth.before.body) removes a key.
+              - Exactly one placeholder of an object. The body is that object with O(auth.before[].body) merged over it
+                (RFC 7396), for services whose PUT replaces the whole. A null in O(auth.before[].body) removes a key.
             type: str
           body_format:
             description:
@@ -297,11 +297,11 @@ options:
             type: str
           auth_failed_if:
             description:
-              - As O(auth.before.fail_if), for a login that has failed or ended.
+              - As O(auth.before[].fail_if), for a login that has failed or ended.
             type: str
           not_found_if:
             description:
-              - As O(auth.before.fail_if), for a user who does not exist.
+              - As O(auth.before[].fail_if), for a user who does not exist.
             type: str
           not_found:
             description:
@@ -596,12 +596,13 @@ options:
             type: dict
           body:
             description:
-              - A mapping or a list, or a text with O(verify.before.body_format=text). Without it, no body is sent.
+              - A mapping or a list, or a text with O(verify.before[].body_format=text). Without it, no body is sent.
             type: raw
           body_from:
             description:
-              - Exactly one placeholder of an object. The body is that object with O(verify.before.body) merged over it
-                (RFC 7396), for services whose PUT replaces the whole. A null in O(verify.before.body) removes a key.
+              - Exactly one placeholder of an object. The body is that object with O(verify.before[].body) merged over
+                it (RFC 7396), for services whose PUT replaces the whole. A null in O(verify.before[].body) removes a
+                key.
             type: str
           body_format:
             description:
@@ -629,11 +630,11 @@ options:
             type: str
           auth_failed_if:
             description:
-              - As O(verify.before.fail_if), for a login that has failed or ended.
+              - As O(verify.before[].fail_if), for a login that has failed or ended.
             type: str
           not_found_if:
             description:
-              - As O(verify.before.fail_if), for a user who does not exist.
+              - As O(verify.before[].fail_if), for a user who does not exist.
             type: str
           not_found:
             description:

@@ -150,6 +150,18 @@ _ANSWERS: dict[str, t.Sequence[Response]] = {
     "vault": [Response(status, b"{}") for status in (403, 500)] + [_rubbish(200)],
 }
 
+# What a service may say to each login of a user, whatever the password: the label of such a login, and the answers.
+_LOGINS: dict[str, tuple[str, t.Sequence[Response]]] = {
+    "snowflake": (
+        "^login {} ",
+        [
+            SnowflakeSandbox.login_failure(code, "Whatever the password.")
+            for code in (390100, 390144, 390422, 394507, 394508, 394509, 394777)
+        ],
+    ),
+    "rest": ("^whoami {}$", [Response(status, b'{"error": "Whatever the password."}') for status in (401, 403, 418)]),
+}
+
 _SERVER = st.sampled_from(["vault", "service"])
 _POINT = st.integers(0, 14)
 _MISHAP = st.sampled_from(["drop before", "drop after", "answer"])
@@ -180,15 +192,17 @@ class Machine(RuleBasedStateMachine):
         for run in self.runs:
             self.stack.callback(run.close)
         self.foreign: dict[str, list[Entry]] = {name: [] for name in self.names}
+        self.standing: list[Fault] = []
 
     def teardown(self) -> None:
         """Nothing may be left that only a person could end."""
         try:
             self._mend()
             for _each in range(3):
-                status = self._run()
+                self._run(staging={"max_age": "30d"})
             pending = [name for name in self.names if self.scene.pending(name)]
             assert pending == [], f"still pending after three undisturbed runs: {self.runs[0].records}"
+            status = self._run()
             assert status == 0 or self._refused_for_good(), self.runs[0].records
             self.the_live_secret_is_in_the_record()
             assert [error for server in self.scene.servers.values() for error in t.cast("t.Any", server).errors] == []
@@ -196,8 +210,8 @@ class Machine(RuleBasedStateMachine):
             self.stack.close()
 
     def _mend(self) -> None:
-        for server in self.scene.servers.values():
-            server.faults.clear()
+        self._calm("vault")
+        self._calm("service")
         if isinstance(self.scene, SnowflakeScene):
             self.scene.snowflake.account.password_policy.min_length = 8
             for name in self.names:
@@ -238,9 +252,9 @@ class Machine(RuleBasedStateMachine):
 
     # -- what happens
 
-    def _run(self, number: int = 0) -> int:
+    def _run(self, **changed: t.Any) -> int:
         self.scene.forget()
-        return self._judged(self.runs[number].run(self.job), number)
+        return self._judged(self.runs[0].run({**self.job, **changed}))
 
     def _judged(self, status: int, number: int = 0) -> int:
         """A run that came to its end tells what is so."""
@@ -275,7 +289,7 @@ class Machine(RuleBasedStateMachine):
         process.append(self.runs[0].start(self.job))
         ready.set()
         status = self.runs[0].finish()
-        self._server(server).faults.clear()
+        self._calm(server)
         self._judged(status)
         self._strikes(1)
 
@@ -291,7 +305,7 @@ class Machine(RuleBasedStateMachine):
             fault.drop = t.cast("t.Literal['before', 'after']", mishap.split()[1])
         self._server(server).faults.add(fault)
         self._run()
-        self._server(server).faults.clear()
+        self._calm(server)
         self._strikes(1)
 
     @rule(server=_SERVER, point=_POINT, force=st.booleans())
@@ -318,7 +332,7 @@ class Machine(RuleBasedStateMachine):
         self._judged(self.runs[1].run({**self.job, "staging": {"force": force, "max_age": "30d"}}), 1)
         go.set()
         waiting.join(_PATIENCE)
-        self._server(server).faults.clear()
+        self._calm(server)
         assert ended and ended[0] in (0, 2)
 
     @rule(point=_POINT)
@@ -332,7 +346,7 @@ class Machine(RuleBasedStateMachine):
 
         self._server("vault").faults.add(Fault("", skip=point, after=edit))
         self._run()
-        self._server("vault").faults.clear()
+        self._calm("vault")
         self._strikes(1)
 
     @precondition(lambda self: self.service == "snowflake")
@@ -361,11 +375,29 @@ class Machine(RuleBasedStateMachine):
         snowflake = t.cast("SnowflakeScene", self.scene).snowflake
         snowflake.account.clock = lambda: dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
 
+    @precondition(lambda self: self.service in _LOGINS)
+    @rule(name=st.sampled_from([0, 1]), data=st.data())
+    def each_login_of_a_user_is_answered_alike(self, name: int, data: st.DataObject) -> None:
+        """From now on and to the end: no rotation may wait for a clear answer."""
+        label, answers = _LOGINS[self.service]
+        response = data.draw(st.sampled_from(range(len(answers))).map(lambda number: answers[number]))
+        match = label.format(self.names[name])
+        self.standing = [fault for fault in self.standing if fault.match != match]
+        self.standing.append(Fault(match, times=_FOREVER, response=response))
+        self._calm("service")
+
     @rule(on=st.booleans())
     def revisions_are_enforced_or_not(self, on: bool) -> None:
         self.vault.enforce_revisions = on
 
     # -- what must hold
+
+    def _calm(self, server: str) -> None:
+        """Nothing happens any more, except what the service says in any case."""
+        self._server(server).faults.clear()
+        if server != "vault":
+            for fault in self.standing:
+                self._server(server).faults.add(fault)
 
     def _server(self, name: str) -> t.Any:
         return self.scene.servers["vault" if name == "vault" else self.service]
