@@ -16,7 +16,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
-import difflib
 import functools
 import re
 import typing as t
@@ -24,7 +23,6 @@ import typing as t
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     InvalidInput,
-    NotFound,
     RotationError,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as vault
@@ -91,11 +89,7 @@ class _Named:
             try:
                 self._found[reference] = self._snapshot.find(reference).uid, None
             except RotationError as error:
-                near = difflib.get_close_matches(
-                    reference, {record.title for record in self._snapshot.records.values()}, 1
-                )
-                hint = f" The nearest title is {near[0]}." if near and isinstance(error, NotFound) else ""
-                self._found[reference] = None, f"Its {ADMIN_FIELD} cannot be used: {error.msg}{hint}"
+                self._found[reference] = None, f"Its {ADMIN_FIELD} cannot be used: {error.msg}"
         return self._found[reference]
 
 

@@ -855,6 +855,7 @@ def test_nobody_listens(gone: Keeper) -> None:
     start = time.monotonic()
     result = keeper.call()
     assert result["error_code"] == "unreachable" and result["retry_safe"]
+    assert f"no answer from Keeper at {gone.vault.hostname}" in result["msg"]
     assert time.monotonic() - start < BOUND
 
 
@@ -992,6 +993,9 @@ def test_a_record_that_is_missing(keeper: Keeper) -> None:
     for name in ("No such title", "A" * 22):
         result = keeper.call(record=name)
         assert result["error_code"] == "not_found" and name in result["msg"]
+    title = keeper.vault.record(keeper.uid)["title"]
+    result = keeper.call(record=f"{title}s")
+    assert result["error_code"] == "not_found" and result["msg"].endswith(f" The nearest title is {title}.")
     assert keeper.pending() is None
 
 

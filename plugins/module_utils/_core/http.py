@@ -22,6 +22,7 @@ import ssl
 import time
 import traceback
 import typing as t
+import urllib.parse
 import zlib
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
@@ -203,7 +204,8 @@ class Http:
             if repeat == "never" or not passing or last or self._given_up():
                 if lost is not None:
                     unsent = lost.unsent and not doubt
-                    raise NoAnswer(lost.reason, unsent=unsent, certificate=lost.certificate) from None
+                    reason = f"{lost.reason} ({urllib.parse.urlsplit(request.url).netloc})"
+                    raise NoAnswer(reason, unsent=unsent, certificate=lost.certificate) from None
                 return dataclasses.replace(t.cast(Answer, answer), doubt=doubt)
             doubt = doubt or doubt_now
             time.sleep(wait)

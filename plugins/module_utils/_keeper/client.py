@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import difflib
 import http.cookiejar
 import json
 import random
@@ -18,6 +19,7 @@ import re
 import time
 import types
 import typing as t
+import urllib.parse
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline, deps
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
@@ -261,7 +263,9 @@ class Snapshot:
             uids = ", ".join(sorted(record.uid for record in matches))
             raise Ambiguous(f"{len(matches)} Keeper records have the title {reference}: {uids}. Name the UID.")
         if not matches:
-            hint = f" {self.unreadable} records or folders could not be decrypted." if self.unreadable else ""
+            near = difflib.get_close_matches(reference, {record.title for record in self.records.values()}, 1)
+            hint = f" The nearest title is {near[0]}." if near else ""
+            hint += f" {self.unreadable} records or folders could not be decrypted." if self.unreadable else ""
             raise NotFound(f"Keeper shows this application no record with the UID or title {reference}.{hint}")
         return matches[0]
 
@@ -301,7 +305,9 @@ def _failure(what: str, error: Exception) -> RotationError:
             retry_safe=False,
         )
     if names & {"ConnectionError", "Timeout", "ProtocolError", "TimeoutError"}:
-        return Unreachable(f"{what}: no answer from Keeper ({type(error).__name__}).")
+        url = getattr(getattr(error, "request", None), "url", None)
+        host = f" at {urllib.parse.urlsplit(url).netloc}" if isinstance(url, str) else ""
+        return Unreachable(f"{what}: no answer from Keeper{host} ({type(error).__name__}).")
     match = re.match(r"Error: ([a-z_]{1,40}),", str(error)) if "KeeperError" in names else None
     code = match[1] if match else ""
     if code in ("access_denied", "invalid_client", "signature_is_invalid", "invalid_client_version"):

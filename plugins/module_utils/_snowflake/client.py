@@ -83,9 +83,10 @@ class Client:
         answer, self._admin = self._connect({"user": login.user or "", **role, **login.credentials})
         who = f"Login of {login.user or 'the workload identity'} to account {self._endpoint.account}"
         if answer.verdict == "silent":
+            place = f" from {self._endpoint.host}" if self._endpoint.host else ""
             raise Unreachable(
-                f"{who}: no answer within {self._endpoint.timeout} s{_code(answer)}. Check account, login_host and "
-                "the network."
+                f"{who}: no answer{place} within {self._endpoint.timeout} s{_code(answer)}. Check account, login_host "
+                "and the network."
             )
         if self._admin is None:
             raise AuthFailed(f"{who} was refused: {answer.reason}{_code(answer)}.")
