@@ -87,11 +87,20 @@ class Wire:
             path = getattr(wire, name)
             if path and not os.access(path, os.R_OK):
                 raise InvalidInput(f"{name}: {path} cannot be read.")
-        if wire.ca_path and os.path.isfile(wire.ca_path):
-            try:
-                ssl.create_default_context(cafile=wire.ca_path)
-            except ssl.SSLError:
-                raise InvalidInput(f"ca_path: {wire.ca_path} is no PEM file of certificate authorities.") from None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if wire.ca_path and os.path.isfile(wire.ca_path):
+                context.load_verify_locations(wire.ca_path)
+        except ssl.SSLError:
+            raise InvalidInput(f"ca_path: {wire.ca_path} is no PEM file of certificate authorities.") from None
+        try:
+            if wire.client_cert:
+                context.load_cert_chain(wire.client_cert, wire.client_key, password="")
+        except (OSError, ValueError):
+            raise InvalidInput(
+                f"client_cert: {wire.client_cert} and its key are no PEM files that belong together, or the key is "
+                "encrypted."
+            ) from None
         return wire
 
 
@@ -213,7 +222,7 @@ class Http:
         raise AssertionError("not reached")
 
     def _given_up(self) -> bool:
-        return self._left() < 1
+        return self._silence > 0 and self._left() < 1
 
     def _left(self) -> float:
         """Seconds of silence that are still borne; each answer starts the count anew."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import typing as t
 import urllib.parse
 
@@ -26,6 +27,8 @@ _SHORTEST_PEM_LINE = 16
 # So many characters in a row of a secret, in whatever case, are a part of it and no chance.
 _TELLING = 6
 _LONGEST_FOREIGN = 1 << 16
+# JSON's, of a character that need not be escaped.
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def _base64_cores(raw: bytes) -> t.Iterator[str]:
@@ -66,9 +69,12 @@ def forms(secret: str, *, short: bool = False) -> list[str]:
         html.escape(secret),
     }
     fragments = {secret.strip(), *_base64_cores(raw), *_pem_parts(secret)}
+    if short or len(raw) >= _SHORTEST_FORM:
+        fragments |= {raw.hex(), raw.hex().upper()}
     found = {form for form in whole | fragments if len(form) >= _SHORTEST_FORM}
     if short:
-        found |= whole | {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+        padded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+        found |= whole | padded | {text.rstrip("=") for text in padded}
     if secret:
         found.add(secret)
     return sorted(found, key=len, reverse=True)
@@ -118,9 +124,10 @@ class Scrubber:
         It is withheld if it quotes a part of a secret, or one in another case, because those are no forms to mask.
         """
         text = self.text(text[:_LONGEST_FOREIGN])
-        folded = text.casefold()
-        if any(not self._parts.isdisjoint(_grams(folded, length)) for length in range(1, _TELLING + 1)):
-            return "(not shown, because it quotes a secret)"
+        for view in {text, urllib.parse.unquote(text), html.unescape(text), _ESCAPE.sub(_unescaped, text)}:
+            folded = view.casefold()
+            if any(not self._parts.isdisjoint(_grams(folded, length)) for length in range(1, _TELLING + 1)):
+                return "(not shown, because it quotes a secret)"
         return one_line(text)[:longest]
 
     def everything(self, value: t.Any) -> t.Any:
@@ -152,6 +159,10 @@ def foreign_text(text: str, secrets: t.Iterable[str], longest: int) -> str:
 def one_line(text: str) -> str:
     """The text without what a terminal would act upon."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16))
 
 
 def _grams(text: str, length: int) -> t.Iterator[str]:

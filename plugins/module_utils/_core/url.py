@@ -31,10 +31,17 @@ def checked_url(text: str, *, option: str, allow_http: bool = False, proxy: str 
         raise InvalidInput(f"{option} must have no user info, query or fragment.")
     if any(character.isspace() or not character.isprintable() for character in text.strip()):
         raise InvalidInput(f"{option} contains blanks or control characters.")
-    near = is_loopback(host) and (not proxy or is_loopback(urllib.parse.urlsplit(proxy).hostname or ""))
+    near = is_loopback(host) and (not proxy or is_loopback(_host(proxy)))
     if parts.scheme == "http" and not allow_http and not near:
         raise InvalidInput(f"{option} is http:// to a host that is not loopback, where anybody could read the secrets.")
     return text.strip().rstrip("/")
+
+
+def _host(address: str) -> str:
+    try:
+        return urllib.parse.urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -149,7 +149,7 @@ def _client_credentials(given: Params, where: str) -> Auth:
         status=(200, 201),
         body=body,
         body_format=given["body_format"] or "form",
-        picked={_TOKEN: Source(where, Expression("access_token", where))},
+        picked={_TOKEN: Source(f"{where}.token_path", Expression("access_token", where))},
         basic=(client, secret) if basic else None,
         oauth=True,
     )

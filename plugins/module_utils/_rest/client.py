@@ -72,8 +72,8 @@ class LoginAnswer:
 
     @property
     def tells_apart(self) -> bool:
-        """Whether it shows that not every password is accepted, and not only that the service is in trouble."""
-        return self.verdict == "rejected" or (self.verdict == "unknown" and final(self.status))
+        """Whether it shows that not every password is accepted: an answer that nobody listed shows nothing."""
+        return self.verdict == "rejected"
 
 
 class LostChange(Exception):
@@ -90,7 +90,8 @@ class Session:
     """What the steps of one login share. who: for messages. common: the headers of all its requests.
 
     header: credentials. values: what its steps have set. everybody: it is the administrator's.
-    worked: something was answered that was no failed login. jars: the cookies of each origin, None to keep none.
+    worked: something was answered that was no failed login. renewable: if it ends, one more can be made.
+    jars: the cookies of each origin, None to keep none.
     """
 
     who: str
@@ -100,6 +101,7 @@ class Session:
     header: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     values: dict[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
     worked: bool = False
+    renewable: bool = False
     jars: dict[t.Any, t.Any] | None = dataclasses.field(default=None, repr=False)
 
 
@@ -193,7 +195,7 @@ class Client:
             answer = self._ask(step, session, self._build(step, session, values), subject, no, repeat)
             for name, source in step.picked.items():
                 value = self._picked(source, answer)
-                if value is None:
+                if value is None and not source.has_default:
                     raise no(f"{subject}: the answer holds no {name} where it should. Nothing was changed.")
                 session.values[name] = value
             self._note(session.values, step)
@@ -204,12 +206,11 @@ class Client:
             value = source(content(answer) if source.expression else None, answer)
         except CannotPick:
             return None
-        if source.where.endswith((".token_path", ".token_header")) and not (
-            isinstance(value, str) and value and not set(value) & set("\r\n\0")
-        ):
+        token = source.where.endswith((".token_path", ".token_header"))
+        if token and not (isinstance(value, str) and value and value.isprintable() and value == value.strip()):
             return None
-        if isinstance(value, str):
-            self._hide(value)
+        told = [*secrets.texts(value), *([str(value)] if isinstance(value, (int, float)) else [])]
+        self._scrubber.add(*(text for text in told if token or len(text) >= _SHORTEST_SECRET))
         return value
 
     def _note(self, values: Values, step: Step) -> None:
@@ -220,21 +221,24 @@ class Client:
     ) -> RotationError | None:
         """The error for an answer that does not mean yes. Raises _Unreadable where nobody can tell."""
         status, means_yes = answer.status, answer.status in step.status
-        asks = step.noes and status < 500 and status != 429 and (means_yes or not answer.oversized)
-        said = self._said_no(step, answer, no) if asks else None
+        asks = step.noes and (means_yes or (status < 500 and status != 429 and not answer.oversized))
+        said = self._said_no(step, session, answer, no) if asks else None
         if means_yes and said is None:
             session.worked = True
             return None
         if status == 429:
             return http.rate_limited(subject, answer)
-        evidence = {} if means_yes else {"status": status}
+        absent = status in step.not_found and not means_yes
+        evidence = {} if means_yes or (absent and status < 400) else {"status": status}
         told = f"{subject}: answered with {status}{self._words(step, answer)}"
         if said:
             error, words = said
             refusal = error(f"{subject}: the service says no{words}. Nothing was changed.", evidence=evidence)
-        elif status >= 500:
+        elif status >= 500 and not absent:
             text = f"{told}, which says neither yes nor no. Nothing was changed."
-            return Unreachable(text, unanswered=1, retry_safe=not final(status))
+            return Unreachable(text, unanswered=1, retry_safe=not final(status), evidence=evidence)
+        elif absent:
+            refusal = (no if no is AuthFailed else NotFound)(f"{told}. Nothing was changed.", evidence=evidence)
         elif 300 <= status < 400:
             refusal = Refused(
                 f"{told}, a redirect, which is never followed. Name the final address.", evidence=evidence
@@ -244,41 +248,49 @@ class Client:
             refusal = Refused(text, evidence=evidence)
         else:
             kinds: dict[int, type[RotationError]] = {401: AuthFailed, 403: NotPermitted}
-            error = no if no is AuthFailed else NotFound if status in step.not_found else kinds.get(status, Refused)
+            error = no if no is AuthFailed else kinds.get(status, Refused)
             refusal = error(f"{told}. Nothing was changed.", evidence=evidence)
         if not isinstance(refusal, AuthFailed):
             session.worked = True
-        elif session.everybody and "old_password" not in step.names:
-            # It stands in the entries of all users.
+        elif session.everybody and not session.worked and "old_password" not in step.names:
+            # It stands in the entries of all users; one who has been heard before is refused for this user only.
             refusal.everybody = True
             refusal.msg = session.who + refusal.msg.removeprefix(subject)
         return refusal
 
     def _said_no(
-        self, step: Step, answer: http.Answer, no: type[RotationError]
+        self, step: Step, session: Session, answer: http.Answer, no: type[RotationError]
     ) -> tuple[type[RotationError], str] | None:
         """The code of the first question that the answer says no to, and the text for it. Raises _Unreadable."""
         if answer.oversized:
             raise _Unreadable("the answer is larger than 1 MiB")
         data, means_yes = content(answer), answer.status in step.status
-        # An answer that says nothing is judged by its status; one that is a no by its status keeps that code.
-        for asks, error in step.noes if data is not None else ():
+        # Some services refuse a password with 401, which from an administrator who was heard is no failed login.
+        about_user = answer.status == 401 and session.worked and not session.renewable
+        # An empty answer is judged by its status; one that is a no by its status keeps that code.
+        for asks, error in step.noes if answer.body.strip() else ():
             try:
-                if (error or means_yes) and asks.judges(data):
+                if (error or means_yes or about_user) and asks.judges(data):
                     found = asks(data)
-                    return error or no, self._colon(found) if isinstance(found, str) else self._words(step, answer)
+                    words = self._colon(found) if isinstance(found, str) else self._words(step, answer, said=True)
+                    return error or no, words
             except CannotPick:
                 if error is None:
                     reading = f"the answer is not JSON, or not such that {asks.where} can judge it"
                     raise _Unreadable(reading) from None
         return None
 
-    def _words(self, step: Step, answer: http.Answer) -> str:
-        """The service's own reason behind a colon, without secrets; empty if there is none."""
+    def _words(self, step: Step, answer: http.Answer, *, said: bool = False) -> str:
+        """The service's own reason behind a colon, without secrets; empty if there is none.
+
+        said: the answer means no for certain. Any other one below 400 may hold whatever a yes holds.
+        """
+        if answer.status < 400 and step.reason is None and not said:
+            return ""
         return self._colon(reason(step.reason, content(answer)))
 
     def _colon(self, text: str) -> str:
-        shown = self._scrubber.foreign(text, _LONGEST_TEXT).rstrip(". ")
+        shown = self._scrubber.foreign(text, _LONGEST_TEXT).rstrip(".!? ")
         return f": {shown}" if shown else ""
 
     def _hide(self, *texts: str | None) -> None:
@@ -332,7 +344,8 @@ class Client:
             return frozenset()
         known = {**options.stand_ins, **options.values}
         parts = [auth.basic, *([step.basic, step.body, step.query] for step in auth.steps)]
-        return frozenset(secrets.texts(template.render(parts, known, auth.where)))
+        named = [known[name] for name in auth.names if name in options.values]
+        return frozenset(secrets.texts([template.render(parts, known, auth.where), named]))
 
     def check_administrator(self, values: Values) -> None:
         """Log in, where one login serves all users."""
@@ -347,10 +360,11 @@ class Client:
         """What the login has left. It runs once, whatever becomes of it, unless it is the user's own."""
         options, auth, key = self._options, self._options.auth, self._key(values)
         if key not in self._sessions:
-            asks = bool(auth.basic or auth.token or auth.steps)
+            asks = bool(auth.basic or auth.token or auth.steps or template.names(options.headers, "headers"))
             who = f"The login as {values['username']}" if options.own_login else "The administrator's login"
             session = Session(who, options.headers, self._http, everybody=asks and not options.own_login)
             session.jars = {} if auth.cookies else None
+            session.renewable = bool(auth.steps)
             try:
                 self._run(auth.steps, session, values, who, AuthFailed)
                 session.header = self._header(auth, {**values, **session.values})
@@ -369,10 +383,16 @@ class Client:
         try:
             return work(session)
         except AuthFailed:
-            if not self._options.auth.steps or not session.worked:
+            if not session.renewable or not session.worked:
                 raise
         del self._sessions[self._key(values)]
-        return work(self._session(values))
+        session = self._session(values)
+        # It has just logged in: whatever is refused now is refused for another reason.
+        session.worked, session.renewable = True, False
+        try:
+            return work(session)
+        finally:
+            session.renewable = True
 
     def _log_out(self) -> None:
         """Best effort: the tokens that are left end by themselves."""
@@ -385,8 +405,10 @@ class Client:
 
     # -- the user
 
-    def find(self, values: Values, username: str) -> dict[str, t.Any]:
-        """What the lookups pick of the user. A list that serves all users is read once."""
+    def find(self, values: Values, username: str, *, afresh: bool = False) -> dict[str, t.Any]:
+        """What the lookups pick of the user. A list that serves all users is read once, unless asked for afresh."""
+        if afresh:
+            self._listings.clear()
         return self._as_administrator(values, lambda session: self._find(session, values, f"Looking up {username}"))
 
     def _find(self, session: Session, values: Values, subject: str) -> dict[str, t.Any]:
@@ -421,7 +443,8 @@ class Client:
             if lost.unsent:
                 raise Unreachable(f"{subject}: no answer, {lost.reason}. Nothing was changed.", unanswered=1) from None
             raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
-        if answer.status not in step.status and (answer.status >= 500 or answer.status in http.GIVEN_UP):
+        doubt = answer.status >= 500 or answer.status in http.GIVEN_UP
+        if doubt and answer.status not in (*step.status, *step.not_found):
             raise LostChange(f"{subject}: answered with {answer.status}{self._words(step, answer)}.", unanswered=0)
         try:
             refusal = self._refusal(step, session, answer, subject, Refused)
@@ -448,7 +471,7 @@ class Client:
                 "unknown", f"could not be made: {why}", status, silent=bool(error.unanswered and not status)
             )
         verdict, why = _verdict(verify, answer)
-        words = functools.partial(self._words, verify.step, answer)
+        words = functools.partial(self._words, verify.step, answer, said=verdict == "rejected")
         return LoginAnswer(verdict, f"was answered with {answer.status}{why}", answer.status, words=words)
 
 
@@ -467,8 +490,8 @@ def _verdict(verify: Verify, answer: http.Answer) -> tuple[t.Literal["accepted",
     means_yes = answer.status in verify.step.status
     asks = [verify.rejected_if, verify.accepted_if, *(asks for asks, _error in verify.step.noes)]
     data = content(answer) if any(asks) else None
-    # An answer that says nothing is judged by its status.
-    rejected = _is(verify.rejected_if, data) if data is not None else False
+    # An empty answer is judged by its status.
+    rejected = _is(verify.rejected_if, data) if answer.body.strip() else False
     if rejected:
         return "rejected", " and a no"
     if any(_is(asks, data) is not False for asks, _error in verify.step.noes):

@@ -67,6 +67,7 @@ def _counts(paging: Paging | None) -> bool:
 
 
 def _with(request: Request, name: str, value: str) -> Request:
+    value = template.as_text(value, f"The parameter {name} of the next page")
     return dataclasses.replace(request, url=with_param(request.url, name, value))
 
 
@@ -85,10 +86,10 @@ def _items(lookup: Lookup, data: t.Any, subject: str) -> list[t.Any]:
         return []
     # Without a match, an answer of one word is about the one user who was asked for.
     if isinstance(found, dict) or not (lookup.match or isinstance(found, list)):
-        return [found]
+        found = [found]
     if not isinstance(found, list):
         raise Refused(f"{subject}: {lookup.items.where} picks neither a list nor an object. Nothing was changed.")
-    return found
+    return [item for item in found if item or item == 0 and item is not False]
 
 
 def _following(

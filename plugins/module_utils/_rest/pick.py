@@ -33,7 +33,7 @@ class Expression:
         jmespath = require("jmespath", package="jmespath")
         try:
             self._compiled = jmespath.compile(text)
-        except jmespath.exceptions.JMESPathError:
+        except (jmespath.exceptions.JMESPathError, RecursionError, ValueError):
             raise InvalidInput(f"{where} is no JMESPath expression.") from None
         self._names_fields = _names_fields(self._compiled.parsed)
         self._error = jmespath.exceptions.JMESPathError
@@ -55,7 +55,8 @@ class Expression:
 
 
 def _names_fields(tree: t.Mapping[str, t.Any]) -> bool:
-    return tree["type"] == "field" or any(_names_fields(child) for child in tree["children"])
+    # The children of a slice are numbers.
+    return tree["type"] == "field" or any(_names_fields(child) for child in tree["children"] if isinstance(child, dict))
 
 
 def content(answer: Answer) -> t.Any:
@@ -86,7 +87,12 @@ class Source:
     def __call__(self, data: t.Any, answer: Answer) -> t.Any:
         """The value, or the default; None if there is neither. Raises CannotPick."""
         if self.expression:
-            found = self.expression(data)
+            try:
+                found = self.expression(data)
+            except CannotPick:
+                if not self.has_default:
+                    raise
+                found = None
         elif self.header:
             found = answer.headers.get(self.header)
         elif self.cookie:
@@ -117,7 +123,7 @@ def source_from(given: t.Any, where: str) -> Source:
         return Source(where, **{kind: told.lower() if kind == "header" else told}, **default)
     try:
         pattern = re.compile(told)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         raise InvalidInput(f"{where}.text is no regular expression.") from None
     if pattern.groups != 1:
         raise InvalidInput(f"{where}.text must have exactly one group.")

@@ -72,7 +72,8 @@ def plan(options: Options, item: Wanted, state: State) -> list[Step]:
     """The step from here to the wanted state. Raises RotationError where none may be taken."""
     if state.changed:
         rejected = state.login is not None and state.login.verdict == "rejected"
-        return [RollBack()] if rejected and options.rollback else []
+        # The service has taken a recovered value twice: to set another one each time would never end.
+        return [RollBack()] if rejected and options.rollback and not item.recovered else []
     return [Change()] if not state.held and is_due(options, item, state) else []
 
 

@@ -75,7 +75,8 @@ def _address(step: Step, options: Options, values: Values) -> str:
     where = f"{step.where}.path"
     path = template.text(step.path, values, where, encode=functools.partial(_segment, where))
     if path and not path.startswith("/"):
-        address = checked_url(path, option=where, allow_http=options.allow_http, proxy=options.wire.proxy)
+        checked_url(path, option=where, allow_http=options.allow_http, proxy=options.wire.proxy)
+        address = path
     else:
         address = options.url + path
     segments = urllib.parse.urlsplit(address).path.split("/")
@@ -93,7 +94,7 @@ def _segment(where: str, value: str) -> str:
 def _encoded(given: t.Mapping[str, t.Any], where: str) -> str:
     """Pairs as HTML forms encode them; a list repeats its name."""
     pairs = [
-        (str(name), template.as_text(item, f"{where}.{name}"))
+        (template.as_text(str(name), where), template.as_text(item, f"{where}.{name}"))
         for name, value in given.items()
         for item in (value if isinstance(value, (list, tuple)) else [value])
     ]

@@ -57,15 +57,16 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         self._client = client
         self._options = options
         self._check_mode = check_mode
-        self._rejected = False
         self._control_login: LoginAnswer | None = None
 
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"username": item.username}
 
     def account(self, item: Wanted) -> str:
-        folds = any(lookup.case_insensitive for lookup in self._options.lookups)
-        return item.username.lower() if folds else item.username
+        return self._folded(item.username)
+
+    def _folded(self, name: str) -> str:
+        return name.lower() if any(lookup.case_insensitive for lookup in self._options.lookups) else name
 
     def check(self, item: Wanted) -> None:
         if not item.username:
@@ -83,7 +84,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             self._client.rehearse_login(self._options.verify, self._values(_swapped(item), {}))
 
     def last(self, item: Wanted) -> bool:
-        return item.username in self._client.administrators
+        return self._folded(item.username) in map(self._folded, self._client.administrators)
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
         return one.password is not None and one.password == other.password
@@ -95,17 +96,19 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         state = State()
         verify, lookups = self._options.verify, self._options.lookups
         if item.password is None:
-            # In check mode: who asks, and whom.
+            # In check mode: who asks, and whom. What stands for a secret is tried with nobody.
             self._client.check_administrator(self._values(item, {}))
-            return dataclasses.replace(state, picked=self._find(item)) if lookups else state
+            made_up = {"password"} | (set() if item.old_password else {"old_password"})
+            looks = lookups and not self._options.auth.names & made_up
+            return dataclasses.replace(state, picked=self._find(item, state)) if looks else state
         if verify and verify.names & self._options.picked:
-            state = dataclasses.replace(state, picked=self._find(item))
+            state = dataclasses.replace(state, picked=self._find(item, state))
         if verify and not self._options.always:
             state = dataclasses.replace(state, probe=self._log_in(item, state))
             if t.cast(LoginAnswer, state.probe).verdict == "accepted":
                 state = dataclasses.replace(state, control=self._control(item, state))
         if lookups and not state.picked and (asks_first(item, state) or plan(self._options, item, state)):
-            state = dataclasses.replace(state, picked=self._find(item))
+            state = dataclasses.replace(state, picked=self._find(item, state))
         return state
 
     def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
@@ -151,7 +154,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
                     changed=True,
                     unanswered=1 if login.silent else 0,
                 )
-            if login.verdict == "rejected" and not self._options.rollback:
+            if login.verdict == "rejected" and (item.recovered or not self._options.rollback):
                 # Acknowledged twice: to try it in a third run would only be one more failed login.
                 raise _verify_failed(item, login, "Nothing was rolled back.", in_force=item.recovered or None)
         return dataclasses.replace(state, proof_done=True)
@@ -181,13 +184,17 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             own["old_password"] = item.old_password or stand_in
         return {**self._options.values, **picked, **own}
 
-    def _find(self, item: Wanted) -> dict[str, t.Any]:
-        return self._client.find(self._values(item, {}), item.username)
+    def _find(self, item: Wanted, state: State) -> dict[str, t.Any]:
+        try:
+            return self._client.find(self._values(item, {}), item.username)
+        except (Refused, NotFound, Ambiguous, InvalidInput) as error:
+            rejected = state.probe is not None and state.probe.verdict == "rejected"
+            error.in_force = False if rejected or isinstance(error, NotFound) else None
+            raise
 
     def _log_in(self, item: Wanted, state: State) -> LoginAnswer:
         verify = t.cast(Verify, self._options.verify)
         answer = self._client.log_in(verify, self._values(item, state.picked))
-        self._rejected = self._rejected or answer.verdict == "rejected"
         return answer
 
     def _log_in_after(self, item: Wanted, state: State) -> LoginAnswer:
@@ -202,8 +209,8 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         return answer
 
     def _control(self, item: Wanted, state: State) -> LoginAnswer | None:
-        """One login with a wrong password in the whole run, unless one was rejected anyway: is any accepted?"""
-        if self._rejected or not t.cast(Verify, self._options.verify).control:
+        """One login with a wrong password in the whole run: is any accepted?"""
+        if not t.cast(Verify, self._options.verify).control:
             return None
         if self._control_login is None:
             wrong = item.old_password if item.old_password != item.password else None
@@ -240,7 +247,9 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         login = t.cast(LoginAnswer, state.login)
         subject = f"Setting the old password of {item.username} again"
         try:
-            self._client.change(self._values(_swapped(item), state.picked), subject)
+            # A revision that guards the change is another one by now.
+            picked = self._client.find(self._values(item, {}), item.username, afresh=True)
+            self._client.change(self._values(_swapped(item), picked), subject)
         except (LostChange, RotationError) as error:
             why = error.msg.removesuffix(" Nothing was changed.")
             left = f"The roll-back failed, so which password is in force is not known. {why}"

@@ -130,11 +130,14 @@ def _rotate_each(
             raise
 
     accounts = _accounts(rotator, entries, guard)
-    for item, outcome in sorted((same[0] for same in accounts), key=lambda entry: rotator.last(entry[0])):
-        guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
-    for item, outcome, state in written:
-        left = "Changed, but not proved" if outcome.changed else "Not proved"
-        guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
+    # The administrator itself is changed when all others are proved, who may need its session for that.
+    for last in (False, True):
+        written.clear()
+        for item, outcome in (same[0] for same in accounts if rotator.last(same[0][0]) is last):
+            guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
+        for item, outcome, state in written:
+            left = "Changed, but not proved" if outcome.changed else "Not proved"
+            guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
     for (_item, first), *others in accounts:
         for _other, outcome in others:
             _repeat(first, outcome)
@@ -174,6 +177,7 @@ class _Guard:
         if self._unanswered >= _PATIENCE:
             kind = UnknownOutcome if outcome.changed else Unreachable
             outcome.error = kind(f"{otherwise}, because the service had stopped answering before it.")
+            outcome.in_force = None
             return
         try:
             work()

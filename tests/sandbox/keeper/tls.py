@@ -29,7 +29,7 @@ _KEY_USAGE = x509.KeyUsage(
 )
 
 
-def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     """Self-signed, and a CA, because clients trust it by naming it as their CA bundle."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "keyturn sandbox")])
     now = datetime.datetime.now(datetime.UTC)
@@ -58,7 +58,7 @@ def server_context(directory: Path) -> tuple[ssl.SSLContext, Path]:
     """A server-side context with a fresh certificate, and the PEM file in ``directory`` that clients should trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     ca_path, key_path = directory / "ca.pem", directory / "server.key"
-    ca_path.write_bytes(_certificate(key).public_bytes(serialization.Encoding.PEM))
+    ca_path.write_bytes(certificate(key).public_bytes(serialization.Encoding.PEM))
     key_path.touch(mode=0o600)
     key_path.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
