@@ -693,9 +693,9 @@ options:
         type: str
       control:
         description:
-          - V(once) makes one login with a wrong password in the whole run before one that is accepted is believed,
-            unless one was rejected anyway. If it is accepted, too, O(verify) proves nothing, and users fail with
-            V(invalid_input). O(old_password) is used for it where there is one.
+          - V(once) makes one login with a wrong password in the whole run before one that is accepted is believed. If
+            it is accepted, too, O(verify) proves nothing, and users fail with V(invalid_input). O(old_password) is
+            used for it where there is one.
         type: str
         choices: [once, never]
         default: once
