@@ -308,3 +308,10 @@ def test_two_records_of_one_user(single: Scene) -> None:
     run = single.run()
     assert run.returncode == 2 and says(run, "is named 2 times") and single.rest.journal.labels("change") == []
     assert single.pending("A") is None
+
+
+def test_always_costs_no_failed_login(single: Scene) -> None:
+    single.connection["update_password"] = "always"
+    run = single.run()
+    assert run.returncode == 0 and single.settled("A"), run.output
+    assert single.failed_logins("A") == 0 and single.rest.logins == [("A", True)]
