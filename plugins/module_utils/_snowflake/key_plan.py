@@ -22,6 +22,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import Slot, User
 
 MOST_PAIRS = 10
+# Another run may place a key after the clock was asked.
+_MEANWHILE = dt.timedelta(minutes=1)
 _TOMBSTONE = re.compile(r"_ROTATED_\d+\Z")
 
 
@@ -214,7 +216,7 @@ def slot_to_retire(options: Options, state: State, now: dt.datetime) -> Slot | N
     other = next(slot for slot in state.user.slots if slot.number != own.number)
     if other.fingerprint in (None, own.fingerprint, state.admin):
         return None
-    since, before = (_past(parse_time(slot.set_time), now) for slot in (own, other))
+    since, before = (_past(parse_time(slot.set_time), now + _MEANWHILE) for slot in (own, other))
     # A key that was set later is no previous key: another run has just placed it.
     if since is not None and before is not None and before > since:
         return None

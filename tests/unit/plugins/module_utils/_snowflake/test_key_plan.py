@@ -35,6 +35,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, parse
 
 NOW = dt.datetime(2026, 6, 15, 12, 0, tzinfo=dt.UTC)
+OLD = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 OLDER, NEWER = "2026-01-31 10:00:00.000", "2026-02-01 09:59:59.999"
 CONTENTS = ("empty", "in use", "new", "orphan", "foreign", "admin")
 OPTIONS = Options(named=False, expiry_hours=24, replace_oldest=False, retire_after=None, verify=True, key_size=2048)
@@ -303,10 +304,11 @@ def test_every_retirement(login: str, other: str, swapped: bool) -> None:
         assert answer == ([Retire(seen.slots[0 if swapped else 1])] if due and allowed else []), (after, age)
 
 
+@pytest.mark.parametrize("later", [dt.timedelta(milliseconds=1), NOW - OLD + dt.timedelta(seconds=5)])
 @pytest.mark.parametrize("after", [dt.timedelta(0), WEEK])
-def test_a_key_that_was_set_later_is_no_previous_key(after: dt.timedelta) -> None:
-    """Another run has just placed it, and will commit it."""
-    seen = user("new", "orphan", ("2020-01-01 00:00:00.000", "2020-01-01 00:00:00.001"))
+def test_a_key_that_was_set_later_is_no_previous_key(after: dt.timedelta, later: dt.timedelta) -> None:
+    """Another run has just placed it, and will commit it; it may have done so since the clock was asked."""
+    seen = user("new", "orphan", (f"{OLD:%F %T.000}", f"{OLD + later:%F %T.%f}"))
     state = State(user=seen, new=NEW, pair_name=None, login=ACCEPTED)
     assert decide(dataclasses.replace(OPTIONS, retire_after=after), state) == []
 
