@@ -613,6 +613,17 @@ def test_an_administrator_with_a_private_key(single: Scene, how: str) -> None:
     assert leaks(run.output, {*single.secrets(), pem}) == []
 
 
+def test_the_administrators_record_may_hold_any_option(single: Scene) -> None:
+    """As for the Gateway's script; the role's connection wins."""
+    field = {"type": "text", "label": "Verify", "value": ["no"]}
+    single.vault.edit(single.admin_uid, lambda content: content["custom"].append(field))
+    run = single.run()
+    assert run.returncode == 0 and says(run, "verify_disabled") and single.settled("A"), run.output
+    single.connection["verify"] = True
+    run = single.run(force=True)
+    assert run.returncode == 0 and not says(run, "verify_disabled") and single.settled("A"), run.output
+
+
 @pytest.mark.slow
 def test_the_connection_wins(single: Scene) -> None:
     """Another administrator with another role, though the record has its own login."""
