@@ -89,7 +89,7 @@ def _items(lookup: Lookup, data: t.Any, subject: str) -> list[t.Any]:
         found = [found]
     if not isinstance(found, list):
         raise Refused(f"{subject}: {lookup.items.where} picks neither a list nor an object. Nothing was changed.")
-    return [item for item in found if item or item == 0 and item is not False]
+    return [item for item in found if item is not None and item is not False and item != ""]
 
 
 def _following(
