@@ -585,6 +585,15 @@ def test_bug_a_user_of_another_account_type_is_rotated(dashboard: MerakiSandbox,
     assert module(account_type="802.1X")["changed"] and (wireless.sets, vpn.sets) == (1, 1)
 
 
+def test_what_was_acknowledged_outlives_a_service_that_falls_silent(dashboard: MerakiSandbox, module: Module) -> None:
+    for each in ("bob@example.com", "cleo@example.com"):
+        dashboard.add_user(dashboard.network.id, each, fresh_password())
+    dashboard.faults.add(Fault("^PUT .*(bob|cleo)", times=9, drop="before"))
+    ann, *others = module(users=pages(ANN, "bob@example.com", "cleo@example.com"), max_retries=0)["rotations"]
+    assert ann["changed"] and not ann["failed"] and ann["in_force"]
+    assert [found["error_code"] for found in others] == ["unknown_outcome"] * 2
+
+
 def test_bug_no_timeout(dashboard: MerakiSandbox, module: Module) -> None:
     """Keeper's sample waits for ever."""
     dashboard.faults.add(Fault("", times=99, hang="before"))
