@@ -124,7 +124,7 @@ class Scrubber:
         It is withheld if it quotes a part of a secret, or one in another case, because those are no forms to mask.
         """
         text = self.text(text[:_LONGEST_FOREIGN])
-        for view in {text, urllib.parse.unquote(text), html.unescape(text), _ESCAPE.sub(_unescaped, text)}:
+        for view in (text, urllib.parse.unquote(text), html.unescape(text), _ESCAPE.sub(_unescaped, text)):
             folded = view.casefold()
             if any(not self._parts.isdisjoint(_grams(folded, length)) for length in range(1, _TELLING + 1)):
                 return "(not shown, because it quotes a secret)"
