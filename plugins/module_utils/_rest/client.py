@@ -18,8 +18,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core import h
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     AuthFailed,
-    NotFound,
-    NotPermitted,
     RateLimited,
     Refused,
     RotationError,
@@ -27,53 +25,23 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Unreachable,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import origin
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest import answers, template
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import Item, every_item, only_match
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import USER_NAMES, Options, Verify
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import (
     CannotPick,
-    Expression,
     Source,
     content,
     kind,
-    reason,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import basic, build, check_header
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
-_LONGEST_TEXT = 300
 _SHORTEST_SECRET = 6
-# Server errors that say what the service will never do.
-_FINAL_ERRORS = (501, 505)
-
 T = t.TypeVar("T")
-
-
-def final(status: int) -> bool:
-    """Whether the same request would be answered alike tomorrow."""
-    return status in _FINAL_ERRORS or (300 <= status < 500 and status not in (*http.GIVEN_UP, 425, 429))
-
-
-@dataclasses.dataclass(frozen=True)
-class LoginAnswer:
-    """What a login as the user said. told: in our words. words: the service's own. silent: there was no answer."""
-
-    verdict: t.Literal["accepted", "rejected", "unknown"]
-    told: str
-    status: int = 0
-    silent: bool = False
-    words: t.Callable[[], str] = dataclasses.field(default=str, repr=False, compare=False)
-
-    @property
-    def reason(self) -> str:
-        return self.told + self.words()
-
-    @property
-    def tells_apart(self) -> bool:
-        """Whether it shows that not every password is accepted: an answer that nobody listed shows nothing."""
-        return self.verdict == "rejected"
 
 
 class LostChange(Exception):
@@ -178,7 +146,7 @@ class Client:
             raise http.unreachable(subject, lost) from None
         try:
             refusal = self._refusal(step, session, answer, subject, no)
-        except _Unreadable as unreadable:
+        except answers.Unreadable as unreadable:
             refusal = no(f"{subject}: {unreadable}. Nothing was changed.")
         if refusal is None and answer.oversized:
             refusal = no(f"{subject}: the answer is larger than 1 MiB. Nothing was changed.")
@@ -219,79 +187,17 @@ class Client:
     def _refusal(
         self, step: Step, session: Session, answer: http.Answer, subject: str, no: type[RotationError]
     ) -> RotationError | None:
-        """The error for an answer that does not mean yes. Raises _Unreadable where nobody can tell."""
-        status, means_yes = answer.status, answer.status in step.status
-        asks = step.noes and (means_yes or (status < 500 and status != 429 and not answer.oversized))
-        said = self._said_no(step, session, answer, no) if asks else None
-        if means_yes and said is None:
+        """As answers.refusal; what it says of the session is noted there."""
+        heard = session.worked and not session.renewable
+        refusal = answers.refusal(step, answer, subject, no, self._scrubber, heard=heard)
+        if not isinstance(refusal, (AuthFailed, RateLimited, Unreachable)):
             session.worked = True
-            return None
-        if status == 429:
-            return http.rate_limited(subject, answer)
-        absent = status in step.not_found and not means_yes
-        evidence = {} if means_yes or (absent and status < 400) else {"status": status}
-        told = f"{subject}: answered with {status}{self._words(step, answer)}"
-        if said:
-            error, words = said
-            refusal = error(f"{subject}: the service says no{words}. Nothing was changed.", evidence=evidence)
-        elif status >= 500 and not absent:
-            text = f"{told}, which says neither yes nor no. Nothing was changed."
-            return Unreachable(text, unanswered=1, retry_safe=not final(status), evidence=evidence)
-        elif absent:
-            refusal = (no if no is AuthFailed else NotFound)(f"{told}. Nothing was changed.", evidence=evidence)
-        elif 300 <= status < 400:
-            refusal = Refused(
-                f"{told}, a redirect, which is never followed. Name the final address.", evidence=evidence
-            )
-        elif status < 400:
-            text = f"{told}, which is not among the statuses that mean yes ({step.where}.status)."
-            refusal = Refused(text, evidence=evidence)
-        else:
-            kinds: dict[int, type[RotationError]] = {401: AuthFailed, 403: NotPermitted}
-            error = no if no is AuthFailed else kinds.get(status, Refused)
-            refusal = error(f"{told}. Nothing was changed.", evidence=evidence)
-        if not isinstance(refusal, AuthFailed):
-            session.worked = True
-        elif session.everybody and not session.worked and "old_password" not in step.names:
+        elif isinstance(refusal, AuthFailed) and session.everybody and not session.worked:
             # It stands in the entries of all users; one who has been heard before is refused for this user only.
-            refusal.everybody = True
-            refusal.msg = session.who + refusal.msg.removeprefix(subject)
+            refusal.everybody = "old_password" not in step.names
+            if refusal.everybody:
+                refusal.msg = session.who + refusal.msg.removeprefix(subject)
         return refusal
-
-    def _said_no(
-        self, step: Step, session: Session, answer: http.Answer, no: type[RotationError]
-    ) -> tuple[type[RotationError], str] | None:
-        """The code of the first question that the answer says no to, and the text for it. Raises _Unreadable."""
-        if answer.oversized:
-            raise _Unreadable("the answer is larger than 1 MiB")
-        data, means_yes = content(answer), answer.status in step.status
-        # Some services refuse a password with 401, which from an administrator who was heard is no failed login.
-        about_user = answer.status == 401 and session.worked and not session.renewable
-        # An empty answer is judged by its status; one that is a no by its status keeps that code.
-        for asks, error in step.noes if answer.body.strip() else ():
-            try:
-                if (error or means_yes or about_user) and asks.judges(data):
-                    found = asks(data)
-                    words = self._colon(found) if isinstance(found, str) else self._words(step, answer, said=True)
-                    return error or no, words
-            except CannotPick:
-                if error is None:
-                    reading = f"the answer is not JSON, or not such that {asks.where} can judge it"
-                    raise _Unreadable(reading) from None
-        return None
-
-    def _words(self, step: Step, answer: http.Answer, *, said: bool = False) -> str:
-        """The service's own reason behind a colon, without secrets; empty if there is none.
-
-        said: the answer means no for certain. Any other one below 400 may hold whatever a yes holds.
-        """
-        if answer.status < 400 and step.reason is None and not said:
-            return ""
-        return self._colon(reason(step.reason, content(answer)))
-
-    def _colon(self, text: str) -> str:
-        shown = self._scrubber.foreign(text, _LONGEST_TEXT).rstrip(".!? ")
-        return f": {shown}" if shown else ""
 
     def _hide(self, *texts: str | None) -> None:
         self._scrubber.add(*(text for text in texts if text and len(text) >= _SHORTEST_SECRET))
@@ -445,10 +351,12 @@ class Client:
             raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
         doubt = answer.status >= 500 or answer.status in http.GIVEN_UP
         if doubt and answer.status not in (*step.status, *step.not_found):
-            raise LostChange(f"{subject}: answered with {answer.status}{self._words(step, answer)}.", unanswered=0)
+            raise LostChange(
+                f"{subject}: answered with {answer.status}{answers.words(step, answer, self._scrubber)}.", unanswered=0
+            )
         try:
             refusal = self._refusal(step, session, answer, subject, Refused)
-        except _Unreadable as unreadable:
+        except answers.Unreadable as unreadable:
             raise UnknownOutcome(
                 f"{subject}: answered with {answer.status}, but {unreadable}. Whether it took effect is not known."
             ) from None
@@ -470,42 +378,4 @@ class Client:
             return LoginAnswer(
                 "unknown", f"could not be made: {why}", status, silent=bool(error.unanswered and not status)
             )
-        verdict, why = _verdict(verify, answer)
-        words = functools.partial(self._words, verify.step, answer, said=verdict == "rejected")
-        return LoginAnswer(verdict, f"was answered with {answer.status}{why}", answer.status, words=words)
-
-
-class _Unreadable(Exception):
-    """Nobody can tell whether the answer means yes or no. Its text says why."""
-
-
-def _verdict(verify: Verify, answer: http.Answer) -> tuple[t.Literal["accepted", "rejected", "unknown"], str]:
-    """What the answer says of the password, and a word about it; whatever is not listed is unknown."""
-    if answer.oversized:
-        return "unknown", " and more than 1 MiB"
-    if answer.status in verify.rejected:
-        return "rejected", ""
-    if answer.status >= 500 or answer.status == 429:
-        return "unknown", ""
-    means_yes = answer.status in verify.step.status
-    asks = [verify.rejected_if, verify.accepted_if, *(asks for asks, _error in verify.step.noes)]
-    data = content(answer) if any(asks) else None
-    # An empty answer is judged by its status.
-    rejected = _is(verify.rejected_if, data) if answer.body.strip() else False
-    if rejected:
-        return "rejected", " and a no"
-    if any(_is(asks, data) is not False for asks, _error in verify.step.noes):
-        return "unknown", " and a no that is about something else"
-    if not means_yes:
-        return "unknown", ""
-    if verify.accepted_if:
-        return ("accepted" if _is(verify.accepted_if, data) else "unknown"), ""
-    return ("unknown", ", but not such that verify.rejected_if can judge it") if rejected is None else ("accepted", "")
-
-
-def _is(asks: Expression | None, data: t.Any) -> bool | None:
-    """Whether it is true of the answer; None where it does not fit."""
-    try:
-        return asks.judges(data) if asks else False
-    except CannotPick:
-        return None
+        return answers.login_answer(verify, answer, self._scrubber)

@@ -17,7 +17,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     RotationError,
     Unreachable,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import LoginAnswer, final
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer, final
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options
 
 # Why ``verified`` is false although nothing failed.

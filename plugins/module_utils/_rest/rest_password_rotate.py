@@ -27,7 +27,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LoginAnswer, LostChange
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LostChange
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import (
     Options,
     Verify,
