@@ -50,7 +50,13 @@ def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer
         page = _items(lookup, data, subject)
         following = _following(paging, first, request, answer, data, page, number, subject) if paging else None
         # A page beyond the limit is only asked for where nothing but an empty page can tell the end.
-        if number > lookup.max_pages and page or following and number == lookup.max_pages and not _counts(paging):
+        if (
+            number > lookup.max_pages
+            and page
+            or following
+            and number == lookup.max_pages
+            and not (paging and paging.counts)
+        ):
             raise Refused(
                 f"{subject}: there are more than {lookup.max_pages} pages (lookup.max_pages), so a second match could "
                 "be overlooked. Nothing was changed."
@@ -60,10 +66,6 @@ def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer
             return items
         request = following
     raise AssertionError("not reached")
-
-
-def _counts(paging: Paging | None) -> bool:
-    return paging is not None and paging.counts
 
 
 def _with(request: Request, name: str, value: str) -> Request:

@@ -208,16 +208,13 @@ def _in_order(steps: t.Sequence[Step], known: set[str]) -> set[str]:
     """The names that are known after the steps. Raises InvalidInput."""
     for step in steps:
         _check_known(step.where, step.names, known)
-        clash = sorted(step.picked.keys() & (known | USER_NAMES | ({"token"} - {*_token_of(step)})))
+        # The token of a login is no name of a C(set).
+        named = {name for name, source in step.picked.items() if ".set." in source.where}
+        clash = sorted(named & (known | TAKEN_NAMES))
         if clash:
             raise InvalidInput(f"{step.where}.set must not hold {', '.join(clash)}: that name is taken.")
         known = known | step.picked.keys()
     return known
-
-
-def _token_of(step: Step) -> set[str]:
-    """The token that a login gives; no C(set) may be called that."""
-    return {name for name, source in step.picked.items() if name == "token" and ".set." not in source.where}
 
 
 def _check_known(where: str, used: t.AbstractSet[str], known: t.AbstractSet[str]) -> None:
