@@ -148,33 +148,33 @@ options:
         type: str
         choices: [body, basic]
         default: body
-      method:
+      method: &method
         description:
           - The HTTP method.
         type: str
         default: POST
-      path:
+      path: &path
         description:
           - Appended to O(url), and begins with a slash. Empty means O(url) itself.
           - A full address replaces O(url) for this request, under the same rules.
         type: str
         default: ""
-      query:
+      query: &query
         description:
           - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
         type: dict
-      headers:
+      headers: &headers
         description:
           - Headers of this request only. They win over O(headers).
         type: dict
-      body:
+      body: &body
         description:
-          - A mapping or a list, or a text with O(auth.body_format=text). Without it, no body is sent.
+          - A mapping or a list, or a text with C(body_format=text). Without it, no body is sent.
         type: raw
-      body_from:
+      body_from: &body_from
         description:
-          - Exactly one placeholder of an object. The body is that object with O(auth.body) merged over it (RFC 7396),
-            for services whose PUT replaces the whole. A null in O(auth.body) removes a key.
+          - Exactly one placeholder of an object. The body is that object with C(body) merged over it (RFC 7396),
+            for services whose PUT replaces the whole. A null in C(body) removes a key.
         type: str
       body_format:
         description:
@@ -183,7 +183,7 @@ options:
             filled in.
         type: str
         choices: [json, form, text]
-      set:
+      set: &set
         description:
           - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with one
             of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it stands
@@ -195,27 +195,27 @@ options:
         type: list
         elements: int
         default: [200, 201]
-      fail_if:
+      fail_if: &fail_if
         description:
           - JMESPath over the answer. If it is true, the answer means no in spite of its status.
           - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
           - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
         type: str
-      auth_failed_if:
+      auth_failed_if: &auth_failed_if
         description:
-          - As O(auth.fail_if), for a login that has failed or ended.
+          - As C(fail_if), for a login that has failed or ended.
         type: str
-      not_found_if:
+      not_found_if: &not_found_if
         description:
-          - As O(auth.fail_if), for a user who does not exist.
+          - As C(fail_if), for a user who does not exist.
         type: str
-      not_found:
+      not_found: &not_found
         description:
           - The statuses that mean that there is no such user.
         type: list
         elements: int
         default: [404]
-      reason:
+      reason: &reason
         description:
           - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
             characters. Without it, the usual places are looked at.
@@ -243,153 +243,53 @@ options:
         type: list
         elements: dict
         suboptions:
-          method:
+          method: &method_2
             description:
               - The HTTP method.
             type: str
             default: GET
-          path:
-            description:
-              - Appended to O(url), and begins with a slash. Empty means O(url) itself.
-              - A full address replaces O(url) for this request, under the same rules.
-            type: str
-            default: ""
-          query:
-            description:
-              - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
-            type: dict
-          headers:
-            description:
-              - Headers of this request only. They win over O(headers).
-            type: dict
-          body:
-            description:
-              - A mapping or a list, or a text with O(auth.before[].body_format=text). Without it, no body is sent.
-            type: raw
-          body_from:
-            description:
-              - Exactly one placeholder of an object. The body is that object with O(auth.before[].body) merged over it
-                (RFC 7396), for services whose PUT replaces the whole. A null in O(auth.before[].body) removes a key.
-            type: str
-          body_format:
+          path: *path
+          query: *query
+          headers: *headers
+          body: *body
+          body_from: *body_from
+          body_format: &body_format_2
             description:
               - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
             type: str
             choices: [json, form, text]
             default: json
-          set:
-            description:
-              - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with
-                one of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it
-                stands for a value that is missing.
-            type: dict
-          status:
+          set: *set
+          status: &status_2
             description:
               - The exact statuses that mean yes. Nothing else does.
             type: list
             elements: int
             default: [200, 201, 204]
-          fail_if:
-            description:
-              - JMESPath over the answer. If it is true, the answer means no in spite of its status.
-              - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
-              - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
-            type: str
-          auth_failed_if:
-            description:
-              - As O(auth.before[].fail_if), for a login that has failed or ended.
-            type: str
-          not_found_if:
-            description:
-              - As O(auth.before[].fail_if), for a user who does not exist.
-            type: str
-          not_found:
-            description:
-              - The statuses that mean that there is no such user.
-            type: list
-            elements: int
-            default: [404]
-          reason:
-            description:
-              - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
-                characters. Without it, the usual places are looked at.
-            type: str
+          fail_if: *fail_if
+          auth_failed_if: *auth_failed_if
+          not_found_if: *not_found_if
+          not_found: *not_found
+          reason: *reason
       logout:
         description:
           - A step at the end of V(login) and V(session). Whatever becomes of it, nothing fails.
         type: dict
         suboptions:
-          method:
-            description:
-              - The HTTP method.
-            type: str
-            default: POST
-          path:
-            description:
-              - Appended to O(url), and begins with a slash. Empty means O(url) itself.
-              - A full address replaces O(url) for this request, under the same rules.
-            type: str
-            default: ""
-          query:
-            description:
-              - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
-            type: dict
-          headers:
-            description:
-              - Headers of this request only. They win over O(headers).
-            type: dict
-          body:
-            description:
-              - A mapping or a list, or a text with O(auth.logout.body_format=text). Without it, no body is sent.
-            type: raw
-          body_from:
-            description:
-              - Exactly one placeholder of an object. The body is that object with O(auth.logout.body) merged over it
-                (RFC 7396), for services whose PUT replaces the whole. A null in O(auth.logout.body) removes a key.
-            type: str
-          body_format:
-            description:
-              - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
-            type: str
-            choices: [json, form, text]
-            default: json
-          set:
-            description:
-              - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with
-                one of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it
-                stands for a value that is missing.
-            type: dict
-          status:
-            description:
-              - The exact statuses that mean yes. Nothing else does.
-            type: list
-            elements: int
-            default: [200, 201, 204]
-          fail_if:
-            description:
-              - JMESPath over the answer. If it is true, the answer means no in spite of its status.
-              - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
-              - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
-            type: str
-          auth_failed_if:
-            description:
-              - As O(auth.logout.fail_if), for a login that has failed or ended.
-            type: str
-          not_found_if:
-            description:
-              - As O(auth.logout.fail_if), for a user who does not exist.
-            type: str
-          not_found:
-            description:
-              - The statuses that mean that there is no such user.
-            type: list
-            elements: int
-            default: [404]
-          reason:
-            description:
-              - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
-                characters. Without it, the usual places are looked at.
-            type: str
+          method: *method
+          path: *path
+          query: *query
+          headers: *headers
+          body: *body
+          body_from: *body_from
+          body_format: *body_format_2
+          set: *set
+          status: *status_2
+          fail_if: *fail_if
+          auth_failed_if: *auth_failed_if
+          not_found_if: *not_found_if
+          not_found: *not_found
+          reason: *reason
       cookies:
         description:
           - Whether cookies are kept from step to step, of one session and of one origin.
@@ -425,36 +325,13 @@ options:
           - The HTTP method.
         type: str
         required: true
-      path:
-        description:
-          - Appended to O(url), and begins with a slash. Empty means O(url) itself.
-          - A full address replaces O(url) for this request, under the same rules.
-        type: str
-        default: ""
-      query:
-        description:
-          - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
-        type: dict
-      headers:
-        description:
-          - Headers of this request only. They win over O(headers).
-        type: dict
-      body:
-        description:
-          - A mapping or a list, or a text with O(change.body_format=text). Without it, no body is sent.
-        type: raw
-      body_from:
-        description:
-          - Exactly one placeholder of an object. The body is that object with O(change.body) merged over it (RFC 7396),
-            for services whose PUT replaces the whole. A null in O(change.body) removes a key.
-        type: str
-      body_format:
-        description:
-          - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
-        type: str
-        choices: [json, form, text]
-        default: json
-      set:
+      path: *path
+      query: *query
+      headers: *headers
+      body: *body
+      body_from: *body_from
+      body_format: *body_format_2
+      set: &set_2
         description:
           - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with one
             of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it stands
@@ -466,31 +343,11 @@ options:
         type: list
         elements: int
         required: true
-      fail_if:
-        description:
-          - JMESPath over the answer. If it is true, the answer means no in spite of its status.
-          - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
-          - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
-        type: str
-      auth_failed_if:
-        description:
-          - As O(change.fail_if), for a login that has failed or ended.
-        type: str
-      not_found_if:
-        description:
-          - As O(change.fail_if), for a user who does not exist.
-        type: str
-      not_found:
-        description:
-          - The statuses that mean that there is no such user.
-        type: list
-        elements: int
-        default: [404]
-      reason:
-        description:
-          - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
-            characters. Without it, the usual places are looked at.
-        type: str
+      fail_if: *fail_if
+      auth_failed_if: *auth_failed_if
+      not_found_if: *not_found_if
+      not_found: *not_found
+      reason: *reason
   verify:
     description:
       - A login as the user. It is accepted, rejected, or anything else, which says neither and is never taken for
@@ -498,155 +355,45 @@ options:
       - Without it, RV(rotations[].verified) is always V(false).
     type: dict
     suboptions:
-      method:
-        description:
-          - The HTTP method.
-        type: str
-        default: GET
-      path:
-        description:
-          - Appended to O(url), and begins with a slash. Empty means O(url) itself.
-          - A full address replaces O(url) for this request, under the same rules.
-        type: str
-        default: ""
-      query:
-        description:
-          - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
-        type: dict
-      headers:
-        description:
-          - Headers of this request only. They win over O(headers).
-        type: dict
-      body:
-        description:
-          - A mapping or a list, or a text with O(verify.body_format=text). Without it, no body is sent.
-        type: raw
-      body_from:
-        description:
-          - Exactly one placeholder of an object. The body is that object with O(verify.body) merged over it (RFC 7396),
-            for services whose PUT replaces the whole. A null in O(verify.body) removes a key.
-        type: str
-      body_format:
-        description:
-          - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
-        type: str
-        choices: [json, form, text]
-        default: json
-      set:
-        description:
-          - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with one
-            of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it stands
-            for a value that is missing. Refused here, where no step comes after it.
-        type: dict
+      method: *method_2
+      path: *path
+      query: *query
+      headers: *headers
+      body: *body
+      body_from: *body_from
+      body_format: *body_format_2
+      set: *set_2
       status:
         description:
           - The exact statuses that mean yes. Nothing else does.
         type: list
         elements: int
         default: [200]
-      fail_if:
-        description:
-          - JMESPath over the answer. If it is true, the answer means no in spite of its status.
-          - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
-          - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
-        type: str
-      auth_failed_if:
-        description:
-          - As O(verify.fail_if), for a login that has failed or ended.
-        type: str
-      not_found_if:
-        description:
-          - As O(verify.fail_if), for a user who does not exist.
-        type: str
-      not_found:
-        description:
-          - The statuses that mean that there is no such user.
-        type: list
-        elements: int
-        default: [404]
-      reason:
-        description:
-          - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
-            characters. Without it, the usual places are looked at.
-        type: str
+      fail_if: *fail_if
+      auth_failed_if: *auth_failed_if
+      not_found_if: *not_found_if
+      not_found: *not_found
+      reason: *reason
       before:
         description:
           - Steps that run first in each login; if one fails, nothing is known, each with what those before it have set.
         type: list
         elements: dict
         suboptions:
-          method:
-            description:
-              - The HTTP method.
-            type: str
-            default: GET
-          path:
-            description:
-              - Appended to O(url), and begins with a slash. Empty means O(url) itself.
-              - A full address replaces O(url) for this request, under the same rules.
-            type: str
-            default: ""
-          query:
-            description:
-              - Query parameters, each a text, number, truth value or a list of them. The module encodes them.
-            type: dict
-          headers:
-            description:
-              - Headers of this request only. They win over O(headers).
-            type: dict
-          body:
-            description:
-              - A mapping or a list, or a text with O(verify.before[].body_format=text). Without it, no body is sent.
-            type: raw
-          body_from:
-            description:
-              - Exactly one placeholder of an object. The body is that object with O(verify.before[].body) merged over
-                it (RFC 7396), for services whose PUT replaces the whole. A null in O(verify.before[].body) removes a
-                key.
-            type: str
-          body_format:
-            description:
-              - How the body is encoded. V(text) sends it as it is, with the placeholders filled in.
-            type: str
-            choices: [json, form, text]
-            default: json
-          set:
-            description:
-              - Names for placeholders of the steps after this one. Each is a JMESPath in the answer, or a mapping with
-                one of C(json), C(header), C(cookie) and C(text), a regular expression with one group; C(default) in it
-                stands for a value that is missing.
-            type: dict
-          status:
-            description:
-              - The exact statuses that mean yes. Nothing else does.
-            type: list
-            elements: int
-            default: [200, 201, 204]
-          fail_if:
-            description:
-              - JMESPath over the answer. If it is true, the answer means no in spite of its status.
-              - An answer that is not JSON is a text of at most 64 KiB here, and an empty one is judged by its status.
-              - If it gives a text, that text is in the message, without secrets and cut to 300 characters.
-            type: str
-          auth_failed_if:
-            description:
-              - As O(verify.before[].fail_if), for a login that has failed or ended.
-            type: str
-          not_found_if:
-            description:
-              - As O(verify.before[].fail_if), for a user who does not exist.
-            type: str
-          not_found:
-            description:
-              - The statuses that mean that there is no such user.
-            type: list
-            elements: int
-            default: [404]
-          reason:
-            description:
-              - JMESPath to the service's own words for a no, which are in the message, without secrets and cut to 300
-                characters. Without it, the usual places are looked at.
-            type: str
+          method: *method_2
+          path: *path
+          query: *query
+          headers: *headers
+          body: *body
+          body_from: *body_from
+          body_format: *body_format_2
+          set: *set
+          status: *status_2
+          fail_if: *fail_if
+          auth_failed_if: *auth_failed_if
+          not_found_if: *not_found_if
+          not_found: *not_found
+          reason: *reason
       cookies:
         description:
           - Whether cookies are kept from step to step, of one login and of one origin.
