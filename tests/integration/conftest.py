@@ -28,6 +28,16 @@ ADMIN = "ROTATOR"
 survives_crashes = pytest.mark.flaky(reruns=1, only_rerun=["^$."])
 
 
+def somebody_elses_login() -> dict[str, str]:
+    """What an environment may export for another login to Snowflake."""
+    return {
+        "SNOWFLAKE_ROLE": "NO_SUCH_ROLE",
+        "SNOWFLAKE_HOST": "192.0.2.1",
+        "PRIVATE_KEY_PASSPHRASE": fresh_password(),
+        "SNOWFLAKE_PASSWORD": fresh_password(),
+    }
+
+
 def fresh_password() -> str:
     """A password that meets Snowflake's policy, different each time, so that no test holds a literal."""
     return f"Aa1-{secrets.token_urlsafe(18)}"

@@ -29,7 +29,7 @@ from tests.campaigns.keypair import (
     run_clean,
     run_killed,
 )
-from tests.integration.conftest import ADMIN, fresh_password
+from tests.integration.conftest import ADMIN, somebody_elses_login
 from tests.integration.support import variants
 from tests.integration.test_leaks import leaks, leaks_below
 from tests.integration.test_role_snowflake_user_password import recap, says
@@ -212,13 +212,7 @@ def test_a_login_that_says_neither_ends_no_rotation(single: KeyScene, pending: b
 
 @pytest.mark.connector
 def test_the_environment_is_no_part_of_the_administrators_login(single: KeyScene) -> None:
-    exported = {
-        "SNOWFLAKE_ROLE": "NO_SUCH_ROLE",
-        "SNOWFLAKE_HOST": "192.0.2.1",
-        "PRIVATE_KEY_PASSPHRASE": fresh_password(),
-        "SNOWFLAKE_PASSWORD": fresh_password(),
-    }
-    run = single.run(environment=exported)
+    run = single.run(environment=somebody_elses_login())
     assert run.returncode == 0 and single.settled("A"), run.output
 
 

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.integration.conftest import ADMIN, fresh_password
+from tests.integration.conftest import ADMIN, fresh_password, somebody_elses_login
 from tests.integration.scene import Scene as AnyScene
 from tests.integration.support import Run, variants
 from tests.sandbox.keeper import KeeperSandbox
@@ -491,13 +491,7 @@ def put_pending(scene: Scene, name: str, value: str) -> None:
 @pytest.mark.connector
 def test_the_environment_is_no_part_of_a_login_by_record(single: Scene) -> None:
     """A role, a host and a passphrase of somebody else's would make the login another one."""
-    exported = {
-        "SNOWFLAKE_ROLE": "NO_SUCH_ROLE",
-        "SNOWFLAKE_HOST": "192.0.2.1",
-        "PRIVATE_KEY_PASSPHRASE": fresh_password(),
-        "SNOWFLAKE_PASSWORD": fresh_password(),
-    }
-    run = single.run(environment=exported)
+    run = single.run(environment=somebody_elses_login())
     assert run.returncode == 0 and single.settled("A"), run.output
 
 

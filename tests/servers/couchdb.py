@@ -14,7 +14,7 @@ import urllib.parse
 from pathlib import Path
 
 from tests.servers import npm
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import AWKWARD_NAMES, Server, call, done, yes_or_no
 
 
@@ -23,9 +23,7 @@ def absent() -> str:
 
 
 def _prepare(directory: Path, ports: list[int], password: str) -> Launch:
-    settings = directory / "config.json"
-    settings.touch(mode=0o600)
-    settings.write_text(json.dumps({"admins": {"root": password}}))
+    settings = private(directory / "config.json", json.dumps({"admins": {"root": password}}))
     program = str(npm.program("couchdb", "pouchdb-server"))
     options = ("--host", "127.0.0.1", "--port", str(ports[0]), "--in-memory", "--config", str(settings))
 

@@ -13,7 +13,7 @@ import urllib.parse
 from pathlib import Path
 
 from tests.servers import venvs
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import Server, call, done
 
 _SETTINGS = """\
@@ -41,9 +41,7 @@ def absent() -> str:
 
 
 def _prepare(directory: Path, ports: list[int]) -> Launch:
-    settings = directory / "kinto.ini"
-    settings.touch(mode=0o600)
-    settings.write_text(_SETTINGS.format(port=ports[0], key=secrets.token_hex()))
+    settings = private(directory / "kinto.ini", _SETTINGS.format(port=ports[0], key=secrets.token_hex()))
 
     def ready() -> bool:
         return call("GET", f"http://127.0.0.1:{ports[0]}/v1/").status_code == 200

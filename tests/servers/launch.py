@@ -40,6 +40,13 @@ class Launch:
 Prepare = t.Callable[[Path, list[int]], Launch]
 
 
+def private(path: Path, text: str) -> Path:
+    """The file, which holds a secret."""
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
 class NotStarted(Exception):
     """The server ended, or did not answer in time; the text is the end of its log."""
 

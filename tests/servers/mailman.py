@@ -13,7 +13,7 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import Server, call, done, yes_or_no
 
 _PROGRAMS = Path("/usr/lib/mailman3/bin")
@@ -38,9 +38,9 @@ def absent() -> str:
 
 
 def _prepare(directory: Path, ports: list[int], password: str) -> Launch:
-    settings = directory / "mailman.cfg"
-    settings.touch(mode=0o600)
-    settings.write_text(_SETTINGS.format(directory=directory, port=ports[0], password=password))
+    settings = private(
+        directory / "mailman.cfg", _SETTINGS.format(directory=directory, port=ports[0], password=password)
+    )
     command = [str(_PROGRAMS / "runner"), "-C", str(settings), "--runner=rest:0:1"]
 
     def ready() -> bool:

@@ -15,7 +15,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import Server, call, done
 
 _NAME = "üser'\"\\${password}"
@@ -55,9 +55,7 @@ def _hashed(password: str) -> str:
 def _prepare(directory: Path, ports: list[int], password: str) -> Launch:
     folder = directory / "qBittorrent" / "config"
     folder.mkdir(parents=True)
-    settings = folder / "qBittorrent.conf"
-    settings.touch(mode=0o600)
-    settings.write_text(_SETTINGS.format(port=ports[0], torrents=ports[1], hashed=_hashed(password)))
+    private(folder / "qBittorrent.conf", _SETTINGS.format(port=ports[0], torrents=ports[1], hashed=_hashed(password)))
 
     def ready() -> bool:
         return call("GET", f"http://127.0.0.1:{ports[0]}/").status_code == 200

@@ -13,7 +13,7 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import AWKWARD_NAMES, Server, call, done, yes_or_no
 
 # The wrapper in /usr/sbin would insist on the machine's own directories.
@@ -34,9 +34,7 @@ def absent() -> str:
 
 def _prepare(directory: Path, ports: list[int], password: str) -> Launch:
     http, amqp, distribution, names = ports
-    settings = directory / "rabbitmq.conf"
-    settings.touch(mode=0o600)
-    settings.write_text(_SETTINGS.format(http=http, amqp=amqp, password=password))
+    settings = private(directory / "rabbitmq.conf", _SETTINGS.format(http=http, amqp=amqp, password=password))
     (directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
     for name in ("log", "mnesia"):
         (directory / name).mkdir()

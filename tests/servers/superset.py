@@ -14,7 +14,7 @@ import urllib.parse
 from pathlib import Path
 
 from tests.servers import venvs
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import Server, call, done, yes_or_no
 
 
@@ -23,9 +23,7 @@ def absent() -> str:
 
 
 def _prepare(directory: Path, ports: list[int], password: str) -> Launch:
-    secret = directory / "administrator"
-    secret.touch(mode=0o600)
-    secret.write_text(password)
+    secret = private(directory / "administrator", password)
     python = str(venvs.program("superset", "python"))
 
     def ready() -> bool:

@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 from tests.servers import venvs
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import Server, call, done, yes_or_no
 
 _DOMAIN = "test.example"
@@ -53,9 +53,7 @@ def _settings(directory: Path, port: int, registration: str, limited: bool) -> d
 
 
 def _prepare(directory: Path, ports: list[int], registration: str, limited: bool) -> Launch:
-    settings = directory / "homeserver.yaml"
-    settings.touch(mode=0o600)
-    settings.write_text(json.dumps(_settings(directory, ports[0], registration, limited)))
+    settings = private(directory / "homeserver.yaml", json.dumps(_settings(directory, ports[0], registration, limited)))
     server = f"{venvs.program('synapse', 'python')} -m synapse.app.homeserver --config-path {settings}"
 
     def ready() -> bool:
