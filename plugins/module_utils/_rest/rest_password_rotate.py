@@ -190,7 +190,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             return self._client.find(self._values(item, {}), item.username)
         except (Refused, NotFound, Ambiguous, InvalidInput) as error:
             rejected = state.probe is not None and state.probe.verdict == "rejected"
-            error.in_force = False if rejected or isinstance(error, NotFound) else None
+            error.in_force = False if rejected else None
             raise
 
     def _log_in(self, item: Wanted, state: State) -> LoginAnswer:

@@ -155,6 +155,12 @@ def test_a_recovered_password_of_a_user_who_is_gone_is_nowhere(call: Caller, ans
     assert entry(call(recovered=True))["in_force"] is False
 
 
+def test_a_name_that_nobody_has_says_nothing_about_who_was_given_a_password(call: Caller) -> None:
+    """Somebody may have edited the record's login; only a rejected login tells that the password is not in force."""
+    call.rest.faults.add(Fault("users", response=Response(200, b'{"users": []}')))
+    assert "in_force" not in failed(call(recovered=True, verify=None), "not_found")
+
+
 def test_a_recovered_password_is_not_rolled_back(call: Caller) -> None:
     """The service has taken it twice, and two changes in each run would never end."""
     call.rest.faults.add(Fault("whoami", times=9, response=Response(401)))
