@@ -178,7 +178,7 @@ class Client:
         if token and not (isinstance(value, str) and value and value.isprintable() and value == value.strip()):
             return None
         told = [*secrets.texts(value), *([str(value)] if isinstance(value, (int, float)) else [])]
-        self._scrubber.add(*(text for text in told if token or len(text) >= _SHORTEST_SECRET))
+        (self._scrubber.add if token else self._hide)(*told)
         return value
 
     def _note(self, values: Values, step: Step) -> None:
