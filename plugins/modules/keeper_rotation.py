@@ -202,6 +202,13 @@ rotations:
       description: Whether the pending secret was left by an earlier run.
       type: bool
       returned: O(state=staged)
+    former_logins:
+      description: >-
+        Whom the pending secret may have been given to before the record's login was changed. A value that the user of
+        now has not got is then not to be discarded.
+      type: list
+      elements: str
+      returned: O(state=staged), when there are any
     rotation_id:
       description: The name of the unfinished rotation, for the commit or discard of just this one, or none.
       type: str

@@ -586,6 +586,10 @@ rotations:
           that it does not.
       type: bool
       returned: when it is known
+    everybody:
+      description: V(true) where the failure is the administrator's, so that no other user was tried.
+      type: bool
+      returned: on such a failure
     failed:
       description: Whether the user failed.
       type: bool

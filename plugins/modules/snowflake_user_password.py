@@ -158,6 +158,10 @@ rotations:
           it. V(false) if it is certain that Snowflake has not got it.
       type: bool
       returned: when it is known
+    everybody:
+      description: V(true) where the failure is the administrator's, so that no other user was tried.
+      type: bool
+      returned: on such a failure
     refusal_code:
       description: Snowflake's error number.
       type: int

@@ -20,6 +20,8 @@ from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import 
 Answer = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
 Fate = t.Literal["commit", "discard", "keep"]
+# {user, as the service tells them apart: {uid: entry} of its records}
+Users = t.Mapping[str, t.Mapping[str, Entry]]
 
 # Refusals after which the service certainly has not got a secret that it had never been given before.
 _DEFINITE = ("refused", "not_found", "not_permitted", "ambiguous", "invalid_input")
@@ -59,7 +61,8 @@ def fate(record: Entry, outcome: Entry | None) -> Fate:
     # A service that answers an unexpected 2xx or 3xx may have done what it was asked.
     refused = outcome["error_code"] in _DEFINITE and not 200 <= outcome.get("status", 0) < 400
     nobody_has_it = outcome.get("in_force") is False or (fresh and not outcome["changed"])
-    return "discard" if refused and nobody_has_it else "keep"
+    # What this user has not got, the one may have whom the record named when the secret was staged.
+    return "discard" if refused and nobody_has_it and not record.get("former_logins") else "keep"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,19 +80,42 @@ class Role:
     names: str = "exact"
     administrator: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
-    def refusal(self, entry: Entry) -> Entry | None:
-        """Why this record cannot rotate, whatever the service would say."""
-        canonical = CANONICAL[self.names]
+    def users_of(self, vault: Answer) -> Users:
+        """Whose records were named, due or not."""
+        users: dict[str, dict[str, Entry]] = {}
+        for entry in _entries(vault):
+            if entry.get("login"):
+                users.setdefault(CANONICAL[self.names](entry["login"]), {})[entry["record_uid"]] = entry
+        return users
+
+    def refusal(self, entry: Entry, users: Users, outcome: Answer) -> Entry | None:
+        """Why this record cannot rotate, whatever the service would say.
+
+        users: as C(users_of) tells. outcome: what the service's module has found out about its user, {} for nothing.
+        """
         login, own = entry.get("login"), self.administrator.get("login")
         if not login:
             return _refusal("It has no login.")
-        if entry["record_uid"] == self.administrator.get("uid") or (own and canonical(login) == canonical(own)):
+        user = CANONICAL[self.names](login)
+        if entry["record_uid"] == self.administrator.get("uid") or (own and self._is(own, user, outcome)):
             return _refusal(
                 "It is the administrator's own: a run that died on the way could not log in to finish it. Rotate it by "
                 "another administrator.",
                 "refused",
             )
+        same = [other for uid, other in users.get(user, {}).items() if uid != entry["record_uid"]]
+        # What an earlier run may have set comes to its end; of two such, nobody knows which was.
+        ends = entry.get("recovered") and not any(other.get("recovered") for other in same)
+        if same and not ends:
+            return _refusal(
+                f"The same user is in {' and '.join(map(_name, same))}, and can have one secret only: the other record "
+                "would end up wrong. Take one of them out."
+            )
         return None
+
+    def _is(self, name: str, user: str, outcome: Answer) -> bool:
+        """Whether the name is the user's, or what the user logs in by."""
+        return CANONICAL[self.names](name) == user or str(outcome.get("login_name")).casefold() == name.casefold()
 
     def concerns(self, entry: Entry) -> bool:
         """Whether this run is about it: it is due, or has a key that is looked after all the same."""
@@ -97,10 +123,11 @@ class Role:
 
     def asked(self, vault: Answer) -> list[Entry]:
         """The records whose users the service's module is given, each once."""
+        users = self.users_of(vault)
         found = {
             entry["record_uid"]: entry
             for entry in _entries(vault)
-            if not entry["failed"] and self.concerns(entry) and self.refusal(entry) is None
+            if not entry["failed"] and self.concerns(entry) and self.refusal(entry, users, {}) is None
         }
         return list(found.values())
 
@@ -143,11 +170,15 @@ class Run:
 
     def to_stage(self) -> list[str]:
         """UIDs: what the check did not object to, and what an earlier run may have set, which must come to an end."""
-        checked = self.role.outcomes(self.found, self.checked)
+        checked, users = self.role.outcomes(self.found, self.checked), self.role.users_of(self.found)
         return [
             entry["record_uid"]
             for entry in self.role.asked(self.found)
-            if entry["record_uid"] in checked and (entry["recovered"] or not checked[entry["record_uid"]]["failed"])
+            for outcome in (checked.get(entry["record_uid"]),)
+            if outcome is not None
+            and self.role.refusal(entry, users, outcome) is None
+            # A login that was refused to the administrator is not tried twice in a run.
+            and (not outcome["failed"] or (entry["recovered"] and not outcome.get("everybody")))
         ]
 
     def ending(self, wanted: Fate) -> list[str]:
@@ -181,24 +212,29 @@ class Run:
             "applied": self.role.outcomes(self.staged, self.applied),
             "ended": {**_by_uid(self.discarded), **_by_uid(self.committed)},
         }
+        users = self.role.users_of(self.found)
         return [
-            self._record(entry, {name: told[uid] for name, told in about.items() if uid in told})
+            self._record(entry, {name: told[uid] for name, told in about.items() if uid in told}, users)
             for entry in _entries(self.found)
             for uid in (entry.get("record_uid"),)
         ]
 
-    def _record(self, found: Entry, told: dict[str, Entry]) -> Entry:
+    def _record(self, found: Entry, told: dict[str, Entry], users: Users) -> Entry:
         entry = {**found, **told.get("staged", {}), "record": found["record"]}
         due, over = bool(entry.get("due")), not told.get("ended", {"failed": True})["failed"]
-        held = found.get("recovered") or not told.get("staged", {"failed": True})["failed"]
+        staged = told.get("staged", {"failed": True})
+        # An update that nobody could look at may have been saved.
+        held = found.get("recovered") or not staged["failed"] or staged.get("error_code") == "unknown_outcome"
         record = {name: entry.get(name) for name in ("record", "record_uid", "title", "login", "rotated_at", "note")}
         record["pending"] = bool(held and due and not over and not self.check_mode)
-        failure = self._failure(entry, told, due=due, over=over)
+        failure = self._failure(entry, told, users, due=due, over=over)
         if failure is not None:
             # A task that failed without a code may have died after a write.
             record["error_code"] = failure.get("error_code", "unknown_outcome")
             record["retry_safe"] = bool(failure.get("retry_safe", True))
             kept = _KEPT if over and fate(entry, told.get("applied")) == "commit" else ""
+            if record["pending"] and entry.get("former_logins"):
+                kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
             return {**record, "outcome": "failed", "msg": f"{failure['msg']}{kept}"}
         outcome = told.get("applied") or told.get("checked") or {}
         if not due:
@@ -210,11 +246,14 @@ class Run:
         proof = {name: outcome.get(name) for name in ("verified", "verify_skipped_reason")}
         return {**record, **proof, "outcome": "recovered" if entry["recovered"] else "rotated"}
 
-    def _failure(self, entry: Entry, told: dict[str, Entry], *, due: bool, over: bool) -> Answer | None:
+    def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Answer | None:
         """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
         own = [entry, *(told[name] for name in ("ended", "applied") if name in told)]
         if "staged" not in told and not entry["failed"]:
-            own += [refusal for refusal in (self.role.refusal(entry), told.get("checked")) if refusal is not None]
+            checked = told.get("checked")
+            own += [
+                answer for answer in (self.role.refusal(entry, users, checked or {}), checked) if answer is not None
+            ]
         failed = next((answer for answer in own if answer["failed"]), None)
         if failed is None and due and "applied" in told and fate(entry, told["applied"]) == "discard":
             return _refusal(

@@ -306,7 +306,7 @@ def test_a_login_that_always_says_yes(single: Scene) -> None:
 def test_two_records_of_one_user(single: Scene) -> None:
     single.uids["again"] = single.add_record("A", password=single.old["A"], title="Another record of A")
     run = single.run()
-    assert run.returncode == 2 and says(run, "is named 2 times") and single.rest.journal.labels("change") == []
+    assert run.returncode == 2 and says(run, "The same user is in") and single.rest.journal.labels("change") == []
     assert single.pending("A") is None
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import re
 import signal
@@ -185,6 +186,18 @@ def test_a_key_that_another_run_has_placed_meanwhile_is_not_retired(single: KeyS
     single.snowflake.faults.add(Fault("^login A", after=place))
     run = single.run()
     assert print_of("foreign") in slots(single) and single.snowflake.journal.labels("UNSET") == [], run.stdout
+
+
+def test_nothing_is_retired_once_the_own_key_has_gone(single: KeyScene) -> None:
+    """Another run has just overwritten it; the slot to be retired may then be the only one that works."""
+    assert single.run().returncode == 0 and single.run(force=True).returncode == 0
+    single.connection["retire_previous_after"] = "0h"
+    mine = slots(single).index(read_key(str(single.key("A")))[1])
+    name = ("rsa_public_key", "rsa_public_key_2")[mine]
+    place = functools.partial(setattr, single.snowflake.user("A"), name, public("foreign"))
+    single.snowflake.faults.add(Fault("^login A", after=place))
+    run = single.run()
+    assert run.returncode == 2 and single.snowflake.journal.labels("UNSET") == [], run.stdout
 
 
 @pytest.mark.parametrize("hours", variants([-48, 48], 48))
@@ -437,7 +450,7 @@ def test_what_is_left_open_is_kept_and_finished(single: KeyScene, kind: str) -> 
 def test_two_records_of_one_user(single: KeyScene) -> None:
     second = single.add_key_record("a")
     run = single.run(records=[single.uids["A"], second])
-    assert run.returncode == 2 and says(run, "is named 2 times") and alters(single) == []
+    assert run.returncode == 2 and says(run, "The same user is in") and alters(single) == []
     assert single.pending("A") is None
 
 

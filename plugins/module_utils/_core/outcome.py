@@ -57,6 +57,8 @@ class Outcome:
             entry["error_code"] = self.error.error_code
             entry["msg"] = self.error.msg
             entry["retry_safe"] = self.error.retry_safe
+            if self.error.everybody:
+                entry["everybody"] = True
             entry.update(self.error.evidence)
         return entry
 

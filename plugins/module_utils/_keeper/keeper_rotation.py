@@ -206,7 +206,7 @@ class VaultRotator(Rotator[str, State, Step]):
             credential=self._options.place.credential,
             started=duration.now(),
         )
-        return fields.staged(data, secret, mark)
+        return fields.staged(data, self._options.place, secret, mark)
 
     def _committed(self, data: fields.Data) -> fields.Data:
         secret = t.cast(str, fields.pending(data))
@@ -276,7 +276,10 @@ class VaultRotator(Rotator[str, State, Step]):
         """
         data = state.record.data
         pending, live = fields.pending(data), fields.live_secret(data, self._options.place)
+        mark = fields.marker(data)
         found: dict[str, t.Any] = {"rotation_id": _name_of(data)}
+        if mark is not None and mark.former_logins:
+            found["former_logins"] = list(mark.former_logins)
         if not self._is_key_pair:
             return found if pending is None else {**found, "password": pending, "old_password": live}
         key, current = _key_facts(pending), _key_facts(live)

@@ -11,10 +11,10 @@ A field is {type, label?, value: [...]}; fields of the record's type are in C(fi
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime as dt
 import functools
+import hashlib
 import json
 import re
 import typing as t
@@ -37,12 +37,20 @@ _TEXT_TYPES = ("text", "secret", "multiline", "note", "")
 
 @dataclasses.dataclass(frozen=True)
 class Marker:
-    """The C(rotation_state) of a staged value. run: random, tells one staging from another with the same id."""
+    """The C(rotation_state) of a staged value. run: random, tells one staging from another with the same id.
+
+    place, login, value: what the value was staged for, and its digest, so that a later edit is noticed; None where the
+    state does not tell. former_logins: whom it may have been given to before the record's login was changed.
+    """
 
     rotation_id: str
     run: str
     credential: str
     started: dt.datetime | None
+    place: str | None = None
+    login: str | None = None
+    value: str | None = None
+    former_logins: tuple[str, ...] = ()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -52,9 +60,12 @@ def plain(label: str) -> str:
 
 
 def _all_fields(data: Data) -> t.Iterator[Data]:
+    """Raises Refused for sections that are no list of fields: what cannot be read cannot be kept either."""
     for section in ("fields", "custom"):
-        found = data.get(section)
-        yield from (field for field in (found if isinstance(found, list) else []) if isinstance(field, dict))
+        found = data.get(section) or []
+        if not isinstance(found, list):
+            raise Refused(f"Its section {section} is no list of fields.")
+        yield from (field for field in found if isinstance(field, dict))
 
 
 def locate(data: Data, *labels: str, kind: str | None = None, types: t.Sequence[str] = _TEXT_TYPES) -> Data | None:
@@ -100,8 +111,14 @@ def first_value(field: Data | None) -> t.Any:
 
 
 def _text(field: Data | None) -> str | None:
-    """The field's text; numbers count as such, because programs store them so. Raises Refused for anything else."""
+    """The field's text; numbers count as such, because programs store them so. Raises Refused for anything else.
+
+    Several values are refused, because a write would leave one.
+    """
     value = first_value(field)
+    values = field.get("value") if field else None
+    if field is not None and isinstance(values, list) and len([one for one in values if one not in ("", None)]) > 1:
+        raise Refused(f"Its field {field.get('label') or field.get('type')!r} holds several values.")
     if isinstance(value, dict) and field is not None and field.get("type") == "keyPair":
         value = value.get("privateKey")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -155,6 +172,11 @@ class Place:
             return locate(data, self.key_field, types=(*_TEXT_TYPES, "keyPair"))
         return locate(data, PRIVATE_KEY_LABEL, kind="keyPair")
 
+    def describe(self, data: Data) -> str:
+        """Which field it is, so that another one in its place is noticed; empty where it is still to be added."""
+        field = self.field(data)
+        return "" if field is None else f"{field.get('type') or ''}:{plain(str(field.get('label') or ''))}"
+
     @property
     def label(self) -> str:
         """The label of the field that is added to a record without one."""
@@ -184,7 +206,7 @@ def pending(data: Data) -> str | None:
 def _state(data: Data) -> dict[str, t.Any]:
     try:
         state = json.loads(text(data, STATE) or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return state if isinstance(state, dict) else {}
 
@@ -199,7 +221,26 @@ def marker(data: Data) -> Marker | None:
         run=str(state["run"]),
         credential=str(state.get("credential", "")),
         started=duration.parse_rfc3339(str(state.get("started", ""))),
+        **{name: str(state[name]) for name in ("place", "login", "value") if state.get(name) is not None},
+        former_logins=tuple(str(login) for login in state.get("former_logins") or ()),
     )
+
+
+def changed_since(data: Data, place: Place, mark: Marker) -> str | None:
+    """What of the record is no longer as it was when the pending value was staged, in words; None for nothing."""
+    now = _seal(data, place, pending(data) or "", mark.run)
+    names = {"place": "the field for the secret", "login": "the login", "value": "the pending value"}
+    changed = [words for name, words in names.items() if getattr(mark, name) not in (None, now[name])]
+    return " and ".join(changed) or None
+
+
+def _seal(data: Data, place: Place, secret: str, run: str) -> dict[str, str]:
+    """What a pending value is meant for, and what it is, without saying it."""
+    return {
+        "place": place.describe(data),
+        "login": login(data),
+        "value": hashlib.sha256(f"{run}\0{secret}".encode(errors="surrogatepass")).hexdigest(),
+    }
 
 
 def last_committed(data: Data) -> str | None:
@@ -220,19 +261,35 @@ def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, 
     return moment, None
 
 
-def staged(data: Data, secret: str, mark: Marker) -> Data:
+def staged(data: Data, place: Place, secret: str, mark: Marker) -> Data:
     """The record with the pending value and its state, both in one."""
-    data = copy.deepcopy(data)
+    before, data = marker(data), _copied(data)
+    seal = _seal(data, place, secret, mark.run)
+    former = [*before.former_logins, before.login or ""] if before is not None and pending(data) else []
     state = {
         **_kept(last_committed(data)),
+        **seal,
         "rotation_id": mark.rotation_id,
         "run": mark.run,
         "credential": mark.credential,
         "started": duration.rfc3339(mark.started or duration.now()),
+        "former_logins": sorted({name for name in former if name} - {seal["login"]}),
     }
     put_custom(data, PENDING, secret, kind="secret")
     put_custom(data, STATE, json.dumps(state, sort_keys=True))
     return data
+
+
+def _copied(data: Data) -> Data:
+    """As deep as a rotation writes; what lies deeper belongs to others, however deep it is."""
+    sections = {name: data[name] for name in ("fields", "custom") if data.get(name)}
+    return {
+        **data,
+        **{
+            name: [dict(field) if isinstance(field, dict) else field for field in section]
+            for name, section in sections.items()
+        },
+    }
 
 
 def _kept(committed: str | None) -> dict[str, t.Any]:
@@ -246,7 +303,7 @@ def discarded(data: Data) -> Data:
 
 
 def _ended(data: Data, committed: str | None) -> Data:
-    data = copy.deepcopy(data)
+    data = _copied(data)
     put_custom(data, PENDING, None)
     put_custom(data, STATE, None if committed is None else json.dumps(_kept(committed), sort_keys=True))
     return data

@@ -132,9 +132,13 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
             f"{name(state.record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
             f"{options.place.credential}. Finish or discard that one first. Nothing was written."
         )
-    if options.rotation_id == mark.rotation_id:
+    if options.rotation_id == mark.rotation_id and not fields.changed_since(data, options.place, mark):
         return None
-    if options.rotation_id is not None and mark.started is not None and abs(now - mark.started) < options.lease:
+    if (
+        options.rotation_id not in (None, mark.rotation_id)
+        and mark.started is not None
+        and abs(now - mark.started) < options.lease
+    ):
         raise Busy(
             f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
         )
@@ -160,7 +164,16 @@ def _plan_ending(options: Options, state: State) -> Step | None:
         )
     if mark is not None and mark.credential != options.place.credential:
         raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.place.credential}.")
-    return Commit() if options.target == "committed" else Discard()
+    if options.target == "discarded":
+        return Discard()
+    changed = fields.changed_since(data, options.place, mark) if mark is not None else None
+    if changed is not None:
+        raise VaultError(
+            f"{name(state.record)}: somebody has changed {changed} since this rotation was staged, so its secret would "
+            "not go where it belongs. Nothing was written, and the pending value is kept. Look at the record, then run "
+            "again."
+        )
+    return Commit()
 
 
 def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:

@@ -102,6 +102,7 @@ def rotate(rotator: Rotator[Item, State, Step], items: t.Sequence[Item], *, chec
             _rotate_each(rotator, valid, check_mode=check_mode)
     except RotationError as error:
         # The session could not be opened: nothing was tried, and every item says so.
+        error.everybody = True
         for _item, outcome in valid:
             outcome.error = outcome.error or error
     return outcomes

@@ -147,6 +147,12 @@ def in_place(state: State) -> bool:
     )
 
 
+def in_force(state: State) -> bool | None:
+    """Whether the wanted key logs in; None where it stands in a pair that somebody could enable again."""
+    held = any(state.new is not None and pair.fingerprint == state.new.fingerprint for pair in state.pairs)
+    return in_place(state) or (None if held else False)
+
+
 def slot_of(state: State) -> Slot | None:
     """The slot that holds the wanted key."""
     wanted = state.new.fingerprint if state.new else None
@@ -247,14 +253,14 @@ def _named_steps(state: State) -> list[Step]:
     if pair is not None and pair.status == "DISABLED":
         raise Refused(
             f"Key pair {pair.name} of {_who(state)} is disabled; enable it first. Nothing was written.",
-            in_force=in_place(state),
+            in_force=in_force(state),
         )
     holder = next((other for other in state.pairs if wanted is not None and other.fingerprint == wanted), None)
     if holder is not None and holder.status != "EXPIRED":
         raise Refused(
             f"{_who(state)} already has the key {wanted}, as key pair {holder.name} ({holder.status}). A key can stand "
             "only once. Nothing was written.",
-            in_force=in_place(state),
+            in_force=in_force(state),
         )
     step: Step = AddPair() if pair is None else RotatePair()
     return [*_room(state), step]

@@ -53,6 +53,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
     SetSlot,
     State,
     Step,
+    in_force,
     in_place,
     pair_of,
     parse_time,
@@ -150,8 +151,8 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
     def _now(self) -> dt.datetime:
         """By the service's clock, with which it has written the times of its keys."""
         if self._service_zero is None:
-            (row,) = self._client.execute(sql.service_time(), "Asking Snowflake for its time")
-            (value,) = row.values()
+            rows = self._client.execute(sql.service_time(), "Asking Snowflake for its time")
+            value = next((value for row in rows for value in row.values()), None)
             told = value if isinstance(value, dt.datetime) else parse_time(str(value))
             if told is None:
                 raise UnknownOutcome("Snowflake's time cannot be read, so no key was retired.")
@@ -163,10 +164,11 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         if isinstance(step, MakeKeyFile):
             new = key_material.create_key_file(t.cast(str, item.path), item.passphrase, self._options.key_size)
             return dataclasses.replace(state, new=new, file_made=True)
-        if overwritten(state, step) is not None:
-            # What goes must still be the very key that was planned; else the plan starts from what is there now.
+        if state.file_made or overwritten(state, step) is not None:
+            # What goes must still be the very key that was planned, and what it makes room for still there; else the
+            # plan starts from what is there now. Making a key takes seconds, in which an empty slot may be filled.
             now = self._current(item, state)
-            if overwritten(now, step) != overwritten(state, step):
+            if (overwritten(now, step), slot_of(now)) != (overwritten(state, step), slot_of(state)):
                 return now
             state = now
         unclear: RotationError | None = None
@@ -291,7 +293,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             return Unreachable(f"{unclear.msg} The keys are as they were.")
         if unclear is not None:
             # Seen just now: a fingerprint that stands nowhere is proof.
-            unclear.in_force = in_place(after)
+            unclear.in_force = in_force(after)
             return self._explained(item, unclear)
         return VerifyFailed(f"Snowflake acknowledged the change of keys of user {item.name}, and does not show it.")
 

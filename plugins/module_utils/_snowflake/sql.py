@@ -36,8 +36,11 @@ def exact_name(name: str) -> str:
         stored = name
     if name != name.strip():
         raise InvalidInput(f"The user name is {name!r}, with a blank at an end.")
-    if not stored.strip() or "\0" in stored or len(stored) > _LONGEST_IDENTIFIER:
-        raise InvalidInput(f"The user name must have 1 to {_LONGEST_IDENTIFIER} characters and no NUL.")
+    unsendable = any(character == "\0" or "\ud800" <= character <= "\udfff" for character in stored)
+    if not stored.strip() or unsendable or len(stored) > _LONGEST_IDENTIFIER:
+        raise InvalidInput(
+            f"The user name must have 1 to {_LONGEST_IDENTIFIER} characters, and no NUL or half a character."
+        )
     return stored
 
 

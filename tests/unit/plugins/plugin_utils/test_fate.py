@@ -176,6 +176,49 @@ def test_what_the_check_objects_to_is_not_staged_unless_it_must_come_to_an_end()
     assert about.to_stage() == ["B", "R"]
 
 
+def test_a_login_that_the_administrator_was_refused_is_not_tried_twice() -> None:
+    """Also where something is pending: each run would cost two strikes."""
+    nobody = failed("auth_failed", everybody=True)
+    about = run(record("A"), record("R", "recovered"), checked=answer(nobody, nobody), staged={})
+    assert about.to_stage() == []
+    told = {entry["record"]: entry for entry in about.records()}
+    assert (told["R"]["error_code"], told["R"]["pending"], told["A"]["pending"]) == ("auth_failed", True, False)
+
+
+def test_what_was_staged_for_another_login_is_never_discarded() -> None:
+    """The user of now has not got it; the one whom the record named then may have."""
+    gone = failed("not_found", in_force=False)
+    moved = record("R", "recovered", former_logins=["user_before"])
+    assert fate(moved, gone) == "keep" and fate(record("R", "recovered"), gone) == "discard"
+    told = outcomes_of(moved, applied=answer(gone))["R"]
+    assert told["pending"] and "user_before" in told["msg"]
+    assert fate(moved, worked()) == "commit"
+
+
+def test_an_update_that_nobody_could_look_at_may_be_pending() -> None:
+    staged = answer(record("A", "failed", record_uid="A", error_code="unknown_outcome"))
+    assert outcomes_of(record("A"), staged=staged)["A"]["pending"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "asked"),
+    [
+        (("fresh", "fresh"), []),
+        (("fresh", "idle"), []),
+        (("recovered", "fresh"), ["A"]),
+        (("recovered", "idle"), ["A"]),
+        (("recovered", "recovered"), []),
+    ],
+)
+def test_two_records_of_one_user(kinds: tuple[str, str], asked: list[str]) -> None:
+    """One would end up wrong, due or not; only what an earlier run may have set comes to its end."""
+    found = answer(record("A", kinds[0]), record("B", kinds[1], login='"USER_A"'), record("C"))
+    assert [entry["record_uid"] for entry in ROLE.asked(found)] == [*asked, "C"]
+    told = {entry["record"]: entry for entry in Run(ROLE, found, check_mode=True).records()}
+    assert (told["A"]["outcome"] == "failed") is (asked == [])
+    assert (told["B"]["outcome"], told["B"]["error_code"]) == ("failed", "invalid_input")
+
+
 def test_a_record_that_is_named_twice_is_asked_about_once() -> None:
     assert len(ROLE.asked(answer(record("A"), record("A", record="Title of A")))) == 1
 
@@ -219,6 +262,15 @@ def test_the_administrators_own_record(administrator: dict[str, str]) -> None:
     assert about.to_stage() == ["B"]
     told = about.records()[0]
     assert (told["error_code"], told["retry_safe"]) == ("refused", False) and "administrator" in told["msg"]
+
+
+def test_an_administrator_who_logs_in_by_another_name() -> None:
+    """Only the service knows that the user is who the administrator logs in as."""
+    role = Role(COLUMNS, names="sql", administrator={"login": "admin@example.com"})
+    checked = answer(worked(login_name="ADMIN@EXAMPLE.COM"), worked(login_name="USER_B"))
+    about = run(record("A", "recovered"), record("B"), role=role, checked=checked, staged={})
+    assert about.to_stage() == ["B"]
+    assert about.records()[0]["error_code"] == "refused"
 
 
 # -- what is told

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime as dt
+import json
 import time
 import typing as t
 
@@ -157,7 +158,7 @@ def _note(text: str) -> Edit:
 
 def _staged_by(run: str, secret: str, *, age: dt.timedelta = dt.timedelta(0)) -> Edit:
     started = dt.datetime.now(dt.UTC) - age
-    return lambda data: fields.staged(data, secret, fields.Marker(run, run, "password", started))
+    return lambda data: fields.staged(data, PASSWORD, secret, fields.Marker(run, run, "password", started))
 
 
 # -- one rotation
@@ -358,6 +359,67 @@ def test_a_value_that_another_run_has_put_there_meanwhile_is_not_ended(target: T
     assert fields.pending(vault.data) == "theirs"
     assert fields.live_secret(vault.data, PASSWORD) == LIVE
     assert entry["failed"]
+
+
+def _relabel(data: fields.Data) -> fields.Data:
+    """A person decides that the password belongs to another system."""
+    data["fields"][1].update(type="text", label="password of the old system")
+    return data
+
+
+def _replace_pending(data: fields.Data) -> fields.Data:
+    fields.put_custom(data, fields.PENDING, "another value")
+    return data
+
+
+def _other_login(data: fields.Data) -> fields.Data:
+    data["fields"][0]["value"] = ["other-user"]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (_relabel, "the field for the secret"),
+        (_replace_pending, "the pending value"),
+        (_other_login, "the login"),
+    ],
+)
+def test_what_was_edited_since_the_staging_is_not_committed(edit: Edit, words: str) -> None:
+    """What the service was given is what was staged, for the login and the field that the record had then."""
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    (staged,) = task("staged")
+    vault.edit(UID, edit)
+    before = copy.deepcopy(vault.data)
+    (entry,) = task("committed", rotation_id=staged["rotation_id"])
+    assert (entry["error_code"], vault.data) == ("vault_error", before)
+    assert words in entry["msg"] and staged["password"] not in entry["msg"]
+
+
+@pytest.mark.parametrize("rotation_id", [None, "job"])
+@pytest.mark.parametrize("edit", [_replace_pending, _other_login])
+def test_the_next_run_takes_over_what_was_edited(edit: Edit, rotation_id: str | None) -> None:
+    vault = FakeVault()
+    vault.add()
+    task = Task(vault)
+    task("staged", rotation_id=rotation_id)
+    vault.edit(UID, edit)
+    (again,) = task("staged", rotation_id=rotation_id)
+    assert (again["changed"], again["recovered"]) == (True, True)
+    assert again.get("former_logins") == ([f"user-{UID}"] if edit is _other_login else None)
+    (entry,) = task("committed", rotation_id=again["rotation_id"])
+    assert not entry["failed"] and fields.live_secret(vault.data, PASSWORD) == again["password"]
+
+
+def test_what_an_older_version_has_staged_is_committed(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _staged_by("older", "its value"))
+    state = json.loads(fields.text(vault.data, fields.STATE) or "")
+    older = {name: value for name, value in state.items() if name not in ("place", "login", "value", "former_logins")}
+    fields.put_custom(vault.data, fields.STATE, json.dumps(older))
+    (entry,) = task("committed", rotation_id="older")
+    assert not entry["failed"] and fields.live_secret(vault.data, PASSWORD) == "its value"
 
 
 def test_what_somebody_else_has_committed_meanwhile_is_unchanged() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime as dt
 import typing as t
 
@@ -29,7 +30,7 @@ _JSON = st.recursive(
 )
 _FOREIGN = st.fixed_dictionaries(
     {
-        "type": st.sampled_from(["login", "url", "text", "secret", "note", "oneTimeCode", "host"]),
+        "type": st.sampled_from(["url", "text", "secret", "note", "oneTimeCode", "host"]),
         "value": st.lists(_JSON, max_size=3),
     },
     optional={
@@ -65,9 +66,11 @@ def _without_own(data: record.Data) -> record.Data:
 @given(data=records(), secret=st.text(min_size=1))
 def test_staging_and_discarding_leave_everything_else_as_it_was(data: record.Data, secret: str) -> None:
     before = copy.deepcopy(data)
-    staged = record.staged(data, secret, MARK)
+    staged = record.staged(data, PASSWORD, secret, MARK)
     assert record.pending(staged) == secret
-    assert record.marker(staged) == MARK
+    mark = record.marker(staged)
+    assert mark is not None and dataclasses.replace(mark, place=None, login=None, value=None) == MARK
+    assert record.changed_since(staged, PASSWORD, mark) is None
     assert record.live_secret(staged, PASSWORD) == record.live_secret(before, PASSWORD)
     assert _without_own(staged) == _without_own(before)
     discarded = record.discarded(staged)
@@ -79,7 +82,7 @@ def test_staging_and_discarding_leave_everything_else_as_it_was(data: record.Dat
 
 @given(data=records(), secret=st.text(min_size=1))
 def test_committing_moves_exactly_the_value(data: record.Data, secret: str) -> None:
-    staged = record.staged(data, secret, MARK)
+    staged = record.staged(data, PASSWORD, secret, MARK)
     kept = copy.deepcopy(staged)
     done = record.committed(staged, PASSWORD, secret, None, NOW, {"extra": "more"})
     assert staged == kept
@@ -97,15 +100,15 @@ def test_committing_moves_exactly_the_value(data: record.Data, secret: str) -> N
 
 @given(data=records(), secret=st.text(min_size=1), other=st.text(min_size=1))
 def test_our_fields_are_used_again_wherever_they_are(data: record.Data, secret: str, other: str) -> None:
-    once = record.discarded(record.staged(data, other, MARK))
-    again = record.staged(once, secret, MARK)
+    once = record.discarded(record.staged(data, PASSWORD, other, MARK))
+    again = record.staged(once, PASSWORD, secret, MARK)
     labels = [field.get("label") for field in again["custom"]]
     assert labels.count(record.PENDING) == labels.count(record.STATE) == 1
     assert record.pending(again) == secret
 
 
 def test_a_pending_value_is_kept_in_a_field_that_keeper_hides() -> None:
-    staged = record.staged({"fields": []}, "x", MARK)
+    staged = record.staged({"fields": []}, PASSWORD, "x", MARK)
     kinds = {field["label"]: field["type"] for field in staged["custom"]}
     assert kinds == {record.PENDING: "secret", record.STATE: "text"}
 
@@ -128,7 +131,7 @@ def test_a_private_key_goes_where_the_record_has_a_place_for_it(
     fields: list[dict[str, t.Any]], custom: list[dict[str, t.Any]] | None
 ) -> None:
     data: record.Data = {"fields": fields, **({"custom": custom} if custom is not None else {})}
-    done = record.committed(record.staged(data, "new", MARK), KEY_PAIR, "new", "public", NOW, {})
+    done = record.committed(record.staged(data, KEY_PAIR, "new", MARK), KEY_PAIR, "new", "public", NOW, {})
     assert record.live_secret(done, KEY_PAIR) == "new"
     pair = record.first_value(record.locate(done, kind="keyPair"))
     if any(field["type"] == "keyPair" for field in fields):
@@ -147,7 +150,7 @@ def test_a_field_of_ones_own_choice_takes_the_private_key_and_spares_the_others(
     }
     place = record.Place("key_pair", "deploy key")
     assert record.live_secret(data, place) == "old"
-    done = record.committed(record.staged(data, "new", MARK), place, "new", "public", NOW, {})
+    done = record.committed(record.staged(data, place, "new", MARK), place, "new", "public", NOW, {})
     assert record.live_secret(done, place) == "new"
     assert record.live_secret(done, KEY_PAIR) == "other"
     added = record.committed(data, record.Place("key_pair", "another"), "new", None, NOW, {})
@@ -157,7 +160,7 @@ def test_a_field_of_ones_own_choice_takes_the_private_key_and_spares_the_others(
 @pytest.mark.parametrize(("place", "label"), [(KEY_PAIR, "privatePEMKey"), (record.Place("key_pair", "mine"), "Mine")])
 def test_no_further_field_can_overwrite_the_secret(place: record.Place, label: str) -> None:
     data = {"fields": [{"type": "secret", "label": label, "value": ["old"]}], "custom": []}
-    done = record.committed(record.staged(data, "new", MARK), place, "new", None, NOW, {label: "not a secret"})
+    done = record.committed(record.staged(data, place, "new", MARK), place, "new", None, NOW, {label: "not a secret"})
     assert record.live_secret(done, place) == "new"
 
 
@@ -219,7 +222,7 @@ def test_the_filled_field_is_meant_however_it_is_labelled(data: list[record.Data
     content: record.Data = {"fields": data}
     record.check(content, PASSWORD, ["account"])
     assert (record.live_secret(content, PASSWORD), record.login(content)) == ("a", "me")
-    done = record.committed(record.staged(content, "new", MARK), PASSWORD, "new", None, NOW, {})
+    done = record.committed(record.staged(content, PASSWORD, "new", MARK), PASSWORD, "new", None, NOW, {})
     assert record.live_secret({"fields": [field for field in done["fields"] if field["value"] == ["new"]]}, PASSWORD)
 
 
@@ -238,8 +241,8 @@ def test_numbers_count_as_text() -> None:
 
 
 def test_the_last_committed_rotation_outlives_the_next_one_until_its_own_commit() -> None:
-    once = record.committed(record.staged({"fields": []}, "a", MARK), KEY_PAIR, "a", None, NOW, {})
-    again = record.staged(once, "b", record.Marker("next", "run", "key_pair", NOW))
+    once = record.committed(record.staged({"fields": []}, KEY_PAIR, "a", MARK), KEY_PAIR, "a", None, NOW, {})
+    again = record.staged(once, KEY_PAIR, "b", record.Marker("next", "run", "key_pair", NOW))
     assert (record.last_committed(once), record.last_committed(again)) == ("id", "id")
     assert record.marker(once) is None and record.last_committed(record.discarded(again)) == "id"
     assert record.last_committed(record.committed(again, KEY_PAIR, "b", None, NOW, {})) == "next"
@@ -293,3 +296,46 @@ def test_a_value_that_is_no_text_is_not_the_same_as_none(kind: str, value: t.Any
     data = {"fields": [of(other, None, value if other == kind else "x") for other in ("password", "login")]}
     with pytest.raises(Refused, match=f"'{kind}' holds no text"):
         record.check(data, PASSWORD, [])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"type": "password", "value": ["one", "two"]},
+        {"type": "secret", "label": record.PENDING, "value": ["one", "two"]},
+        {"type": "text", "label": "extra", "value": ["one", "two"]},
+    ],
+)
+def test_a_field_of_several_values_is_refused(field: dict[str, t.Any]) -> None:
+    """A write would leave one of them."""
+    with pytest.raises(Refused, match="several values"):
+        record.check({"fields": [field]}, PASSWORD, ["extra"])
+
+
+def test_a_second_key_pair_in_the_field_is_refused() -> None:
+    pairs = [{"publicKey": "", "privateKey": name} for name in ("one", "two")]
+    with pytest.raises(Refused, match="several values"):
+        record.check({"fields": [{"type": "keyPair", "value": pairs}]}, KEY_PAIR, [])
+
+
+@pytest.mark.parametrize("section", ["a text", {"an": "object"}, 5])
+def test_what_is_no_list_of_fields_is_refused(section: t.Any) -> None:
+    with pytest.raises(Refused, match="no list of fields"):
+        record.check({"fields": [{"type": "password", "value": ["live"]}], "custom": section}, PASSWORD, [])
+
+
+def test_what_is_nested_deeply_is_nobody_elses_business() -> None:
+    deep: t.Any = []
+    for _level in range(5000):
+        deep = [deep]
+    data = {"fields": [{"type": "password", "value": ["live"]}, {"type": "json", "value": deep}], "more": deep}
+    staged = record.staged(data, PASSWORD, "new", MARK)
+    done = record.committed(staged, PASSWORD, "new", None, NOW, {})
+    assert record.live_secret(done, PASSWORD) == "new" and done["fields"][1]["value"] is deep
+
+
+@pytest.mark.parametrize("state", ["[" * 50_000, "[]", "5", "{"])
+def test_a_state_that_nobody_can_read_is_none(state: str) -> None:
+    data: record.Data = {"fields": []}
+    record.put_custom(data, record.STATE, state)
+    assert record.marker(data) is None and record.last_committed(data) is None

@@ -66,7 +66,7 @@ class Case(t.NamedTuple):
             fields.put_custom(data, fields.PENDING, "value")
         elif self.pending != "nothing":
             mark = fields.Marker("mine", "run", self.pending, STARTED[self.started])
-            data = fields.staged(data, "value", mark)
+            data = fields.staged(data, PLACE, "value", mark)
             if mark.started is None:
                 state = json.loads(fields.text(data, fields.STATE) or "")
                 fields.put_custom(data, fields.STATE, json.dumps({**state, "started": "yesterday"}))
@@ -172,7 +172,7 @@ def test_with_nothing_pending_there_is_nothing_to_discard_and_nobody_knows_what_
 def test_with_nothing_pending_only_the_last_rotation_is_committed_already(wanted: str | None, done: bool) -> None:
     data: fields.Data = {"fields": [{"type": "password", "value": ["live"]}], "custom": []}
     mark = fields.Marker("mine", "run", "password", NOW)
-    data = fields.committed(fields.staged(data, "new", mark), PLACE, "new", None, NOW, {})
+    data = fields.committed(fields.staged(data, PLACE, "new", mark), PLACE, "new", None, NOW, {})
     record = Record(uid="U" * 22, data=data, revision=1, editable=True, handle=None)
     options = Options("committed", PLACE, wanted, None, False, LEASE, {})
     if done:

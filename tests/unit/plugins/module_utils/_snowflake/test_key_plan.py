@@ -371,6 +371,8 @@ def test_an_expired_pair_with_the_key_does_not_count_as_done() -> None:
 def test_a_disabled_pair_is_refused(key: str) -> None:
     answer = named(pair("ETL", key, "DISABLED"))
     assert isinstance(answer, Refused) and "ETL" in answer.msg and "Nothing was written" in answer.msg
+    # Enabled again, the pair has the new key in force, and nobody else would have it.
+    assert answer.in_force is (None if key == "new" else False)
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "DISABLED"])
@@ -455,8 +457,8 @@ def test_a_key_that_stands_nowhere_is_proof_that_it_is_not_in_force() -> None:
     assert isinstance(ending, SlotsFull) and ending.in_force is False
 
 
-@pytest.mark.parametrize(("status", "in_force"), [("ACTIVE", True), ("DISABLED", False)])
-def test_a_key_that_stands_under_another_name_is_in_force_if_it_is_active(status: str, in_force: bool) -> None:
+@pytest.mark.parametrize(("status", "in_force"), [("ACTIVE", True), ("DISABLED", None)])
+def test_a_key_that_stands_under_another_name_is_in_force_if_it_is_active(status: str, in_force: bool | None) -> None:
     ending = named(pair("OTHER", "new", status))
     assert isinstance(ending, Refused) and ending.in_force is in_force
 
