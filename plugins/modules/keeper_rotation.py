@@ -31,16 +31,20 @@ options:
     elements: str
   state:
     description:
-      - V(staged) makes sure that a due record has a pending secret, and returns it.
+      - V(announced) makes sure that a due record names a token that a service shall mint, and returns that name. Nobody
+        can stage what a service will invent, so its name is saved before the service is asked. Of a run that died, the
+        next one gets the name in RV(rotations[].orphans), to revoke it, and announces another.
+      - V(staged) makes sure that a due record has a pending secret, and returns it. With O(secret) or O(secrets) it
+        saves as pending what a service has minted under the announced name.
       - V(committed) moves the pending secret to the normal field. Without one, the record is left alone, and that is an
         error unless O(rotation_id) names the rotation that was committed last.
       - V(discarded) drops the pending secret. Use it only after the service definitely refused that secret.
     type: str
-    choices: [staged, committed, discarded]
+    choices: [announced, staged, committed, discarded]
     required: true
   credential:
     description:
-      - V(password) is kept in the record's password field.
+      - V(password) is kept in the record's password field, and so is a token that a service has minted.
       - V(key_pair) is kept in the record's C(keyPair) field, else in its secret field C(privatePEMKey).
     type: str
     choices: [password, key_pair]
@@ -74,6 +78,23 @@ options:
         description: The special characters to choose from.
         type: str
         default: '!#%*+-.:=?@^_~'
+  secret:
+    description:
+      - What the service has minted, for a O(record) that was announced.
+    type: str
+  expires_at:
+    description:
+      - When that ends, an RFC 3339 time. The record then is due, too, when a quarter of its life is left.
+    type: str
+  secrets:
+    description:
+      - For each of the O(records) a dictionary with C(secret) and, where it ends, C(expires_at).
+    type: dict
+  token_prefix:
+    description:
+      - What the names of announced tokens begin with. A time and eight random digits follow.
+    type: str
+    default: KEYTURN
   key_size:
     description:
       - Bits of a generated RSA key.
@@ -82,7 +103,8 @@ options:
   key_field:
     description:
       - The label of the secret field for the private key, for O(credential=key_pair). A record without it gets it.
-      - Without this option, it is the record's C(keyPair) field, else C(privatePEMKey).
+        For O(credential=password), the label of the field for the password or token, which must be there.
+      - Without this option, it is the record's C(keyPair) field, else C(privatePEMKey); or the password field.
     type: str
   max_age:
     description:
@@ -121,7 +143,8 @@ notes:
   - The module returns secrets. Its action plugin keeps them out of Ansible's output. The registered variable holds
     them, so do not print, loop over or cache it.
   - Set C(pipelining=true), as for every module that is given a secret. The module refuses C(async).
-  - Custom fields used are C(rotation_pending), C(rotation_state) and C(rotated_at). Records that lack them get them.
+  - Custom fields used are C(rotation_pending), C(rotation_state) and C(rotated_at), and with tokens C(token_name) and
+    C(token_expires_at). Records that lack them get them.
   - A field is found by its label, of which case, blanks, C(-) and C(_) make no difference, or where it has none, by its
     type. Of two, the one that is filled is meant. A label that stands on a field of another type is C(refused), two
     places of which either may be meant are C(ambiguous), and a private key that cannot be read is C(refused), before
@@ -197,11 +220,39 @@ rotations:
     due:
       description: Whether the record is to be rotated.
       type: bool
-      returned: O(state=staged)
+      returned: O(state=announced) or O(state=staged)
     recovered:
-      description: Whether the pending secret was left by an earlier run.
+      description: Whether the pending secret, or the announcement, was left by an earlier run.
       type: bool
-      returned: O(state=staged)
+      returned: O(state=announced) or O(state=staged)
+    token_name:
+      description: The name that the service shall mint under, or has minted RV(rotations[].token) under.
+      type: str
+      returned: O(state=announced), when due and not in check mode
+    token:
+      description: >-
+        The pending token, where an earlier run has saved one; of a record that is not due the present one, so that the
+        one before it can be retired.
+      type: str
+      returned: O(state=announced), not in check mode, when there is one
+    current_token_name:
+      description: The record's C(token_name), which is the name of its present token.
+      type: str
+      returned: O(state=announced), when it is known
+    token_expires_at:
+      description: The record's C(token_expires_at).
+      type: str
+      returned: O(state=announced), when it is known
+    previous_token_names:
+      description: Names of tokens that the record held before, the newest last. They may be gone long since.
+      type: list
+      elements: str
+      returned: O(state=announced), when there are any
+    orphans:
+      description: Names that were announced by runs that did not come to an end. Whatever has such a name is nobody's.
+      type: list
+      elements: str
+      returned: O(state=announced), when there are any
     former_logins:
       description: >-
         Whom the pending secret may have been given to before the record's login was changed. A value that the user of

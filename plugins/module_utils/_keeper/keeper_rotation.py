@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import secrets
 import time
 import typing as t
 import uuid
@@ -39,19 +40,24 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     Commit,
     Discard,
     Options,
+    Save,
     Stage,
     State,
     Step,
     check_record,
     is_due,
+    minted,
     name,
     plan,
+    under_way,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
 # A record that was read longer ago than this, in seconds, is read again before it is saved.
 _STALE = 2.0
-_SECRET_FACTS = ("password", "old_password", "private_key")
+_SECRET_FACTS = ("password", "old_password", "private_key", "token")
+# What ends a rotation, the other targets begin or go on with one.
+_ENDS = ("committed", "discarded")
 # Only a login could verify a secret, and the vault is not where one logs in.
 _NOT_VERIFIED = "vault_only"
 
@@ -106,8 +112,11 @@ class VaultRotator(Rotator[str, State, Step]):
         record = self._snapshot.find(item)
         check_record(self._options, record)
         self._before[item] = _metadata(record.data)
-        pending = fields.pending(record.data) is not None
-        return State(record=record, recovered=pending and self._options.target == "staged")
+        return State(record=record, recovered=self._left(record.data))
+
+    def _left(self, data: fields.Data) -> bool:
+        """Whether an earlier run has left something to go on with."""
+        return self._options.target not in _ENDS and under_way(data)
 
     def plan(self, item: str, state: State) -> t.Sequence[Step]:
         return plan(self._options, state, self._now)
@@ -145,8 +154,7 @@ class VaultRotator(Rotator[str, State, Step]):
                 error.unanswered = 2
                 raise
         record = self._snapshot.find(state.record.uid)
-        left = self._options.target == "staged" and fields.pending(record.data) is not None
-        return dataclasses.replace(state, record=record, recovered=left)
+        return dataclasses.replace(state, record=record, recovered=self._left(record.data))
 
     def prove(self, item: str, state: State) -> State:
         """Read back: what was sent is there, or somebody else's edit came in between and the plan starts anew."""
@@ -157,14 +165,14 @@ class VaultRotator(Rotator[str, State, Step]):
         check_record(self._options, record)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
-        if fields.pending(record.data) is not None and fields.marker(record.data) != fields.marker(state.record.data):
+        if under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
             raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
             raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
         # What was to be taken over may have been committed meanwhile.
-        left = state.recovered and fields.pending(record.data) is not None
+        left = state.recovered and under_way(record.data)
         return dataclasses.replace(state, record=record, recovered=left, wrote=None, failure=None)
 
     def proven(self, state: State) -> bool:
@@ -176,18 +184,18 @@ class VaultRotator(Rotator[str, State, Step]):
         outcome.facts = self._facts(state)
         outcome.before = self._before[item]
         outcome.after = _metadata(state.record.data)
-        if state.settled and self._options.target == "staged":
+        if state.settled and self._options.target in ("announced", "staged"):
             outcome.facts.update(self._secrets(state))
 
     def expected(self, item: str, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
         outcome.facts = self._facts(state)
-        if self._options.target == "staged":
+        if self._options.target in ("announced", "staged"):
             public = {name: value for name, value in self._secrets(state).items() if name not in _SECRET_FACTS}
             outcome.facts.update(public)
         outcome.before = _metadata(state.record.data)
         outcome.after = dict(outcome.before)
         for step in steps:
-            outcome.after["pending"] = isinstance(step, (Stage, Adopt))
+            outcome.after["pending"] = isinstance(step, (Stage, Save, Adopt))
             if isinstance(step, Commit):
                 outcome.after["rotated_at"] = "now"
 
@@ -199,13 +207,21 @@ class VaultRotator(Rotator[str, State, Step]):
             return self._committed(data)
         if isinstance(step, Stage) and record.uid not in self._made:
             self._made[record.uid] = self._generate()
-        secret = self._made[record.uid] if isinstance(step, Stage) else t.cast(str, fields.pending(data))
+        before = fields.marker(data)
+        secret = self._made[record.uid] if isinstance(step, Stage) else fields.pending(data)
         mark = fields.Marker(
-            rotation_id=self._options.rotation_id or self._run,
+            rotation_id=self._options.rotation_id or (before.rotation_id if before and step == Save() else self._run),
             run=self._run,
-            credential=self._options.place.credential,
+            credential=self._options.kinds[0],
             started=duration.now(),
+            token_name=before.token_name if before is not None else None,
+            expires_at=before.expires_at if before is not None else None,
         )
+        if isinstance(step, Save):
+            found = minted(self._options, record)
+            secret, mark = found.secret, dataclasses.replace(mark, expires_at=found.expires_at)
+        elif isinstance(step, Stage) and self._announces:
+            secret, mark = None, dataclasses.replace(mark, token_name=self._made[record.uid], expires_at=None)
         return fields.staged(data, self._options.place, secret, mark)
 
     def _committed(self, data: fields.Data) -> fields.Data:
@@ -223,7 +239,15 @@ class VaultRotator(Rotator[str, State, Step]):
     def _is_key_pair(self) -> bool:
         return self._options.place.credential == "key_pair"
 
+    @property
+    def _announces(self) -> bool:
+        return self._options.target == "announced"
+
     def _generate(self) -> str:
+        if self._announces:
+            # Never a name that another run has announced: what that one mints late is no secret of this one.
+            moment = duration.now().strftime("%Y%m%dT%H%M%SZ")
+            return f"{self._options.token_prefix}_{moment}_{secrets.token_hex(4).upper()}"
         if self._is_key_pair:
             return keys.private_pem(keys.generate_rsa(self._key_size))
         return self._policy.generate()
@@ -245,12 +269,12 @@ class VaultRotator(Rotator[str, State, Step]):
     def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
         if isinstance(step, Discard):
-            return pending is None
+            return not under_way(now)
         if isinstance(step, Commit):
             moved = fields.live_secret(now, self._options.place) == fields.pending(before)
             return pending is None and moved and fields.last_committed(now) == _name_of(before)
         mark = fields.marker(now)
-        return pending is not None and mark is not None and mark.run == self._run
+        return under_way(now) and mark is not None and mark.run == self._run
 
     def _facts(self, state: State) -> dict[str, t.Any]:
         data = state.record.data
@@ -263,8 +287,8 @@ class VaultRotator(Rotator[str, State, Step]):
         _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
         if note is not None:
             facts["note"] = note
-        if self._options.target == "staged":
-            facts["due"] = fields.pending(data) is not None or is_due(self._options, data, self._now)
+        if self._options.target not in _ENDS:
+            facts["due"] = under_way(data) or is_due(self._options, data, self._now)
             facts["recovered"] = state.recovered
         return facts
 
@@ -280,6 +304,8 @@ class VaultRotator(Rotator[str, State, Step]):
         found: dict[str, t.Any] = {"rotation_id": _name_of(data)}
         if mark is not None and mark.former_logins:
             found["former_logins"] = list(mark.former_logins)
+        if self._announces:
+            return {**found, **self._token_facts(data, mark)}
         if not self._is_key_pair:
             return found if pending is None else {**found, "password": pending, "old_password": live}
         key, current = _key_facts(pending), _key_facts(live)
@@ -288,6 +314,19 @@ class VaultRotator(Rotator[str, State, Step]):
         # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
         spared = None if current.get("public_key") == key.get("public_key") else current.get("public_key")
         return {**found, **key, "current_public_key": spared}
+
+    def _token_facts(self, data: fields.Data, mark: fields.Marker | None) -> dict[str, t.Any]:
+        """Names of tokens; and the pending one, or that of a record that is not due, so that it can be proved."""
+        idle = not under_way(data) and not is_due(self._options, data, self._now)
+        told = {
+            "token_name": mark.token_name if mark is not None else None,
+            "token": fields.live_secret(data, self._options.place) if idle else fields.pending(data),
+            "current_token_name": fields.text(data, fields.TOKEN_NAME),
+            "token_expires_at": fields.text(data, fields.TOKEN_EXPIRES_AT),
+            "previous_token_names": fields.names(data, "previous"),
+            "orphans": fields.names(data, "orphans"),
+        }
+        return {name: value for name, value in told.items() if value}
 
 
 def _is_stale(record: Record) -> bool:

@@ -28,11 +28,19 @@ Credential = t.Literal["password", "key_pair"]
 PENDING = "rotation_pending"
 STATE = "rotation_state"
 ROTATED_AT = "rotated_at"
+TOKEN_NAME = "token_name"
+TOKEN_EXPIRES_AT = "token_expires_at"
 OWN_FIELDS = (PENDING, STATE, ROTATED_AT)
+TOKEN_FIELDS = (TOKEN_NAME, TOKEN_EXPIRES_AT)
+# Names are unique, so that old ones do no harm; only the newest can still be at the service.
+_MOST_NAMES = 20
 PRIVATE_KEY_LABEL = "privatePEMKey"
 _STATE_VERSION = 1
 # Types whose value is a text, which people and programs choose between as they like.
 _TEXT_TYPES = ("text", "secret", "multiline", "note", "")
+
+
+_TOLD = ("place", "login", "value", "token_name", "expires_at")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +49,7 @@ class Marker:
 
     place, login, value: what the value was staged for, and its digest, so that a later edit is noticed; None where the
     state does not tell. former_logins: whom it may have been given to before the record's login was changed.
+    token_name: of the token that was announced before a service was asked for it. expires_at: of that token.
     """
 
     rotation_id: str
@@ -51,6 +60,8 @@ class Marker:
     login: str | None = None
     value: str | None = None
     former_logins: tuple[str, ...] = ()
+    token_name: str | None = None
+    expires_at: str | None = None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -157,8 +168,8 @@ def put_custom(data: Data, label: str, value: str | None, *, kind: str = "text")
 class Place:
     """Where the live secret is kept.
 
-    A password stands in the password field; a key pair in the field labelled C(key_field), else in the record's keyPair
-    field, else in privatePEMKey.
+    It stands in the field labelled C(key_field), if one is named; else a password in the password field, and a key pair
+    in the record's keyPair field, else in privatePEMKey.
     """
 
     credential: Credential
@@ -166,10 +177,11 @@ class Place:
 
     def field(self, data: Data) -> Data | None:
         """Raises Refused and Ambiguous as C(locate)."""
+        if self.key_field is not None:
+            own = "keyPair" if self.credential == "key_pair" else "password"
+            return locate(data, self.key_field, types=(*_TEXT_TYPES, own))
         if self.credential == "password":
             return locate(data, "password", kind="password")
-        if self.key_field is not None:
-            return locate(data, self.key_field, types=(*_TEXT_TYPES, "keyPair"))
         return locate(data, PRIVATE_KEY_LABEL, kind="keyPair")
 
     def describe(self, data: Data) -> str:
@@ -221,26 +233,23 @@ def marker(data: Data) -> Marker | None:
         run=str(state["run"]),
         credential=str(state.get("credential", "")),
         started=duration.parse_rfc3339(str(state.get("started", ""))),
-        **{name: str(state[name]) for name in ("place", "login", "value") if state.get(name) is not None},
+        **{name: str(state[name]) for name in _TOLD if state.get(name) is not None},
         former_logins=tuple(str(login) for login in state.get("former_logins") or ()),
     )
 
 
 def changed_since(data: Data, place: Place, mark: Marker) -> str | None:
     """What of the record is no longer as it was when the pending value was staged, in words; None for nothing."""
-    now = _seal(data, place, pending(data) or "", mark.run)
+    now = _seal(data, place, pending(data), mark.run)
     names = {"place": "the field for the secret", "login": "the login", "value": "the pending value"}
     changed = [words for name, words in names.items() if getattr(mark, name) not in (None, now[name])]
     return " and ".join(changed) or None
 
 
-def _seal(data: Data, place: Place, secret: str, run: str) -> dict[str, str]:
-    """What a pending value is meant for, and what it is, without saying it."""
-    return {
-        "place": place.describe(data),
-        "login": login(data),
-        "value": hashlib.sha256(f"{run}\0{secret}".encode(errors="surrogatepass")).hexdigest(),
-    }
+def _seal(data: Data, place: Place, secret: str | None, run: str) -> dict[str, str | None]:
+    """What a pending value is meant for, and what it is, without saying it. An announced one has no value yet."""
+    value = None if secret is None else hashlib.sha256(f"{run}\0{secret}".encode(errors="surrogatepass")).hexdigest()
+    return {"place": place.describe(data), "login": login(data), "value": value}
 
 
 def last_committed(data: Data) -> str | None:
@@ -249,34 +258,42 @@ def last_committed(data: Data) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def aware(moment: dt.datetime) -> dt.datetime:
+    """A time without a zone is UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+
+
 def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
     """The moment that C(rotated_at) tells, None for never; and a word about a time that counts as never."""
-    moment = duration.parse_time(told)
-    if moment is not None and moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    if moment is None:
+    read = duration.parse_time(told)
+    if read is None:
         return None, "Its rotated_at cannot be read, so it counts as never rotated." if told else None
+    moment = aware(read)
     if moment > now:
         return None, "Its rotated_at lies in the future, so it counts as never rotated."
     return moment, None
 
 
-def staged(data: Data, place: Place, secret: str, mark: Marker) -> Data:
-    """The record with the pending value and its state, both in one."""
+def staged(data: Data, place: Place, secret: str | None, mark: Marker) -> Data:
+    """The record with the pending value and its state, both in one. Without a value it is announced only."""
     before, data = marker(data), _copied(data)
     seal = _seal(data, place, secret, mark.run)
-    former = [*before.former_logins, before.login or ""] if before is not None and pending(data) else []
+    left = before is not None and (before.token_name is not None or pending(data) is not None)
+    former = [*before.former_logins, before.login or ""] if before is not None and left else []
     state = {
-        **_kept(last_committed(data)),
+        **_kept(data, last_committed(data), besides=mark.token_name),
         **seal,
         "rotation_id": mark.rotation_id,
         "run": mark.run,
         "credential": mark.credential,
         "started": duration.rfc3339(mark.started or duration.now()),
         "former_logins": sorted({name for name in former if name} - {seal["login"]}),
+        "token_name": mark.token_name,
+        "expires_at": mark.expires_at,
     }
-    put_custom(data, PENDING, secret, kind="secret")
-    put_custom(data, STATE, json.dumps(state, sort_keys=True))
+    if secret is not None:
+        put_custom(data, PENDING, secret, kind="secret")
+    put_custom(data, STATE, json.dumps({name: told for name, told in state.items() if told}, sort_keys=True))
     return data
 
 
@@ -292,20 +309,31 @@ def _copied(data: Data) -> Data:
     }
 
 
-def _kept(committed: str | None) -> dict[str, t.Any]:
-    """What the state holds besides a staged value."""
-    return {"v": _STATE_VERSION, **({} if committed is None else {"committed": committed})}
+def names(data: Data, which: t.Literal["previous", "orphans"]) -> list[str]:
+    """Names of tokens, the newest last: those that this record held before, and those that it never came to hold."""
+    told = _state(data).get(which)
+    return [str(name) for name in told] if isinstance(told, list) else []
+
+
+def _kept(data: Data, committed: str | None, besides: str | None = None) -> dict[str, t.Any]:
+    """What the state holds besides a staged value. besides: the token that is under way, which is no orphan yet."""
+    mark = marker(data)
+    orphans = names(data, "orphans")
+    if mark is not None and mark.token_name is not None and mark.token_name != besides:
+        orphans.append(mark.token_name)
+    kept = {"committed": committed, "previous": names(data, "previous"), "orphans": orphans[-_MOST_NAMES:]}
+    return {"v": _STATE_VERSION, **{name: told for name, told in kept.items() if told}}
 
 
 def discarded(data: Data) -> Data:
-    """The record without a pending value."""
-    return _ended(data, last_committed(data))
+    """The record without a pending value, and without an announced one."""
+    return _ended(data, _kept(data, last_committed(data)))
 
 
-def _ended(data: Data, committed: str | None) -> Data:
+def _ended(data: Data, kept: dict[str, t.Any]) -> Data:
     data = _copied(data)
     put_custom(data, PENDING, None)
-    put_custom(data, STATE, None if committed is None else json.dumps(_kept(committed), sort_keys=True))
+    put_custom(data, STATE, json.dumps(kept, sort_keys=True) if len(kept) > 1 else None)
     return data
 
 
@@ -314,9 +342,18 @@ def committed(
 ) -> Data:
     """The record with the pending value in the normal field, its time, the extra fields, and nothing pending."""
     mark = marker(data)
-    data = _ended(data, mark.rotation_id if mark is not None else None)
+    tokens: dict[str, str | None] = {}
+    if mark is None:
+        kept = _kept(data, None)
+    else:
+        kept = _kept(data, mark.rotation_id, besides=mark.token_name)
+    if mark is not None and mark.token_name is not None:
+        replaced = text(data, TOKEN_NAME)
+        kept["previous"] = [*names(data, "previous"), *([replaced] if replaced else [])][-_MOST_NAMES:]
+        tokens = {TOKEN_NAME: mark.token_name, TOKEN_EXPIRES_AT: mark.expires_at}
+    data = _ended(data, kept)
     # First, so that none of them can overwrite what follows.
-    for label, value in extra.items():
+    for label, value in {**extra, **tokens}.items():
         put_custom(data, label, value)
     field = place.field(data)
     if field is None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
@@ -16,7 +17,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import SPECIAL_CHARACTERS
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Options
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Minted, Options
 
 SPEC = CONNECTION_SPEC.merged(
     ArgumentSpec(
@@ -25,7 +26,7 @@ SPEC = CONNECTION_SPEC.merged(
             "records": {"type": "list", "elements": "str", "no_log": False},
             "state": {
                 "type": "str",
-                "choices": ["staged", "committed", "discarded"],
+                "choices": ["announced", "staged", "committed", "discarded"],
                 "required": True,
                 "no_log": False,
             },
@@ -47,6 +48,10 @@ SPEC = CONNECTION_SPEC.merged(
                     "special_characters": {"type": "str", "default": SPECIAL_CHARACTERS, "no_log": False},
                 },
             },
+            "secret": {"type": "str", "no_log": True},
+            "expires_at": {"type": "str", "no_log": False},
+            "secrets": {"type": "dict", "no_log": True},
+            "token_prefix": {"type": "str", "default": "KEYTURN", "no_log": False},
             "key_size": {"type": "int", "default": 2048, "no_log": False},
             "key_field": {"type": "str", "no_log": False},
             "max_age": {"type": "str", "no_log": False},
@@ -55,13 +60,14 @@ SPEC = CONNECTION_SPEC.merged(
             "lease": {"type": "str", "default": "15m", "no_log": False},
             "fields": {"type": "dict", "default": {}, "no_log": False},
         },
-        mutually_exclusive=[("record", "records")],
+        mutually_exclusive=[("record", "records"), ("secret", "secrets"), ("secret", "records"), ("secrets", "record")],
         required_one_of=[("record", "records")],
     )
 )
 
 # What a rotation reads and writes itself, however it is spelt.
-_TAKEN = {fields.plain(label) for label in (*fields.OWN_FIELDS, "login", "username", "password")}
+_TAKEN = {fields.plain(label) for label in (*fields.OWN_FIELDS, *fields.TOKEN_FIELDS, "login", "username", "password")}
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}\Z")
 
 
 def read_options(params: t.Mapping[str, t.Any]) -> Options:
@@ -73,8 +79,15 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
     key_field = (params["key_field"] or "").strip() or None
     if key_field is not None and fields.plain(key_field) in _TAKEN:
         raise InvalidInput(f"key_field cannot be {key_field}, which stands for something else.")
+    minted = _minted(params)
+    if params["credential"] == "key_pair" and (params["state"] == "announced" or minted):
+        raise InvalidInput("A key pair is made here and not by a service, so it is neither announced nor given.")
+    if not _PREFIX.match(params["token_prefix"]):
+        raise InvalidInput("token_prefix must be a letter, and then up to 30 letters, digits and _.")
     return Options(
-        target=params["state"],
+        target="saved" if minted else params["state"],
+        token_prefix=params["token_prefix"],
+        minted=minted,
         place=fields.Place(params["credential"], key_field),
         rotation_id=params["rotation_id"],
         max_age=None if params["max_age"] is None else duration.parse_duration(params["max_age"], option="max_age"),
@@ -82,6 +95,19 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         lease=duration.parse_duration(params["lease"], option="lease"),
         extra_fields=_extra_fields(params["fields"], key_field),
     )
+
+
+def _minted(params: t.Mapping[str, t.Any]) -> dict[str, Minted]:
+    """{record: what a service has minted for it}."""
+    given = params["secrets"] or {}
+    if params["secret"] is not None:
+        given = {params["record"]: {"secret": params["secret"], "expires_at": params["expires_at"]}}
+    if (params["secrets"] is not None or given) and params["state"] != "staged":
+        raise InvalidInput("secret and secrets go with state=staged.")
+    bad = [record for record, told in given.items() if not isinstance(told, dict) or not told.get("secret")]
+    if bad or params["secrets"] == {}:
+        raise InvalidInput("secrets needs for each record a dictionary with secret, which is not empty.")
+    return {record: Minted(str(told["secret"]), told.get("expires_at")) for record, told in given.items()}
 
 
 def _extra_fields(given: t.Mapping[str, t.Any], key_field: str | None) -> dict[str, str]:

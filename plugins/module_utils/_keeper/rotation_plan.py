@@ -12,7 +12,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     Ambiguous,
     Busy,
@@ -30,15 +30,37 @@ MOST_ROUNDS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What holds for all records of the task."""
+    """What holds for all records of the task.
 
-    target: t.Literal["staged", "committed", "discarded"]
+    target: C(saved) is what staging is called for secrets that a service has minted. minted: those, by UID or title.
+    """
+
+    target: t.Literal["announced", "staged", "saved", "committed", "discarded"]
     place: fields.Place
     rotation_id: str | None
     max_age: dt.timedelta | None
     force: bool
     lease: dt.timedelta
     extra_fields: dict[str, str]
+    token_prefix: str = "KEYTURN"
+    minted: t.Mapping[str, Minted] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What may be pending: a record's password is one of our making or a token that a service has minted."""
+        if self.place.credential == "key_pair":
+            return ("key_pair",)
+        return {"staged": ("password",), "announced": ("token",), "saved": ("token",)}.get(
+            self.target, ("password", "token")
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Minted:
+    """A secret that a service has minted, and when it ends (RFC 3339), if it does."""
+
+    secret: str = dataclasses.field(repr=False)
+    expires_at: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +81,12 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Save a new value as pending."""
+    """Save a new value as pending, or the name of one that a service shall mint."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Save:
+    """Save as pending what the service has minted under the announced name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +104,7 @@ class Discard:
     """Clear the pending value."""
 
 
-Step = t.Union[Stage, Adopt, Commit, Discard]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+Step = t.Union[Stage, Save, Adopt, Commit, Discard]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
 def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
@@ -87,7 +114,8 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     if state.rounds >= MOST_ROUNDS:
         raise VaultError(f"{name(state.record)} was changed by others {MOST_ROUNDS} times in a row. Run again.")
     check_record(options, state.record)
-    step = _plan_staging(options, state, now) if options.target == "staged" else _plan_ending(options, state)
+    ending = options.target in ("committed", "discarded")
+    step = _plan_ending(options, state) if ending else _plan_staging(options, state, now)
     if step is not None and not state.record.editable:
         raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
     if step is not None or fields.pending(state.record.data) is not None:
@@ -98,7 +126,9 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
 def check_record(options: Options, record: Record) -> None:
     """Raise Refused or Ambiguous for a record in which a write could hit a field of somebody else."""
     try:
-        fields.check(record.data, options.place, options.extra_fields)
+        mark = fields.marker(record.data)
+        token = options.kinds == ("token",) or (mark is not None and mark.token_name is not None)
+        fields.check(record.data, options.place, [*options.extra_fields, *(fields.TOKEN_FIELDS if token else ())])
     except (Refused, Ambiguous) as error:
         raise type(error)(f"{name(record)} cannot be used. {error.msg} Correct the record, then run again.") from None
 
@@ -120,34 +150,69 @@ def _check_keys(options: Options, record: Record) -> None:
 def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
     data = state.record.data
     if options.place.credential == "password" and options.place.field(data) is None:
-        raise Refused(f"{name(state.record)} has no field of type password. Nothing was written.")
-    if fields.pending(data) is None:
+        field = f"labelled {options.place.key_field}" if options.place.key_field else "of type password"
+        raise Refused(f"{name(state.record)} has no field {field}. Nothing was written.")
+    mark, pending = fields.marker(data), fields.pending(data)
+    if not under_way(data):
+        if options.target == "saved":
+            raise VaultError(
+                f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is. Nothing "
+                "was written. Revoke it at the service, and run again."
+            )
         return Stage() if is_due(options, data, now) else None
-    mark = fields.marker(data)
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()
-    if mark.credential != options.place.credential:
+    if mark.credential not in options.kinds:
         raise Refused(
             f"{name(state.record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
-            f"{options.place.credential}. Finish or discard that one first. Nothing was written."
+            f"{options.kinds[0]}. Finish or discard that one first. Nothing was written."
         )
-    if options.rotation_id == mark.rotation_id and not fields.changed_since(data, options.place, mark):
+    mine = options.rotation_id == mark.rotation_id
+    if options.target == "saved":
+        return _plan_saving(options, state, mine=mine or options.rotation_id is None)
+    if mine and not fields.changed_since(data, options.place, mark):
         return None
-    if (
-        options.rotation_id not in (None, mark.rotation_id)
-        and mark.started is not None
-        and abs(now - mark.started) < options.lease
-    ):
+    if options.rotation_id is not None and not mine and mark.started and abs(now - mark.started) < options.lease:
         raise Busy(
             f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
         )
-    return Adopt()
+    # What was announced under a name of another run may still come to be there, so that the name is not used again.
+    return Adopt() if pending is not None else Stage()
+
+
+def _plan_saving(options: Options, state: State, *, mine: bool) -> Step | None:
+    pending, mark = fields.pending(state.record.data), fields.marker(state.record.data)
+    if mine and pending is None:
+        changed = fields.changed_since(state.record.data, options.place, mark) if mark is not None else None
+        if changed is not None:
+            raise _edited(state, changed)
+        return Save()
+    if mine and pending == minted(options, state.record).secret:
+        return None
+    raise Busy(
+        f"{name(state.record)} is being rotated by another run, so this secret is not the one to keep. Nothing was "
+        "written; the next run revokes it at the service."
+    )
+
+
+def minted(options: Options, record: Record) -> Minted:
+    """Raises InvalidInput where the caller has none for it."""
+    found = options.minted.get(record.uid) or options.minted.get(record.title)
+    if found is None or not found.secret.strip():
+        raise InvalidInput(f"{name(record)}: there is no secret for it in secrets. Nothing was written.")
+    return found
+
+
+def under_way(data: fields.Data) -> bool:
+    """Whether a rotation is unfinished: it has a pending value, or has announced one."""
+    mark = fields.marker(data)
+    return fields.pending(data) is not None or (mark is not None and mark.token_name is not None)
 
 
 def _plan_ending(options: Options, state: State) -> Step | None:
     data = state.record.data
-    if fields.pending(data) is None:
+    if fields.pending(data) is None and (options.target == "committed" or not under_way(data)):
         last = fields.last_committed(data)
         if options.target == "committed" and (last is None or last != options.rotation_id):
             raise VaultError(
@@ -162,24 +227,32 @@ def _plan_ending(options: Options, state: State) -> Step | None:
             f"{name(state.record)} holds a pending value that another run has staged or taken over. That run goes on "
             "with it, or the next one does. Nothing was written."
         )
-    if mark is not None and mark.credential != options.place.credential:
+    if mark is not None and mark.credential not in options.kinds:
         raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.place.credential}.")
     if options.target == "discarded":
         return Discard()
     changed = fields.changed_since(data, options.place, mark) if mark is not None else None
     if changed is not None:
-        raise VaultError(
-            f"{name(state.record)}: somebody has changed {changed} since this rotation was staged, so its secret would "
-            "not go where it belongs. Nothing was written, and the pending value is kept. Look at the record, then run "
-            "again."
-        )
+        raise _edited(state, changed)
     return Commit()
+
+
+def _edited(state: State, what: str) -> VaultError:
+    return VaultError(
+        f"{name(state.record)}: somebody has changed {what} since this rotation was staged, so its secret would not go "
+        "where it belongs. Nothing was written, and what was pending still is. Look at the record, then run again."
+    )
 
 
 def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:
     """Whether a record with nothing pending is to be rotated; an unreadable time counts as never rotated."""
     last, _note = fields.rotated_at(fields.text(data, fields.ROTATED_AT), now)
-    return options.force or options.max_age is None or last is None or now - last >= options.max_age
+    if options.force or options.max_age is None or last is None or now - last >= options.max_age:
+        return True
+    told = fields.text(data, fields.TOKEN_EXPIRES_AT) if options.target == "announced" else None
+    ends = duration.parse_time(told)
+    # A quarter of its life is left. An end that nobody can read may be near.
+    return told is not None and (ends is None or now >= last + (fields.aware(ends) - last) * 0.75)
 
 
 def name(record: Record) -> str:
