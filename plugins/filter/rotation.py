@@ -17,11 +17,12 @@ def rotation_users(vault: Answer, role: t.Mapping[str, t.Any]) -> list[Entry]:
 
 
 def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -> dict[str, t.Any]:
-    """What to stage, commit, discard and say. Holds no secrets."""
+    """What to stage, save, commit, discard and say. Holds no secrets."""
     run = Run(Role(**role), found, **answers)
     told, failures = run.told()
     return {
         "stage": run.to_stage(),
+        "save": list(run.minted()),
         "commit": run.ending("commit"),
         "discard": run.ending("discard"),
         "rotation_id": run.rotation_id(),
@@ -32,8 +33,17 @@ def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -
     }
 
 
+def rotation_minted(staged: Answer, role: t.Mapping[str, t.Any], applied: Answer) -> dict[str, Entry]:
+    """The C(secrets) for keeper_rotation: what the service's module has minted, by record. Holds secrets."""
+    return Run(Role(**role), {}, staged=staged, applied=applied).minted()
+
+
 class FilterModule:
     """The roles' filters."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"rotation_users": rotation_users, "rotation_run": rotation_run}
+        return {
+            "rotation_users": rotation_users,
+            "rotation_run": rotation_run,
+            "rotation_minted": rotation_minted,
+        }

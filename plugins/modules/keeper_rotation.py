@@ -229,6 +229,10 @@ rotations:
       description: The name that the service shall mint under, or has minted RV(rotations[].token) under.
       type: str
       returned: O(state=announced), when due and not in check mode
+    announced:
+      description: The same name, as long as nothing was saved under it.
+      type: str
+      returned: O(state=announced), when due and not in check mode
     token:
       description: >-
         The pending token, where an earlier run has saved one; of a record that is not due the present one, so that the
@@ -236,7 +240,7 @@ rotations:
       type: str
       returned: O(state=announced), not in check mode, when there is one
     current_token_name:
-      description: The record's C(token_name), which is the name of its present token.
+      description: The name of RV(rotations[].token), else the record's C(token_name).
       type: str
       returned: O(state=announced), when it is known
     token_expires_at:

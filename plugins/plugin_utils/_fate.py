@@ -13,8 +13,10 @@ An answer is what a module returned, {} for a task that did not run. Its C(rotat
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
 
 Answer = t.Mapping[str, t.Any]
@@ -72,6 +74,8 @@ class Role:
     columns: option of the service's module → field of a record's entry. common: options of each user. settled: options
     of the users of records that are not due, None where those are not asked about. names: how logins are compared.
     administrator: C(uid) and C(login) whose secret may not rotate here, because the next run would need the old one.
+    mints: whether the service makes the secrets. Then one user can have many, each in a record of its own; they must
+    live longer (C(days), None where they do not end) than they are used (C(max_age)).
     """
 
     columns: t.Mapping[str, str]
@@ -79,6 +83,9 @@ class Role:
     settled: t.Mapping[str, t.Any] | None = None
     names: str = "exact"
     administrator: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    mints: bool = False
+    days: int | None = None
+    max_age: str = "0s"
 
     def users_of(self, vault: Answer) -> Users:
         """Whose records were named, due or not."""
@@ -96,6 +103,11 @@ class Role:
         login, own = entry.get("login"), self.administrator.get("login")
         if not login:
             return _refusal("It has no login.")
+        if self.days is not None and dt.timedelta(days=self.days) <= parse_duration(self.max_age, option="max_age"):
+            return _refusal(
+                f"Its token would live {self.days} days (days_to_expiry), and is to be used for {self.max_age} (max_age): "
+                "it would end before it is rotated. Let it live longer, or rotate it more often."
+            )
         user = CANONICAL[self.names](login)
         if entry["record_uid"] == self.administrator.get("uid") or (own and self._is(own, user, outcome)):
             return _refusal(
@@ -106,7 +118,7 @@ class Role:
         same = [other for uid, other in users.get(user, {}).items() if uid != entry["record_uid"]]
         # What an earlier run may have set comes to its end; of two such, nobody knows which was.
         ends = entry.get("recovered") and not any(other.get("recovered") for other in same)
-        if same and not ends:
+        if same and not ends and not self.mints:
             return _refusal(
                 f"The same user is in {' and '.join(map(_name, same))}, and can have one secret only: the other record "
                 "would end up wrong. Take one of them out."
@@ -119,7 +131,8 @@ class Role:
 
     def concerns(self, entry: Entry) -> bool:
         """Whether this run is about it: it is due, or has a key that is looked after all the same."""
-        return bool(entry.get("due") or (self.settled is not None and entry.get("fingerprint")))
+        older = any(entry.get(name) for name in ("fingerprint", "previous_token_names", "orphans"))
+        return bool(entry.get("due") or (self.settled is not None and older))
 
     def asked(self, vault: Answer) -> list[Entry]:
         """The records whose users the service's module is given, each once."""
@@ -155,8 +168,9 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The answers so far. found, checked: of the check before staging. staged, applied, committed, discarded: of the
-    work. Lists are made from C(fate) and from one question: why a record is not as it should be.
+    """The answers so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
+    the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record
+    is not as it should be.
     """
 
     role: Role
@@ -164,6 +178,7 @@ class Run:
     checked: Answer = dataclasses.field(default_factory=dict)
     staged: Answer = dataclasses.field(default_factory=dict)
     applied: Answer = dataclasses.field(default_factory=dict)
+    saved: Answer = dataclasses.field(default_factory=dict)
     committed: Answer = dataclasses.field(default_factory=dict)
     discarded: Answer = dataclasses.field(default_factory=dict)
     check_mode: bool = False
@@ -181,13 +196,25 @@ class Run:
             and (not outcome["failed"] or (entry["recovered"] and not outcome.get("everybody")))
         ]
 
+    def minted(self) -> dict[str, Entry]:
+        """{uid: what is to be saved} of the records for which the service has just minted a secret. Holds it."""
+        applied = self.role.outcomes(self.staged, self.applied)
+        return {
+            uid: {"secret": outcome["token"], "expires_at": outcome.get("expires_at")}
+            for uid, outcome in applied.items()
+            if outcome.get("token")
+        }
+
     def ending(self, wanted: Fate) -> list[str]:
         """UIDs of the staged records with this fate."""
         applied = self.role.outcomes(self.staged, self.applied)
+        saved = {uid for uid, entry in _by_uid(self.saved).items() if not entry["failed"]}
+        unsaved = self.minted().keys() - saved
         return [
             entry["record_uid"]
             for entry in self.role.asked(self.staged)
-            if entry["due"] and fate(entry, applied.get(entry["record_uid"])) == wanted
+            for uid in (entry["record_uid"],)
+            if entry["due"] and ("keep" if uid in unsaved else fate(entry, applied.get(uid))) == wanted
         ]
 
     def rotation_id(self) -> str | None:
@@ -210,6 +237,7 @@ class Run:
             "checked": self.role.outcomes(self.found, self.checked),
             "staged": _by_uid(self.staged),
             "applied": self.role.outcomes(self.staged, self.applied),
+            "saved": _by_uid(self.saved),
             "ended": {**_by_uid(self.discarded), **_by_uid(self.committed)},
         }
         users = self.role.users_of(self.found)
@@ -225,6 +253,9 @@ class Run:
         staged = told.get("staged", {"failed": True})
         # An update that nobody could look at may have been saved.
         held = found.get("recovered") or not staged["failed"] or staged.get("error_code") == "unknown_outcome"
+        if self.role.mints:
+            # An announcement is no secret; what was minted and not saved is nobody's, and the next run revokes it.
+            held = entry.get("token") or not told.get("saved", {"failed": True})["failed"]
         record = {name: entry.get(name) for name in ("record", "record_uid", "title", "login", "rotated_at", "note")}
         record["pending"] = bool(held and due and not over and not self.check_mode)
         failure = self._failure(entry, told, users, due=due, over=over)
@@ -238,8 +269,10 @@ class Run:
             return {**record, "outcome": "failed", "msg": f"{failure['msg']}{kept}"}
         outcome = told.get("applied") or told.get("checked") or {}
         if not due:
-            retired = outcome.get("evicted_fingerprint") if outcome.get("changed") else None
-            return {**record, "outcome": "not_due", **({"retired": retired} if retired else {})}
+            gone = outcome.get("retired_token_names") or [outcome.get("evicted_fingerprint")]
+            retired = " and ".join(filter(None, gone)) if outcome.get("changed") else None
+            kind = "token" if self.role.mints else "key"
+            return {**record, "outcome": "not_due", **({"retired": retired, "retired_kind": kind} if retired else {})}
         if self.check_mode:
             return {**record, "outcome": "due"}
         record["rotated_at"] = told["ended"].get("rotated_at")
@@ -248,7 +281,7 @@ class Run:
 
     def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Answer | None:
         """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
-        own = [entry, *(told[name] for name in ("ended", "applied") if name in told)]
+        own = [entry, *(told[name] for name in ("ended", "applied", "saved") if name in told)]
         if "staged" not in told and not entry["failed"]:
             checked = told.get("checked")
             own += [
@@ -265,7 +298,7 @@ class Run:
         return whole or (_NOT_REACHED if due and not self.check_mode else None)
 
     def _answers(self) -> tuple[Answer, ...]:
-        return self.found, self.checked, self.staged, self.applied, self.committed, self.discarded
+        return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
 
     def told(self) -> tuple[list[str], list[str]]:
         """Lines for a person: what is as it should be, after the counts; and each failure once. No secrets."""
@@ -312,6 +345,6 @@ def _lines(record: Entry) -> t.Iterator[str]:
     words = record["outcome"].replace("_", " ")
     if record["outcome"] in ("rotated", "recovered") and not record["verified"]:
         words += f", not proved ({record['verify_skipped_reason'] or 'nothing to log in with'})"
-    retired = f"; the previous key {record['retired']} is retired" if record.get("retired") else ""
+    retired = "; the previous {retired_kind} {retired} is retired".format(**record) if record.get("retired") else ""
     note = f" {record['note']}" if record.get("note") else ""
     yield f"{words}: {_name(record)}, user {record['login']}{retired}.{note}"

@@ -31,9 +31,13 @@ Results = t.Mapping[str, t.Mapping[str, t.Any]]
 KINDS = {
     "meraki_vpn_user_password": "email",
     "rest_password_rotate": "exact",
+    "rest_token_rotate": "exact",
     "snowflake_user_keypair": "sql",
     "snowflake_user_password": "sql",
+    "snowflake_user_token": "sql",
 }
+# Their users can have several secrets, each in a record of its own.
+MINTED = ("rest_token_rotate", "snowflake_user_token")
 _KEYS = ("kind", "records", "admin_record", "max_age", "connection", "recipe", "problem")
 # Failures whose texts are ours; other texts may quote what a task was given.
 _OWN_FAILURES = ("fail", "ansible.builtin.fail")
@@ -61,8 +65,8 @@ def problem(rotation: t.Any) -> str | None:
         return f"keyturn_rotations has no key {', '.join(unknown)}. It has {', '.join(_KEYS)}."
     if not _is_name(rotation.get("admin_record")):
         return "The rotation names no admin_record, the Keeper record of the account's administrator."
-    if "recipe" in rotation and (rotation["kind"] != "rest_password_rotate" or not _is_name(rotation["recipe"])):
-        return "recipe is the name or the file of a recipe, and only rest_password_rotate has one."
+    if "recipe" in rotation and (not rotation["kind"].startswith("rest_") or not _is_name(rotation["recipe"])):
+        return "recipe is the name or the file of a recipe, and only kinds of REST have one."
     if not isinstance(rotation.get("connection", {}), t.Mapping):
         return "connection is no mapping of options."
     try:

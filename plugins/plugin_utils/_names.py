@@ -23,4 +23,4 @@ def _sql_name(login: str) -> str:
 
 
 # What a service makes of a login, by the rule that its names follow.
-CANONICAL: dict[str, t.Callable[[str], str]] = {"sql": _sql_name, "email": str.casefold, "exact": str}
+CANONICAL: dict[str, t.Callable[[str], str]] = {"sql": _sql_name, "email": str.lower, "exact": str}

@@ -46,8 +46,10 @@ _WORDS = {name: name.replace("_", " ") for name in SHOWN} | {"unproved": "not pr
 _KINDS = {
     "meraki_vpn_user_password": "Meraki VPN password",
     "rest_password_rotate": "REST password",
+    "rest_token_rotate": "REST token",
     "snowflake_user_keypair": "Snowflake key pair",
     "snowflake_user_password": "Snowflake password",
+    "snowflake_user_token": "Snowflake token",
 }
 _FIELDS = (
     *("kind", "admin_record", "record", "record_uid", "title", "login", "outcome", "verified", "verify_skipped_reason"),

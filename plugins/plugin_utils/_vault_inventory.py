@@ -28,7 +28,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS, unknown_kind
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS, MINTED, unknown_kind
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
 
 KIND_FIELD = _record.MODULE
@@ -148,7 +148,7 @@ def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str
         problem = entry["problem"] or duplicates.get(entry["uid"]) or _own_problem(entry)
         groups[host, entry["kind"], entry["admin"] or "", entry["max_age"], problem or ""].append(entry)
     for (host, kind, admin, max_age, problem), entries in sorted(groups.items()):
-        recipe = admins[admin]["recipe"] if admin and kind == "rest_password_rotate" else ""
+        recipe = admins[admin]["recipe"] if admin and kind.startswith("rest_") else ""
         rotation = {"kind": kind, "admin_record": admin, "max_age": max_age, "recipe": recipe, "problem": problem}
         account = hosts[host]
         account.rotations.append(
@@ -186,7 +186,7 @@ def _duplicates(marked: t.Sequence[Marked]) -> dict[str, str]:
     """{uid: what is wrong} of records that name one user of one account; one of them would hold a wrong secret."""
     users: dict[tuple[str, str, str], list[Marked]] = collections.defaultdict(list)
     for entry in marked:
-        if entry["admin"] and entry["login"] and entry["kind"] in KINDS:
+        if entry["admin"] and entry["login"] and entry["kind"] in KINDS and entry["kind"] not in MINTED:
             canonical = CANONICAL[KINDS[entry["kind"]]]
             users[entry["admin"], entry["kind"], canonical(entry["login"])].append(entry)
     return {

@@ -33,6 +33,7 @@ TEMPLATES = {
     "keyturn fleet": "rotate.yml",
     "keyturn Snowflake passwords": "snowflake_user_password.yml",
     "keyturn Snowflake key pairs": "snowflake_user_keypair.yml",
+    "keyturn Snowflake tokens": "snowflake_user_token.yml",
     "keyturn Meraki VPN passwords": "meraki_vpn_user_password.yml",
     "keyturn REST passwords": "rest_password_rotate.yml",
 }

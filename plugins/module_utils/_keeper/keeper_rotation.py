@@ -318,12 +318,15 @@ class VaultRotator(Rotator[str, State, Step]):
     def _token_facts(self, data: fields.Data, mark: fields.Marker | None) -> dict[str, t.Any]:
         """Names of tokens; and the pending one, or that of a record that is not due, so that it can be proved."""
         idle = not under_way(data) and not is_due(self._options, data, self._now)
+        coming = mark.token_name if mark is not None else None
+        pending, held = fields.pending(data), fields.text(data, fields.TOKEN_NAME)
         told = {
-            "token_name": mark.token_name if mark is not None else None,
-            "token": fields.live_secret(data, self._options.place) if idle else fields.pending(data),
-            "current_token_name": fields.text(data, fields.TOKEN_NAME),
+            "token_name": coming,
+            "announced": coming if pending is None else None,
+            "token": fields.live_secret(data, self._options.place) if idle else pending,
+            "current_token_name": held if pending is None else coming,
             "token_expires_at": fields.text(data, fields.TOKEN_EXPIRES_AT),
-            "previous_token_names": fields.names(data, "previous"),
+            "previous_token_names": [*fields.names(data, "previous"), *([held] if held and pending else [])],
             "orphans": fields.names(data, "orphans"),
         }
         return {name: value for name, value in told.items() if value}

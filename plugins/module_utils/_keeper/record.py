@@ -343,10 +343,7 @@ def committed(
     """The record with the pending value in the normal field, its time, the extra fields, and nothing pending."""
     mark = marker(data)
     tokens: dict[str, str | None] = {}
-    if mark is None:
-        kept = _kept(data, None)
-    else:
-        kept = _kept(data, mark.rotation_id, besides=mark.token_name)
+    kept = _kept(data, None) if mark is None else _kept(data, mark.rotation_id, besides=mark.token_name)
     if mark is not None and mark.token_name is not None:
         replaced = text(data, TOKEN_NAME)
         kept["previous"] = [*names(data, "previous"), *([replaced] if replaced else [])][-_MOST_NAMES:]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import typing as t
@@ -245,6 +246,76 @@ def test_no_user_has_both_halves_of_a_key() -> None:
     assert "public_key" not in user
 
 
+# -- secrets that the service mints
+
+MINTING = Role(
+    {"name": "login", "announced": "token_name", "token": "token"}, settled={"mint": False}, names="sql", mints=True
+)
+
+
+def minting(*records: Entry, **answers: t.Any) -> Run:
+    """A run whose records were announced as found."""
+    named = [{**entry, "token_name": f"KEYTURN_{entry['record']}", "fingerprint": None} for entry in records]
+    return run(*named, role=MINTING, **answers)
+
+
+def test_what_was_minted_is_saved_before_it_is_committed() -> None:
+    applied = answer(worked(token="minted", expires_at="soon"), failed("unreachable"), worked(changed=False))
+    about = minting(record("A"), record("B"), record("R", "recovered", token="left"), applied=applied)
+    assert about.minted() == {"A": {"secret": "minted", "expires_at": "soon"}}
+    assert about.ending("commit") == ["R"], "nothing that is nowhere but in this run"
+    saved = minting(record("A"), record("B"), record("R", "recovered"), applied=applied, saved=ended("A"))
+    assert saved.ending("commit") == ["A", "R"]
+    told = {entry["record"]: entry for entry in saved.records()}
+    assert (told["B"]["pending"], told["B"]["outcome"]) == (False, "failed")
+
+
+def test_a_minted_secret_that_was_not_proved_is_saved_and_not_committed() -> None:
+    applied = answer(failed("verify_failed", changed=True, token="minted"))
+    about = minting(record("A"), applied=applied, saved=ended("A"))
+    assert list(about.minted()) == ["A"] and about.ending("commit") == about.ending("discard") == []
+    (told,) = about.records()
+    assert (told["error_code"], told["pending"]) == ("verify_failed", True)
+
+
+def test_a_minted_secret_that_could_not_be_saved_is_a_failure_of_its_record() -> None:
+    saved = answer({**failed("busy"), "record": "A", "record_uid": "A"})
+    about = minting(record("A"), applied=answer(worked(token="minted")), saved=saved)
+    assert about.ending("commit") == about.ending("discard") == []
+    (told,) = about.records()
+    assert (told["error_code"], told["pending"]) == ("busy", False)
+    assert "minted" not in json.dumps(told)
+
+
+def test_a_refusal_to_mint_discards_the_announcement() -> None:
+    assert minting(record("A"), applied=answer(failed("refused", in_force=False))).ending("discard") == ["A"]
+
+
+@pytest.mark.parametrize(("days", "refused"), [(None, False), (31, False), (30, True), (15, True)])
+def test_a_token_that_ends_before_it_is_rotated_is_refused(days: int | None, refused: bool) -> None:
+    role = dataclasses.replace(MINTING, days=days, max_age="30d")
+    told = run(record("A"), role=role, staged={}, checked=answer(worked()), check_mode=True).records()[0]
+    assert (told.get("error_code") == "invalid_input") is refused and (
+        "days_to_expiry" in told.get("msg", "")
+    ) is refused
+
+
+def test_one_user_can_have_tokens_in_several_records() -> None:
+    found = answer(record("A", fingerprint=None), record("B", login="USER_A", fingerprint=None))
+    assert len(MINTING.asked(found)) == 2
+
+
+@pytest.mark.parametrize("older", ["previous_token_names", "orphans"])
+def test_a_record_with_tokens_of_former_times_is_looked_after(older: str) -> None:
+    idle = record("I", "idle", fingerprint=None, token="present")
+    assert MINTING.users(answer(idle)) == []
+    found = answer({**idle, older: ["KEYTURN_old"]})
+    assert MINTING.users(found) == [{"name": "user_I", "token": "present", "mint": False}]
+    retired = answer(worked(retired_token_names=["KEYTURN_old"]))
+    lines, _failures = Run(MINTING, found, staged=found, applied=retired).told()
+    assert any("the previous token KEYTURN_old is retired" in line for line in lines)
+
+
 # -- refusals before anything is asked
 
 
@@ -420,7 +491,7 @@ def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
 
 def test_every_filter_has_its_name() -> None:
     found = rotation.FilterModule().filters()
-    assert sorted(found) == ["rotation_run", "rotation_users"]
+    assert sorted(found) == ["rotation_minted", "rotation_run", "rotation_users"]
     staged = answer(record("A"))
     assert found["rotation_users"](staged, {"columns": {"name": "login"}}) == [{"name": "user_A"}]
     ran = found["rotation_run"](staged, {"columns": {}}, staged=staged, applied=answer(worked()))

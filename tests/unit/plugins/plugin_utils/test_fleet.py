@@ -44,7 +44,7 @@ BAD: dict[str, tuple[t.Any, str]] = {
     "a number among the records": (rotation(records=["A", 7]), "no text"),
     "an age without a unit": (rotation(max_age=30), "max_age must be"),
     "a connection that is a text": (rotation(connection="secret"), "connection is no mapping"),
-    "a recipe for Snowflake": (rotation(recipe="grafana"), "only rest_password_rotate"),
+    "a recipe for Snowflake": (rotation(recipe="grafana"), "only kinds of REST"),
     "an empty recipe": (rotation(kind="rest_password_rotate", recipe=""), "recipe is the name"),
     "a problem that the inventory knows": (rotation(problem="Two records."), "Two records."),
 }
