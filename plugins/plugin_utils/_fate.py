@@ -105,8 +105,8 @@ class Role:
             return _refusal("It has no login.")
         if self.days is not None and dt.timedelta(days=self.days) <= parse_duration(self.max_age, option="max_age"):
             return _refusal(
-                f"Its token would live {self.days} days (days_to_expiry), and is to be used for {self.max_age} (max_age): "
-                "it would end before it is rotated. Let it live longer, or rotate it more often."
+                f"Its token would live {self.days} days (days_to_expiry), and is to be used for {self.max_age} "
+                "(max_age): it would end before it is rotated. Let it live longer, or rotate it more often."
             )
         user = CANONICAL[self.names](login)
         if entry["record_uid"] == self.administrator.get("uid") or (own and self._is(own, user, outcome)):
