@@ -229,6 +229,10 @@ rotations:
       description: The name that the service shall mint under, or has minted RV(rotations[].token) under.
       type: str
       returned: O(state=announced), when due and not in check mode
+    minted:
+      description: Whether there is a token already, pending or in the record, and none is to be made.
+      type: bool
+      returned: O(state=announced), if so
     announced:
       description: The same name, as long as nothing was saved under it.
       type: str

@@ -323,6 +323,7 @@ class VaultRotator(Rotator[str, State, Step]):
         told = {
             "token_name": coming,
             "announced": coming if pending is None else None,
+            "minted": idle or pending is not None,
             "token": fields.live_secret(data, self._options.place) if idle else pending,
             "current_token_name": held if pending is None else coming,
             "token_expires_at": fields.text(data, fields.TOKEN_EXPIRES_AT),

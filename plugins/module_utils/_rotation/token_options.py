@@ -23,6 +23,7 @@ USER_OPTIONS: dict[str, dict[str, t.Any]] = {
     "announced": {"type": "str", "no_log": False},
     "token": {"type": "str", "no_log": True},
     "current_token_name": {"type": "str", "no_log": False},
+    "minted": {"type": "bool", "default": False, "no_log": False},
     "recovered": {"type": "bool", "default": False, "no_log": False},
     "orphans": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "previous_token_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
@@ -53,11 +54,12 @@ def read_user(params: t.Mapping[str, t.Any], stored: t.Callable[[str], str] = st
     stored: a name as the service lists it. params: of one user; those at the top may be the task's as well.
     """
     token, name, announced = params["token"], params["current_token_name"], params["announced"]
-    if token is not None and (not token.strip() or not name):
+    exists = token is not None or params["minted"]
+    if exists and (token == "" or not name):
         raise InvalidInput("token goes with current_token_name, and neither may be empty.")
-    if token is not None and announced is not None:
+    if exists and announced is not None:
         raise InvalidInput("announced names a token that is still to be made, so it does not go with token.")
-    if params["recovered"] and token is None and announced is None:
+    if params["recovered"] and not exists and announced is None:
         raise InvalidInput("recovered goes with announced or token.")
     for option in ("announced", "current_token_name"):
         if params[option] is not None and not params[option].strip():
@@ -70,6 +72,7 @@ def read_user(params: t.Mapping[str, t.Any], stored: t.Callable[[str], str] = st
         "token": token,
         "token_name": None if name is None else stored(name),
         "announced": None if announced is None else stored(announced),
+        "minted": params["minted"],
         "recovered": params["recovered"],
         "orphans": tuple(map(stored, params["orphans"])),
         "previous": tuple(map(stored, params["previous_token_names"])),

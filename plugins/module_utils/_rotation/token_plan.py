@@ -70,23 +70,29 @@ class Answer:
 class Wanted:
     """One user, and the token that it shall have; the names are as the service lists them.
 
-    announced: the new token's name. token: one that exists already, so that none is minted; token_name: its name, and
-    without it that of the token in use. recovered: an earlier run may have minted C(announced), or has saved C(token)
-    as pending. orphans: earlier runs announced them, and their secrets are lost. previous: earlier tokens of the same
-    record. known: names listed before the announcement, where the service gives the names: any other is an orphan of
-    the run that is recovered. retire_after: overrules the task's. unusable: why the options cannot be used.
+    announced: the new token's name. minted: a token exists already, so that none is made. token: that one, None in
+    check mode only. token_name: its name, and where none exists that of the token in use. recovered: an earlier run may
+    have minted C(announced), or has saved C(token) as pending. orphans: earlier runs announced them, and their secrets
+    are lost. previous: earlier tokens of the same record. known: names listed before the announcement, where the
+    service gives the names: any other is an orphan of the run that is recovered. retire_after: overrules the task's.
+    unusable: why the options cannot be used.
     """
 
     name: str
     announced: str | None = None
     token: str | None = dataclasses.field(default=None, repr=False)
     token_name: str | None = None
+    minted: bool = False
     recovered: bool = False
     orphans: tuple[str, ...] = ()
     previous: tuple[str, ...] = ()
     known: tuple[str, ...] | None = None
     retire_after: dt.timedelta | None = None
     unusable: InvalidInput | None = None
+
+    @property
+    def exists(self) -> bool:
+        return self.minted or self.token is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,14 +148,14 @@ def plan(options: Options, item: Wanted, state: State, now: dt.datetime | None) 
     """
     if state.secret is not None:
         return []
-    if item.token is not None and own(state) is None:
+    if item.exists and own(state) is None:
         raise NotFound(
             f"The token {item.token_name} of {state.account.who} is not listed any more. Nothing was written.",
             in_force=False,
         )
     lost = [token for token in _removable(item, state) if is_lost(item, token)]
     orphans: list[Step] = [Remove(token, retired=False) for token in lost]
-    if item.token is not None:
+    if item.exists:
         return [*orphans, *(Remove(token, retired=True) for token in _to_retire(options, item, state, now))]
     _check_room(state, [token for token in state.tokens if token not in lost])
     return [*orphans, Mint()]
@@ -164,7 +170,7 @@ def is_lost(item: Wanted, token: Token) -> bool:
     """Whether an earlier run had it made and its secret is lost."""
     if token.name == item.token_name or token.name in item.previous:
         return False
-    unfinished = item.recovered and item.token is None
+    unfinished = item.recovered and not item.exists
     if token.name in item.orphans or (unfinished and token.name == item.announced):
         return True
     return unfinished and item.known is not None and token.name not in item.known
@@ -172,7 +178,7 @@ def is_lost(item: Wanted, token: Token) -> bool:
 
 def previous(item: Wanted, state: State) -> Token | None:
     """The newest of the record's earlier tokens that are listed."""
-    in_use = (item.token_name,) if item.token is None else ()
+    in_use = (item.token_name,) if not item.exists else ()
     earlier = [token for token in state.found if token.name in (*item.previous, *in_use) and token.name != state.name]
     return max(earlier, key=lambda token: token.created.timestamp() if token.created else 0.0, default=None)
 
@@ -180,7 +186,7 @@ def previous(item: Wanted, state: State) -> Token | None:
 def may_retire(options: Options, item: Wanted, state: State) -> bool:
     """Whether it only depends on the age of the token in use."""
     accepted = state.answer is not None and state.answer.verdict == "accepted"
-    return accepted and options.verify and item.token is not None and not item.recovered and bool(item.previous)
+    return accepted and options.verify and item.exists and not item.recovered and bool(item.previous)
 
 
 def _removable(item: Wanted, state: State) -> list[Token]:

@@ -136,6 +136,8 @@ class TokenRotator(Rotator[Wanted, State, Step]):
     def check(self, item: Wanted) -> None:
         if item.unusable is not None:
             raise item.unusable
+        if item.minted and item.token is None and not self._check_mode:
+            raise InvalidInput(f"User {item.name}: token is needed, where minted says that there is one.")
         self._service.check(item)
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
@@ -147,7 +149,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
     def observe(self, item: Wanted) -> State:
         account = self._service.describe(item)
         tokens = self._service.listed(item)
-        name = item.token_name if item.token is not None else item.announced
+        name = item.token_name if item.exists else item.announced
         if name is None and not self._check_mode:
             name = fresh_name(self._options.prefix)
         # In check mode the login that a retirement needs is taken for granted.
@@ -274,7 +276,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         if answer.verdict != "rejected":
             return
         message = f"{where} was answered with {answer.reason} (code {answer.code})."
-        if item.recovered and item.token is not None:
+        if item.recovered and item.exists:
             # It had its second chance: a token that a service takes up late works by now.
             raise Refused(f"{message} It is given up.", in_force=False, retry_safe=True)
         raise VerifyFailed(f"{message} Nothing was removed.")
@@ -330,7 +332,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
 
 def _in_force(item: Wanted, state: State) -> bool | None:
     """Whether the service holds the wanted token, as far as it has acknowledged or listed it."""
-    if item.token is None:
+    if not item.exists:
         return state.secret is not None
     mine = own(state)
     return True if mine is not None and mine.active is not False else None

@@ -249,7 +249,7 @@ def test_no_user_has_both_halves_of_a_key() -> None:
 # -- secrets that the service mints
 
 MINTING = Role(
-    {"name": "login", "announced": "token_name", "token": "token"}, settled={"mint": False}, names="sql", mints=True
+    {"name": "login", "announced": "token_name", "token": "token"}, settled={"minted": True}, names="sql", mints=True
 )
 
 
@@ -310,7 +310,7 @@ def test_a_record_with_tokens_of_former_times_is_looked_after(older: str) -> Non
     idle = record("I", "idle", fingerprint=None, token="present")
     assert MINTING.users(answer(idle)) == []
     found = answer({**idle, older: ["KEYTURN_old"]})
-    assert MINTING.users(found) == [{"name": "user_I", "token": "present", "mint": False}]
+    assert MINTING.users(found) == [{"name": "user_I", "token": "present", "minted": True}]
     retired = answer(worked(retired_token_names=["KEYTURN_old"]))
     lines, _failures = Run(MINTING, found, staged=found, applied=retired).told()
     assert any("the previous token KEYTURN_old is retired" in line for line in lines)

@@ -522,7 +522,7 @@ def test_after_any_deaths_the_next_run_leaves_one_token_and_no_orphan(
 )
 def test_what_contradicts_itself_is_invalid(options: dict[str, t.Any], word: str) -> None:
     nothing = dict.fromkeys(("token", "current_token_name", "announced", "retire_previous_after"))
-    lists: dict[str, t.Any] = {"orphans": [], "previous_token_names": [], "recovered": False}
+    lists: dict[str, t.Any] = {"orphans": [], "previous_token_names": [], "recovered": False, "minted": False}
     with pytest.raises(InvalidInput, match=word):
         read_user({**nothing, **lists, **options}, str.upper)
 
