@@ -234,7 +234,7 @@ def marker(data: Data) -> Marker | None:
         credential=str(state.get("credential", "")),
         started=duration.parse_rfc3339(str(state.get("started", ""))),
         **{name: str(state[name]) for name in _TOLD if state.get(name) is not None},
-        former_logins=tuple(str(login) for login in state.get("former_logins") or ()),
+        former_logins=tuple(_listed(state, "former_logins")),
     )
 
 
@@ -311,8 +311,13 @@ def _copied(data: Data) -> Data:
 
 def names(data: Data, which: t.Literal["previous", "orphans"]) -> list[str]:
     """Names of tokens, the newest last: those that this record held before, and those that it never came to hold."""
-    told = _state(data).get(which)
-    return [str(name) for name in told] if isinstance(told, list) else []
+    return _listed(_state(data), which)
+
+
+def _listed(state: t.Mapping[str, t.Any], name: str) -> list[str]:
+    """The names in the state; none where somebody has put anything else there."""
+    told = state.get(name)
+    return [str(each) for each in told] if isinstance(told, list) else []
 
 
 def _kept(data: Data, committed: str | None, besides: str | None = None) -> dict[str, t.Any]:

@@ -229,12 +229,12 @@ def _plan_ending(options: Options, state: State) -> Step | None:
         )
     if mark is not None and mark.credential not in options.kinds:
         raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.place.credential}.")
-    if options.target == "discarded":
-        return Discard()
-    changed = fields.changed_since(data, options.place, mark) if mark is not None else None
+    # A person who discards without naming a rotation means whatever is there.
+    any_will_do = mark is None or (options.target == "discarded" and options.rotation_id is None)
+    changed = None if any_will_do else fields.changed_since(data, options.place, t.cast(fields.Marker, mark))
     if changed is not None:
         raise _edited(state, changed)
-    return Commit()
+    return Commit() if options.target == "committed" else Discard()
 
 
 def _edited(state: State, what: str) -> VaultError:

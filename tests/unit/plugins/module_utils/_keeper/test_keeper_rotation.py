@@ -400,6 +400,24 @@ def test_what_was_edited_since_the_staging_is_not_committed(edit: Edit, words: s
     assert words in entry["msg"] and staged["password"] not in entry["msg"]
 
 
+def test_only_what_was_staged_is_discarded(vault: FakeVault, task: Task) -> None:
+    """The service has refused that, and not what a person has put there since."""
+    (staged,) = task("staged")
+    vault.edit(UID, _replace_pending)
+    (entry,) = task("discarded", rotation_id=staged["rotation_id"])
+    assert (entry["error_code"], fields.pending(vault.data)) == ("vault_error", "another value")
+    assert task("discarded")[0]["changed"] and fields.pending(vault.data) is None
+
+
+@pytest.mark.parametrize("junk", [5, "abc", {"a": 1}, None])
+def test_a_state_of_somebody_elses_making_is_no_internal_error(vault: FakeVault, task: Task, junk: t.Any) -> None:
+    (staged,) = task("staged")
+    state = json.loads(fields.text(vault.data, fields.STATE) or "")
+    fields.put_custom(vault.data, fields.STATE, json.dumps({**state, "former_logins": junk, "orphans": junk}))
+    (again,) = task("staged")
+    assert (again["password"], again["recovered"]) == (staged["password"], True) and "former_logins" not in again
+
+
 @pytest.mark.parametrize("rotation_id", [None, "job"])
 @pytest.mark.parametrize("edit", [_replace_pending, _other_login])
 def test_the_next_run_takes_over_what_was_edited(edit: Edit, rotation_id: str | None) -> None:
