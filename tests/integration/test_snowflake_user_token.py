@@ -266,6 +266,12 @@ def test_what_a_service_user_lacks_is_told(etl: SnowflakeSandbox, decide: Decide
     assert held(etl) == set()
 
 
+def test_a_role_that_does_not_exist(etl: SnowflakeSandbox, decide: Decide) -> None:
+    answer = decide(role_restriction="NO_SUCH_ROLE")
+    assert answer["error_code"] == "not_found" and "role_restriction" in answer["msg"]
+    assert answer["in_force"] is False and held(etl) == set()
+
+
 def test_a_policy_may_lift_what_a_service_user_needs(etl: SnowflakeSandbox, decide: Decide) -> None:
     etl.account.tokens_need_network_policy = etl.account.tokens_need_role_restriction = False
     etl.user("ETL").network_policy = False
