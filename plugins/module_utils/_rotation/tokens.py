@@ -236,7 +236,8 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         announced = dataclasses.replace(item, announced=state.name, recovered=True)
         new = [token for token in tokens if token not in state.tokens]
         made = [token for token in new if is_lost(announced, token)]
-        if made and not isinstance(error, _DEFINITE):
+        # A name that this run made up is nobody else's, even where a repeated request was answered with a refusal.
+        if made and (item.announced is None or not isinstance(error, _DEFINITE)):
             return self._without_secret(item, state, told, made)
         if made or (new and not self._service.named and not isinstance(error, _DEFINITE)):
             names = ", ".join(token.name for token in made or new)

@@ -19,7 +19,12 @@ import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    NotFound,
+    Refused,
+    RotationError,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation import token_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
@@ -136,7 +141,7 @@ class SnowflakeTokens(Tokens):
     def mint(self, item: Wanted, name: str) -> Minted:
         try:
             rows = self._client.execute(self._add(item, name), f"Adding the token {name} to user {item.name}")
-        except Refused as error:
+        except (Refused, NotFound) as error:
             raise self._explained(item, error) from None
         secret = rows[0].get("token_secret") if len(rows) == 1 else None
         return Minted(str(secret) if secret else None)
@@ -157,8 +162,12 @@ class SnowflakeTokens(Tokens):
         user = t.cast(SnowflakeUser, item)
         return sql.add_token(sql.exact_name(user.name), name, user.role, user.days, self._comment)
 
-    def _explained(self, item: Wanted, error: Refused) -> Refused:
+    def _explained(self, item: Wanted, error: Refused | NotFound) -> RotationError:
         """What is probably missing; only an authentication policy, which nobody can read here, would lift it."""
+        if isinstance(error, NotFound):
+            # The user was described just now.
+            error.msg += " It may also be the role of role_restriction."
+            return error
         reason, role = error.evidence.get("refusal_reason"), t.cast(SnowflakeUser, item).role
         hints = {
             "NETWORK_POLICY": " The user must be subject to a network policy.",

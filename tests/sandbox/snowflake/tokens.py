@@ -134,6 +134,8 @@ def _add(account: Account, session: Session, user: User, name: str, values: dict
         raise account.token_refusal("network_policy")
     if role is None and user.type in _SERVICES and account.tokens_need_role_restriction:
         raise account.token_refusal("role_restriction")
+    if role is not None and role not in account.roles:
+        raise errors.no_such("Role", role)
     if role is not None and role not in user.roles:
         raise account.token_refusal("role_not_granted")
     days = values.get("DAYS_TO_EXPIRY") or account.token_default_days

@@ -287,6 +287,9 @@ def test_a_refusal_after_which_the_name_is_listed_is_nobodys_to_remove() -> None
     service = Service(mint=Fault(Refused("Taken."), after=True))
     answer = call(service, announced=NEW)
     assert (answer["error_code"], set(service.held)) == ("unknown_outcome", {NEW})
+    service = Service(mint=Fault(Refused("Taken."), after=True))
+    answer = call(service)
+    assert (answer["error_code"], answer["in_force"], service.held) == ("unknown_outcome", False, {})
 
 
 def test_a_service_that_gives_the_names_removes_only_with_the_known_ones() -> None:
