@@ -15,8 +15,23 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import SPECIAL_CHARACTERS
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import policy_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Options
+
+# Without defaults, so that what nobody has asked for gives way to what somebody has.
+_POLICY: dict[str, t.Any] = {
+    "type": "dict",
+    "no_log": False,
+    "options": {
+        "length": {"type": "int", "no_log": False},
+        "max_length": {"type": "int", "no_log": False},
+        "min_upper": {"type": "int", "no_log": False},
+        "min_lower": {"type": "int", "no_log": False},
+        "min_digits": {"type": "int", "no_log": False},
+        "min_special": {"type": "int", "no_log": False},
+        "special_characters": {"type": "str", "no_log": False},
+    },
+}
 
 SPEC = CONNECTION_SPEC.merged(
     ArgumentSpec(
@@ -35,18 +50,8 @@ SPEC = CONNECTION_SPEC.merged(
                 "default": "password",
                 "no_log": False,
             },
-            "password_policy": {
-                "type": "dict",
-                "no_log": False,
-                "options": {
-                    "length": {"type": "int", "default": 32, "no_log": False},
-                    "min_upper": {"type": "int", "default": 2, "no_log": False},
-                    "min_lower": {"type": "int", "default": 2, "no_log": False},
-                    "min_digits": {"type": "int", "default": 2, "no_log": False},
-                    "min_special": {"type": "int", "default": 2, "no_log": False},
-                    "special_characters": {"type": "str", "default": SPECIAL_CHARACTERS, "no_log": False},
-                },
-            },
+            "password_policy": _POLICY,
+            "service_password_policy": _POLICY,
             "key_size": {"type": "int", "default": 2048, "no_log": False},
             "key_field": {"type": "str", "no_log": False},
             "max_age": {"type": "str", "no_log": False},
@@ -73,6 +78,8 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
     key_field = (params["key_field"] or "").strip() or None
     if key_field is not None and fields.plain(key_field) in _TAKEN:
         raise InvalidInput(f"key_field cannot be {key_field}, which stands for something else.")
+    policies = (params["password_policy"], params["service_password_policy"])
+    policy_from(*policies)
     return Options(
         target=params["state"],
         place=fields.Place(params["credential"], key_field),
@@ -81,6 +88,7 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         force=params["force"],
         lease=duration.parse_duration(params["lease"], option="lease"),
         extra_fields=_extra_fields(params["fields"], key_field),
+        policies=policies,
     )
 
 

@@ -23,6 +23,12 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
+    FIELD,
+    PasswordPolicy,
+    policy_from,
+    read_layer,
+)
 
 # Each round is a conflict with somebody else's edit of the same record within seconds.
 MOST_ROUNDS = 5
@@ -39,6 +45,8 @@ class Options:
     force: bool
     lease: dt.timedelta
     extra_fields: dict[str, str]
+    # Of generated passwords; a record may have one more.
+    policies: tuple[t.Mapping[str, t.Any] | None, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +130,7 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
     if options.place.credential == "password" and options.place.field(data) is None:
         raise Refused(f"{name(state.record)} has no field of type password. Nothing was written.")
     if fields.pending(data) is None:
-        return Stage() if is_due(options, data, now) else None
+        return _plan_new(options, state.record) if is_due(options, data, now) else None
     mark = fields.marker(data)
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
@@ -139,6 +147,20 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
             f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
         )
     return Adopt()
+
+
+def _plan_new(options: Options, record: Record) -> Step:
+    if options.place.credential == "password":
+        password_policy(options, record)
+    return Stage()
+
+
+def password_policy(options: Options, record: Record) -> PasswordPolicy:
+    """What a new password of this record looks like; raises InvalidInput where nobody could make one."""
+    try:
+        return policy_from(*options.policies, read_layer(fields.text(record.data, FIELD)))
+    except (Refused, Ambiguous, InvalidInput) as error:
+        raise type(error)(f"{name(record)}: {error.msg} Nothing was written.") from None
 
 
 def _plan_ending(options: Options, state: State) -> Step | None:
