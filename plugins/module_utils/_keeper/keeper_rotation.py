@@ -30,10 +30,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
-    PasswordPolicy,
-    policy_from,
-)
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_options import read_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import (
     Adopt,
@@ -48,6 +44,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     is_due,
     minted,
     name,
+    password_policy,
     plan,
     under_way,
 )
@@ -68,13 +65,10 @@ class VaultRotator(Rotator[str, State, Step]):
     Reads are shared: ``session`` reads all records once, and the first ``prove`` after updates reads all of them again.
     """
 
-    def __init__(
-        self, client: Vault, references: t.Sequence[str], options: Options, policy: PasswordPolicy, key_size: int
-    ) -> None:
+    def __init__(self, client: Vault, references: t.Sequence[str], options: Options, key_size: int) -> None:
         self._client = client
         self._references = references
         self._options = options
-        self._policy = policy
         self._key_size = key_size
         # As late as possible: what another run has committed meanwhile must not lie in the future.
         self._now = duration.now()
@@ -206,7 +200,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if isinstance(step, Commit):
             return self._committed(data)
         if isinstance(step, Stage) and record.uid not in self._made:
-            self._made[record.uid] = self._generate()
+            self._made[record.uid] = self._generate(record)
         before = fields.marker(data)
         secret = self._made[record.uid] if isinstance(step, Stage) else fields.pending(data)
         mark = fields.Marker(
@@ -243,14 +237,14 @@ class VaultRotator(Rotator[str, State, Step]):
     def _announces(self) -> bool:
         return self._options.target == "announced"
 
-    def _generate(self) -> str:
+    def _generate(self, record: Record) -> str:
         if self._announces:
             # Never a name that another run has announced: what that one mints late is no secret of this one.
             moment = duration.now().strftime("%Y%m%dT%H%M%SZ")
             return f"{self._options.token_prefix}_{moment}_{secrets.token_hex(4).upper()}"
         if self._is_key_pair:
             return keys.private_pem(keys.generate_rsa(self._key_size))
-        return self._policy.generate()
+        return password_policy(self._options, record).generate()
 
     def _read_back(self, state: State) -> None:
         if state.record.uid not in self._unread:
@@ -368,6 +362,5 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not references:
         raise InvalidInput("records is empty; there is nothing to do.")
     options = read_options(params)
-    policy = policy_from(params["password_policy"])
-    rotator = VaultRotator(vault(params, os.environ), references, options, policy, params["key_size"])
+    rotator = VaultRotator(vault(params, os.environ), references, options, params["key_size"])
     return module_result(rotate(rotator, references, check_mode=check_mode), single=single, noun="record")

@@ -23,6 +23,12 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
+    FIELD,
+    PasswordPolicy,
+    policy_from,
+    read_layer,
+)
 
 # Each round is a conflict with somebody else's edit of the same record within seconds.
 MOST_ROUNDS = 5
@@ -42,6 +48,8 @@ class Options:
     force: bool
     lease: dt.timedelta
     extra_fields: dict[str, str]
+    # Of generated passwords; a record may have one more.
+    policies: tuple[t.Mapping[str, t.Any] | None, ...] = ()
     token_prefix: str = "KEYTURN"
     minted: t.Mapping[str, Minted] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -159,7 +167,7 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
                 f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is. Nothing "
                 "was written. Revoke it at the service, and run again."
             )
-        return Stage() if is_due(options, data, now) else None
+        return _plan_new(options, state.record) if is_due(options, data, now) else None
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()
@@ -208,6 +216,20 @@ def under_way(data: fields.Data) -> bool:
     """Whether a rotation is unfinished: it has a pending value, or has announced one."""
     mark = fields.marker(data)
     return fields.pending(data) is not None or (mark is not None and mark.token_name is not None)
+
+
+def _plan_new(options: Options, record: Record) -> Step:
+    if options.kinds == ("password",):
+        password_policy(options, record)
+    return Stage()
+
+
+def password_policy(options: Options, record: Record) -> PasswordPolicy:
+    """What a new password of this record looks like; raises InvalidInput where nobody could make one."""
+    try:
+        return policy_from(*options.policies, read_layer(fields.text(record.data, FIELD)))
+    except (Refused, Ambiguous, InvalidInput) as error:
+        raise type(error)(f"{name(record)}: {error.msg} Nothing was written.") from None
 
 
 def _plan_ending(options: Options, state: State) -> Step | None:

@@ -28,7 +28,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import PasswordPolicy
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Minted, Options
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 
@@ -141,7 +140,7 @@ class Task:
             minted=minted or {},
         )
         client = t.cast(Vault, self.vault)
-        rotator = keeper_rotation.VaultRotator(client, records, options, PasswordPolicy(), 2048)
+        rotator = keeper_rotation.VaultRotator(client, records, options, 2048)
         return [outcome.entry() for outcome in rotate(rotator, records, check_mode=check_mode)]
 
 
@@ -655,6 +654,43 @@ def test_check_mode_tells_the_key_of_a_record_that_is_not_due(vault: FakeVault, 
     live = keys.load_private_key(str(fields.live_secret(vault.data, KEY_PAIR)))
     assert (entry["due"], entry["fingerprint"]) == (False, keys.fingerprint(live))
     assert "private_key" not in entry
+
+
+# -- a policy of the record's own
+
+
+def _policy(text: str) -> Edit:
+    return lambda data: {
+        **data,
+        "custom": [*data["custom"], {"type": "text", "label": "Rotation Password-Policy", "value": [text]}],
+    }
+
+
+@pytest.mark.parametrize("text", ['{"max_length": 16, "length": 20}', "short", '{"length": 300}'])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_policy_that_nothing_meets_fails_its_record_only(
+    vault: FakeVault, task: Task, text: str, check_mode: bool
+) -> None:
+    vault.add("other")
+    vault.edit(UID, _policy(text))
+    first, second = task("staged", records=[UID, "other"], check_mode=check_mode)
+    assert (first["error_code"], second["failed"]) == ("invalid_input", False)
+    assert "policy" in first["msg"] and fields.pending(vault.data) is None
+
+
+def test_a_policy_of_the_record_is_met_and_holds_back_nothing_that_is_pending(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _policy('{"max_length": 12, "special_characters": ""}'))
+    (entry,) = task("staged")
+    assert len(entry["password"]) == 12 and entry["password"].isalnum()
+    vault.edit(UID, lambda data: {**data, "custom": [each for each in data["custom"] if "Policy" not in each["label"]]})
+    vault.edit(UID, _policy("unreadable"))
+    (again,) = task("staged")
+    assert again["password"] == entry["password"] and not task("committed")[0]["failed"]
+
+
+def test_keys_have_no_policy_of_passwords(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _policy("unreadable"))
+    assert not task("staged", place=KEY_PAIR)[0]["failed"]
 
 
 # -- many records
