@@ -25,6 +25,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import looks_like_uid, parse_config
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import config_text
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _config_file
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule, Result
 
 _OFFICIAL = "keepersecurity.keeper_secrets_manager.keeper_get_record"
@@ -59,6 +60,8 @@ class ActionModule(CensoringActionModule):
         reference = params["record"].strip()
         if not reference:
             raise InvalidInput("The administrator's record is named by an empty text.")
+        if _config_file.open_to_others(params, os.environ):
+            self._display.warning(_config_file.OPEN_TO_OTHERS)
         config = config_text(params, os.environ)
         parse_config(config)
         require("keeper_secrets_manager_core", package="keeper-secrets-manager-core")

@@ -71,7 +71,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import one_line
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
-from ansible_collections.keyturn.credentials.plugins.plugin_utils import _fleet, _vault_inventory
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _config_file, _fleet, _vault_inventory
 
 _CONNECTION = ("keeper_config", "keeper_config_file", "ca_path", "validate_certs")
 _MOST_WARNINGS = 20
@@ -104,7 +104,10 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
         enabled = self.get_option("cache")
         if enabled and cache and key in self._cache:
             return t.cast(_vault_inventory.Extract, self._cache[key])
-        client = vault({name: self.get_option(name) for name in _CONNECTION}, os.environ)
+        params = {name: self.get_option(name) for name in _CONNECTION}
+        if _config_file.open_to_others(params, os.environ):
+            self.display.warning(_config_file.OPEN_TO_OTHERS)
+        client = vault(params, os.environ)
         found = _vault_inventory.extract(client.read_all())
         if enabled:
             self._cache[key] = found

@@ -130,6 +130,13 @@ def test_hosts_groups_and_what_is_wrong(scene: Scene) -> None:
         assert line in " ".join(errors.split()), errors
 
 
+def test_a_configuration_that_everybody_can_read_is_told(scene: Scene) -> None:
+    for mode, told in ((0o600, False), (0o644, True)):
+        (scene.directory / "ksm-config.json").chmod(mode)
+        _inventory, errors = scene.list(scene.source())
+        assert ("Everybody on this machine can read the file" in " ".join(errors.split())) is told
+
+
 @pytest.mark.core
 def test_any_record_and_the_healthy_ones_are_there(scene: Scene) -> None:
     """No kind anywhere, typos, doubles and strange fields: each is a problem with a reason, and no one else's."""

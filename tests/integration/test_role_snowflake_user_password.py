@@ -140,9 +140,13 @@ def test_many_records_in_one_run(scene: Scene) -> None:
     assert {answer for _name, _method, answer in scene.snowflake.logins} == {"ok"}
     assert scene.snowflake.open_sessions() == 0
 
+    assert "Everybody on this machine" not in run.output
+
     passwords = {name: scene.password(name) for name in scene.uids}
+    scene.config.chmod(0o644)
     run = scene.run()
     assert run.returncode == 0 and recap(run) == (0, 0)
+    assert run.output.count("Everybody on this machine") == 1
     assert says(run, "0 rotated, 0 recovered, 3 not due, 0 failed")
     assert scene.snowflake.journal.labels() == []
     assert [label.split()[0] for label in scene.vault.journal.labels()] == ["get_secret"] * 2
