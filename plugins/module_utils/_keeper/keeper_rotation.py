@@ -46,7 +46,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     name,
     password_policy,
     plan,
-    under_way,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
@@ -110,7 +109,7 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _left(self, data: fields.Data) -> bool:
         """Whether an earlier run has left something to go on with."""
-        return self._options.target not in _ENDS and under_way(data)
+        return self._options.target not in _ENDS and fields.under_way(data)
 
     def plan(self, item: str, state: State) -> t.Sequence[Step]:
         return plan(self._options, state, self._now)
@@ -159,14 +158,14 @@ class VaultRotator(Rotator[str, State, Step]):
         check_record(self._options, record)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
-        if under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
+        if fields.under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
             raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
             raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
         # What was to be taken over may have been committed meanwhile.
-        left = state.recovered and under_way(record.data)
+        left = state.recovered and fields.under_way(record.data)
         return dataclasses.replace(state, record=record, recovered=left, wrote=None, failure=None)
 
     def proven(self, state: State) -> bool:
@@ -263,12 +262,12 @@ class VaultRotator(Rotator[str, State, Step]):
     def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
         if isinstance(step, Discard):
-            return not under_way(now)
+            return not fields.under_way(now)
         if isinstance(step, Commit):
             moved = fields.live_secret(now, self._options.place) == fields.pending(before)
             return pending is None and moved and fields.last_committed(now) == _name_of(before)
         mark = fields.marker(now)
-        return under_way(now) and mark is not None and mark.run == self._run
+        return fields.under_way(now) and mark is not None and mark.run == self._run
 
     def _facts(self, state: State) -> dict[str, t.Any]:
         data = state.record.data
@@ -282,7 +281,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if note is not None:
             facts["note"] = note
         if self._options.target not in _ENDS:
-            facts["due"] = under_way(data) or is_due(self._options, data, self._now)
+            facts["due"] = fields.under_way(data) or is_due(self._options, data, self._now)
             facts["recovered"] = state.recovered
         return facts
 
@@ -311,7 +310,7 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _token_facts(self, data: fields.Data, mark: fields.Marker | None) -> dict[str, t.Any]:
         """Names of tokens; and the pending one, or that of a record that is not due, so that it can be proved."""
-        idle = not under_way(data) and not is_due(self._options, data, self._now)
+        idle = not fields.under_way(data) and not is_due(self._options, data, self._now)
         coming = mark.token_name if mark is not None else None
         pending, held = fields.pending(data), fields.text(data, fields.TOKEN_NAME)
         told = {

@@ -274,6 +274,24 @@ def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, 
     return moment, None
 
 
+def under_way(data: Data) -> bool:
+    """Whether a rotation is unfinished: it has a pending value, or has announced one."""
+    mark = marker(data)
+    return pending(data) is not None or (mark is not None and mark.token_name is not None)
+
+
+def is_over(last: dt.datetime | None, age: dt.timedelta | None, ends: str | None, now: dt.datetime) -> bool:
+    """Whether a secret is due that was rotated last then: never, or so long ago, or a quarter of its life is left.
+
+    age: None for any. ends: a time as somebody has written it, None for a secret that does not end. One that nobody can
+    read may be near.
+    """
+    if last is None or age is None or now - last >= age:
+        return True
+    end = duration.parse_time(ends)
+    return ends is not None and (end is None or now >= last + (aware(end) - last) * 0.75)
+
+
 def staged(data: Data, place: Place, secret: str | None, mark: Marker) -> Data:
     """The record with the pending value and its state, both in one. Without a value it is announced only."""
     before, data = marker(data), _copied(data)

@@ -12,7 +12,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     Ambiguous,
     Busy,
@@ -161,7 +161,7 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
         field = f"labelled {options.place.key_field}" if options.place.key_field else "of type password"
         raise Refused(f"{name(state.record)} has no field {field}. Nothing was written.")
     mark, pending = fields.marker(data), fields.pending(data)
-    if not under_way(data):
+    if not fields.under_way(data):
         if options.target == "saved":
             raise VaultError(
                 f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is. Nothing "
@@ -212,12 +212,6 @@ def minted(options: Options, record: Record) -> Minted:
     return found
 
 
-def under_way(data: fields.Data) -> bool:
-    """Whether a rotation is unfinished: it has a pending value, or has announced one."""
-    mark = fields.marker(data)
-    return fields.pending(data) is not None or (mark is not None and mark.token_name is not None)
-
-
 def _plan_new(options: Options, record: Record) -> Step:
     if options.kinds == ("password",):
         password_policy(options, record)
@@ -234,7 +228,7 @@ def password_policy(options: Options, record: Record) -> PasswordPolicy:
 
 def _plan_ending(options: Options, state: State) -> Step | None:
     data = state.record.data
-    if fields.pending(data) is None and (options.target == "committed" or not under_way(data)):
+    if fields.pending(data) is None and (options.target == "committed" or not fields.under_way(data)):
         last = fields.last_committed(data)
         if options.target == "committed" and (last is None or last != options.rotation_id):
             raise VaultError(
@@ -269,12 +263,8 @@ def _edited(state: State, what: str) -> VaultError:
 def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:
     """Whether a record with nothing pending is to be rotated; an unreadable time counts as never rotated."""
     last, _note = fields.rotated_at(fields.text(data, fields.ROTATED_AT), now)
-    if options.force or options.max_age is None or last is None or now - last >= options.max_age:
-        return True
-    told = fields.text(data, fields.TOKEN_EXPIRES_AT) if options.target == "announced" else None
-    ends = duration.parse_time(told)
-    # A quarter of its life is left. An end that nobody can read may be near.
-    return told is not None and (ends is None or now >= last + (fields.aware(ends) - last) * 0.75)
+    ends = fields.text(data, fields.TOKEN_EXPIRES_AT) if options.target == "announced" else None
+    return options.force or fields.is_over(last, options.max_age, ends, now)
 
 
 def name(record: Record) -> str:
