@@ -118,16 +118,18 @@ def start() -> t.Iterator[t.Callable[..., Program]]:
 
 
 def secrets_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The passwords that the records hold now, as any client of Keeper reads them, and the client's own secrets."""
+    """What the records hold now, as any client of Keeper reads it, and the client's own secrets."""
     (ca_file,) = directory.glob("*/ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca_file))
     config = (directory / "ksm-config.json").read_text()
     storage = keeper_secrets_manager_core.storage.InMemoryKeyValueStorage(config)
     found = {value for name, value in json.loads(config).items() if name in ("privateKey", "appKey")}
     for record in keeper_secrets_manager_core.SecretsManager(config=storage).get_secrets():
-        found.add(record.field("password", single=True))
         with contextlib.suppress(ValueError):
-            found.add(record.custom_field("rotation_pending", single=True))
+            found.add(record.field("password", single=True))
+        for label in ("rotation_pending", "privatePEMKey"):
+            with contextlib.suppress(ValueError):
+                found.add(record.custom_field(label, single=True))
     return {value for value in found if isinstance(value, str) and value}
 
 
@@ -139,8 +141,9 @@ def test_the_demo_keeps_its_word(start: t.Callable[..., Program], monkeypatch: p
         demo.read_until(heading)
         secrets |= secrets_in(demo.directory, monkeypatch)
     assert demo.finish() == 0, demo.output
-    # Two of the client, the administrator's, three first, three rotated, and the one that the kill left pending.
-    assert len(secrets) == 2 + 1 + 3 + 3 + 1
+    # Two of the client, three administrators', the key, Meraki's and the API's, and of the users that the demo rotates
+    # the first, the rotated, and the one that the kill left pending.
+    assert len(secrets) == 2 + 3 + 1 + 4 + 3 + 3 + 1
     assert [secret for secret in secrets if secret in demo.output] == []
     assert demo.output.splitlines()[-1] == SUMMARY
     assert "✗" not in demo.output
@@ -169,7 +172,7 @@ def test_the_sandbox_can_be_used_as_it_says(
 ) -> None:
     ready = tmp_path / "ready.json"
     sandbox = start("tests.sandbox", "--ready-file", str(ready))
-    sandbox.read_until("All that the command is told")
+    sandbox.read_until("All that the commands are told")
     settings = json.loads(ready.read_text())
     assert ready.stat().st_mode & 0o777 == 0o600
     assert sandbox.directory.stat().st_mode & 0o777 == 0o700
@@ -183,7 +186,16 @@ def test_the_sandbox_can_be_used_as_it_says(
         ["bash", "-ec", pasted], cwd=REPOSITORY, env=shell, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "3 rotated, 0 recovered, 0 not due, 0 failed" in run.stdout
+    for counted in (
+        "1 rotated, 0 recovered, 0 not due, 0 failed",
+        "2 rotated, 0 recovered, 0 not due, 0 failed",
+        "3 rotated, 0 recovered, 0 not due, 0 failed",
+        "8 not due",
+    ):
+        assert counted in run.stdout, run.stdout
+    look = run.stdout[run.stdout.rindex("API Access Details") :]
+    for title in ("Snowflake PIPELINE", "Meraki ann@example.com", "Cisco Authentication Record"):
+        assert f"  {title}" in sandbox.output and f"\n{title}\n" in look
     secrets |= secrets_in(sandbox.directory, monkeypatch)
     assert [secret for secret in secrets if secret in sandbox.output + run.stdout + run.stderr + str(settings)] == []
 
