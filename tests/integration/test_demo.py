@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ import keeper_secrets_manager_core.storage
 import pytest
 
 from tests.integration.support import REPOSITORY
-from tests.sandbox.demo import marks
+from tests.sandbox.demo import Screen, marks, width
 from tests.sandbox.processes import descendants, kill_tree
 
 pytestmark = pytest.mark.slow
@@ -153,6 +154,30 @@ def test_the_demo_keeps_its_word(start: t.Callable[..., Program], monkeypatch: p
 def test_marks_are_ascii_where_the_output_is() -> None:
     assert marks("utf-8") == ("✓", "✗")
     assert marks("ascii") == marks("latin-1") == marks(None) == ("ok", "NO")
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environ", "colour"),
+    [(True, {}, True), (True, {"NO_COLOR": "1"}, False), (True, {"TERM": "dumb"}, False), (False, {}, False)],
+)
+def test_colour_and_a_clock_are_for_terminals(terminal: bool, environ: dict[str, str], colour: bool) -> None:
+    stream = Terminal(terminal)
+    screen = Screen(stream, environ)
+    with screen.waiting():
+        time.sleep(0.7)
+    assert ("running, 1 s" in stream.getvalue()) is (terminal and "TERM" not in environ)
+    assert (screen.yes != "✓") is colour and width(screen.yes) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
