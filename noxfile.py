@@ -107,6 +107,8 @@ PIP_INDEX = subprocess.run(
 )
 if PIP_INDEX.returncode == 0:
     os.environ.setdefault("UV_DEFAULT_INDEX", PIP_INDEX.stdout.strip())
+# Nor the certificates that pip trusts, which are the system's; where a proxy signs its own, they are needed.
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
 
 def python_for(core: str) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ import keeper_secrets_manager_core.storage
 import pytest
 
 from tests.integration.support import REPOSITORY
-from tests.sandbox.demo import marks
+from tests.sandbox.demo import Screen, marks, width
 from tests.sandbox.processes import descendants, kill_tree
 
 pytestmark = pytest.mark.slow
@@ -118,16 +119,18 @@ def start() -> t.Iterator[t.Callable[..., Program]]:
 
 
 def secrets_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The passwords that the records hold now, as any client of Keeper reads them, and the client's own secrets."""
+    """What the records hold now, as any client of Keeper reads it, and the client's own secrets."""
     (ca_file,) = directory.glob("*/ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca_file))
     config = (directory / "ksm-config.json").read_text()
     storage = keeper_secrets_manager_core.storage.InMemoryKeyValueStorage(config)
     found = {value for name, value in json.loads(config).items() if name in ("privateKey", "appKey")}
     for record in keeper_secrets_manager_core.SecretsManager(config=storage).get_secrets():
-        found.add(record.field("password", single=True))
         with contextlib.suppress(ValueError):
-            found.add(record.custom_field("rotation_pending", single=True))
+            found.add(record.field("password", single=True))
+        for label in ("rotation_pending", "privatePEMKey"):
+            with contextlib.suppress(ValueError):
+                found.add(record.custom_field(label, single=True))
     return {value for value in found if isinstance(value, str) and value}
 
 
@@ -139,8 +142,9 @@ def test_the_demo_keeps_its_word(start: t.Callable[..., Program], monkeypatch: p
         demo.read_until(heading)
         secrets |= secrets_in(demo.directory, monkeypatch)
     assert demo.finish() == 0, demo.output
-    # Two of the client, the administrator's, three first, three rotated, and the one that the kill left pending.
-    assert len(secrets) == 2 + 1 + 3 + 3 + 1
+    # Two of the client, three administrators', the key, Meraki's and the API's, and of the users that the demo rotates
+    # the first, the rotated, and the one that the kill left pending.
+    assert len(secrets) == 2 + 3 + 1 + 4 + 3 + 3 + 1
     assert [secret for secret in secrets if secret in demo.output] == []
     assert demo.output.splitlines()[-1] == SUMMARY
     assert "✗" not in demo.output
@@ -150,6 +154,30 @@ def test_the_demo_keeps_its_word(start: t.Callable[..., Program], monkeypatch: p
 def test_marks_are_ascii_where_the_output_is() -> None:
     assert marks("utf-8") == ("✓", "✗")
     assert marks("ascii") == marks("latin-1") == marks(None) == ("ok", "NO")
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environ", "colour"),
+    [(True, {}, True), (True, {"NO_COLOR": "1"}, False), (True, {"TERM": "dumb"}, False), (False, {}, False)],
+)
+def test_colour_and_a_clock_are_for_terminals(terminal: bool, environ: dict[str, str], colour: bool) -> None:
+    stream = Terminal(terminal)
+    screen = Screen(stream, environ)
+    with screen.waiting():
+        time.sleep(0.7)
+    assert ("running, 1 s" in stream.getvalue()) is (terminal and "TERM" not in environ)
+    assert (screen.yes != "✓") is colour and width(screen.yes) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -169,7 +197,7 @@ def test_the_sandbox_can_be_used_as_it_says(
 ) -> None:
     ready = tmp_path / "ready.json"
     sandbox = start("tests.sandbox", "--ready-file", str(ready))
-    sandbox.read_until("All that the command is told")
+    sandbox.read_until("All that the commands are told")
     settings = json.loads(ready.read_text())
     assert ready.stat().st_mode & 0o777 == 0o600
     assert sandbox.directory.stat().st_mode & 0o777 == 0o700
@@ -183,7 +211,16 @@ def test_the_sandbox_can_be_used_as_it_says(
         ["bash", "-ec", pasted], cwd=REPOSITORY, env=shell, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "3 rotated, 0 recovered, 0 not due, 0 failed" in run.stdout
+    for counted in (
+        "1 rotated, 0 recovered, 0 not due, 0 failed",
+        "2 rotated, 0 recovered, 0 not due, 0 failed",
+        "3 rotated, 0 recovered, 0 not due, 0 failed",
+        "8 not due",
+    ):
+        assert counted in run.stdout, run.stdout
+    look = run.stdout[run.stdout.rindex("API Access Details") :]
+    for title in ("Snowflake PIPELINE", "Meraki ann@example.com", "Cisco Authentication Record"):
+        assert f"  {title}" in sandbox.output and f"\n{title}\n" in look
     secrets |= secrets_in(sandbox.directory, monkeypatch)
     assert [secret for secret in secrets if secret in sandbox.output + run.stdout + run.stderr + str(settings)] == []
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from tests.sandbox.keeper.vault import write_private
 from tests.sandbox.scenery import (
     ADMIN,
+    KEY_PLAYBOOK,
     MERAKI_PLAYBOOK,
+    PLAYBOOK,
     REST_PLAYBOOK,
     ROLE,
     Scenery,
@@ -32,8 +34,9 @@ from tests.sandbox.scenery import (
 def instructions(scenery: Scenery) -> str:
     """What is there and how to rotate it."""
     snowflake, vault = scenery.snowflake, scenery.vault
-    width = max(len(entry.title) for entry in scenery.entries)
-    records = [f"  {entry.title:<{width}}  {entry.special}".rstrip() for entry in scenery.entries]
+    known = scenery.records()
+    width = max(len(title) for title, _words in known)
+    records = [f"  {title:<{width}}  {words}".rstrip() for title, words in known]
     exports = [f"export {name}={shlex.quote(value)}" for name, value in scenery.environment().items()]
     one = json.dumps({"snowflake_user_password_records": [scenery.entries[-1].title]})
     return "\n".join(
@@ -55,16 +58,32 @@ def instructions(scenery: Scenery) -> str:
             "",
             *exports,
             "",
-            shlex.join(scenery.command()),
-            shlex.join(scenery.command(playbook=MERAKI_PLAYBOOK)),
-            shlex.join(scenery.command(playbook=REST_PLAYBOOK)),
+            *_commands(scenery),
             "",
-            f"All that the commands are told is in {scenery.vars_file}. Add for example:",
+            f"All that the commands are told is in {scenery.vars_file},",
+            f"and the fleet's inventory is {scenery.inventory_file}. Add for example:",
             "  --check",
-            "  -e snowflake_user_password_force=true",
+            "  -e snowflake_user_password_force=true   or for the fleet: -e keyturn_force=true",
             f"  -e {shlex.quote(one)}",
+            f"  -e keyturn_report_dir={scenery.directory}/report   for the fleet: its report as HTML, JUnit and JSON",
+            "  --secrets   to the command that shows the vault: the secrets themselves",
         ]
     )
+
+
+def _commands(scenery: Scenery) -> list[str]:
+    """Each with a comment, which a shell takes, too."""
+    return [
+        "# Rotate: key pair, API, Meraki, passwords of Snowflake",
+        *(
+            shlex.join(scenery.command(playbook=playbook))
+            for playbook in (KEY_PLAYBOOK, REST_PLAYBOOK, MERAKI_PLAYBOOK, PLAYBOOK)
+        ),
+        "# All of them as a fleet; nothing is due any more",
+        shlex.join(scenery.fleet_command()),
+        "# Look into the vault",
+        shlex.join(scenery.look_command()),
+    ]
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import shlex
 import signal
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing as t
 from pathlib import Path
 
 from tests.sandbox.processes import kill_tree
@@ -31,6 +33,12 @@ _LONGEST_RUN = 120
 _RECEIPT = re.compile(r"(\d+) rotated, (\d+) recovered, (\d+) not due, (\d+) failed")
 _CHANGED = re.compile(r"^localhost +: .*\bchanged=(\d+)", re.MULTILINE)
 
+NEXT = """
+Next:
+   make demo ARGS=--verbose   the same with all that Ansible says
+   make sandbox               such servers to play with: key pairs, an API, Meraki, a fleet, and a look into the vault
+   docs/docsite/rst/getting_started.rst   the first rotation of your own
+"""
 # One field of a table: whether it is as it should be, and what was seen.
 Cell = tuple[bool, str]
 Verdicts = dict[str, str | None]
@@ -68,6 +76,51 @@ def marks(encoding: str | None) -> tuple[str, str]:
     return "✓", "✗"
 
 
+def width(text: str) -> int:
+    """How many characters of the text are seen."""
+    return len(re.sub(r"\x1b\[\d+m", "", text))
+
+
+class Screen:
+    """Standard output: in colour, and with a clock while somebody waits, where it is a terminal."""
+
+    def __init__(self, stream: t.TextIO, environ: t.Mapping[str, str]) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty() and environ.get("TERM") != "dumb"
+        self._colour = self._terminal and not environ.get("NO_COLOR")
+        self.yes, self.no = (
+            self.painted(mark, code) for mark, code in zip(marks(stream.encoding), ("32", "31"), strict=True)
+        )
+
+    def say(self, text: str = "") -> None:
+        print(text, file=self._stream, flush=True)
+
+    def painted(self, text: str, code: str) -> str:
+        """The text between the terminal's codes for a colour (32 green, 31 red) or for bold (1)."""
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+    @contextlib.contextmanager
+    def waiting(self) -> t.Iterator[None]:
+        """Count the seconds in a line of its own, which is gone afterwards."""
+        if not self._terminal:
+            yield
+            return
+        over = threading.Event()
+        clock = threading.Thread(target=self._count, args=(over,), daemon=True)
+        clock.start()
+        try:
+            yield
+        finally:
+            over.set()
+            clock.join()
+
+    def _count(self, over: threading.Event) -> None:
+        started = time.monotonic()
+        while not over.wait(0.5):
+            print(f"\r   running, {time.monotonic() - started:.0f} s", end="", file=self._stream, flush=True)
+        print("\r\x1b[K", end="", file=self._stream, flush=True)
+
+
 class Demo:
     """The story on one scenery. problems: what was not as it should be."""
 
@@ -76,7 +129,7 @@ class Demo:
         self.verbose = verbose
         self.problems: list[str] = []
         self.environment = scenery.child_environment()
-        self._yes, self._no = marks(sys.stdout.encoding)
+        self.screen = Screen(sys.stdout, os.environ)
         self._processes: list[subprocess.Popen[str]] = []
         self._judge = self._start([sys.executable, "-m", "tests.sandbox.judge"], stderr=subprocess.DEVNULL)
 
@@ -139,7 +192,8 @@ class Demo:
 
             self.scenery.snowflake.faults.add(Fault(match=killed_at, after=strike))
         try:
-            output, _errors = process.communicate(timeout=_LONGEST_RUN)
+            with self.screen.waiting():
+                output, _errors = process.communicate(timeout=_LONGEST_RUN)
         except subprocess.TimeoutExpired:
             raise Failed(f"ansible-playbook did not end within {_LONGEST_RUN} s") from None
         seconds = time.monotonic() - started
@@ -167,10 +221,10 @@ class Demo:
     # -- words
 
     def say(self, text: str = "") -> None:
-        print(text, flush=True)
+        self.screen.say(text)
 
     def heading(self, text: str) -> None:
-        self.say(f"\n{text}")
+        self.say("\n" + self.screen.painted(text, "1"))
 
     def expect(self, as_it_should_be: bool, what: str) -> None:
         if not as_it_should_be:
@@ -179,15 +233,15 @@ class Demo:
     def table(self, head: list[str], rows: list[tuple[str, list[Cell]]]) -> list[bool]:
         """Print the rows; for each whether all its cells are as they should be."""
         lines = [head, *([user, *(f"{self._mark(good)} {text}" for good, text in cells)] for user, cells in rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
         self.say()
         for line in lines:
-            cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+            cells = (text + " " * (wide - width(text)) for text, wide in zip(line, widths, strict=True))
             self.say(("   " + "   ".join(cells)).rstrip())
         return [all(good for good, _text in cells) for _user, cells in rows]
 
     def _mark(self, good: bool) -> str:
-        return self._yes if good else self._no
+        return self.screen.yes if good else self.screen.no
 
     # -- what is looked at
 
@@ -377,7 +431,8 @@ def main(arguments: list[str] | None = None) -> int:
     for problem in demo.problems:
         demo.say(f"\nNot as it should be. Expected: {problem}.")
     demo.say(f"\nEverything is stopped and removed after {time.monotonic() - started:.0f} s.")
-    demo.say(summary)
+    demo.say(NEXT)
+    demo.say(demo.screen.painted(summary, "31" if demo.problems else "32"))
     return 1 if demo.problems else 0
 
 

@@ -40,10 +40,13 @@ MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
 VPN_USERS = ("ann@example.com", "bob@example.com")
 REST_PLAYBOOK = "keyturn.credentials.rest_password_rotate"
 REST_USERS = ("alerts", "reporting")
+FLEET_PLAYBOOK = "keyturn.credentials.rotate"
 USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
 ADMIN = "ROTATOR"
 ROLE = "USER_ROTATOR"
 _ADMIN_TITLE = "Snowflake Authentication Record"
+_MERAKI_ADMIN_TITLE = "Cisco Authentication Record"
+_REST_ADMIN_TITLE = "API Access Details"
 _ACCOUNT = "xy12345"
 # What a user's environment must not change in our child processes.
 _FOREIGN = re.compile(
@@ -140,6 +143,7 @@ class Scenery:
             self.keeper_config_file = self.vault.write_client_config(directory / "ksm-config.json")
             self.passwords_file = self._write("first-passwords.json", self.first_passwords)
             self.vars_file = self._write("vars.json", self._variables())
+            self.inventory_file = self._write("fleet.yml", self._inventory())
             if collections is None:
                 self._link_collections()
             # Only what is complete is closed later, by ``with``.
@@ -189,7 +193,7 @@ class Scenery:
         """Client VPN users of a Meraki network, and the record with the API key."""
         key = self.meraki.add_key(secrets.token_hex(20))
         network = {"type": "text", "label": "network_id", "value": [self.meraki.network.id]}
-        self.vault.add_record(title="Cisco Authentication Record", fields={"password": key}, custom=[network])
+        self.vault.add_record(title=_MERAKI_ADMIN_TITLE, fields={"password": key}, custom=[network])
         entries = []
         for email in VPN_USERS:
             password = fresh_password()
@@ -204,7 +208,7 @@ class Scenery:
         """Users of a service with an API, and the record that says how to get there."""
         fields = {"login": self.rest.admin, "password": self.rest.admin_password, "url": self.rest.url}
         realm = {"type": "text", "label": "Realm", "value": ["users"]}
-        self.vault.add_record(title="API Access Details", fields=fields, custom=[realm])
+        self.vault.add_record(title=_REST_ADMIN_TITLE, fields=fields, custom=[realm])
         entries = []
         for name in REST_USERS:
             password = fresh_password()
@@ -230,6 +234,30 @@ class Scenery:
             "meraki_vpn_user_password_connection": {"api_url": self.meraki.url},
             "rest_password_rotate_records": [entry.title for entry in self.rest_entries],
             "rest_password_rotate_recipe": str(RECIPE),
+        }
+
+    def _inventory(self) -> dict[str, t.Any]:
+        """The fleet's: the account, the network and the API, each with all that rotates there."""
+        rotations = {
+            "snowflake": [
+                self._rotation(
+                    "snowflake_user_password", _ADMIN_TITLE, [entry for entry in self.entries if not entry.special]
+                ),
+                self._rotation("snowflake_user_keypair", _ADMIN_TITLE, [self.key_entry]),
+            ],
+            "meraki": [self._rotation("meraki_vpn_user_password", _MERAKI_ADMIN_TITLE, self.vpn_entries)],
+            "api": [self._rotation("rest_password_rotate", _REST_ADMIN_TITLE, self.rest_entries)],
+        }
+        return {"all": {"hosts": {host: {"keyturn_rotations": entries} for host, entries in rotations.items()}}}
+
+    def _rotation(self, kind: str, admin_record: str, entries: list[Entry]) -> dict[str, t.Any]:
+        variables = self._variables()
+        more = {name: variables.get(f"{kind}_{name}") for name in ("connection", "recipe")}
+        return {
+            "kind": kind,
+            "admin_record": admin_record,
+            "records": [entry.uid for entry in entries],
+            **{name: value for name, value in more.items() if value is not None},
         }
 
     def _write(self, name: str, content: object) -> Path:
@@ -270,6 +298,25 @@ class Scenery:
         """The rotation of all records, as a user would type it."""
         program = Path(sys.executable).parent / "ansible-playbook"
         return [str(program), playbook, "-e", f"@{self.vars_file}", *arguments]
+
+    def fleet_command(self) -> list[str]:
+        """The same for all that is in the inventory."""
+        return self.command("-i", str(self.inventory_file), playbook=FLEET_PLAYBOOK)
+
+    def look_command(self) -> list[str]:
+        """What shows the vault."""
+        return [sys.executable, str(Path(__file__).with_name("look.py")), str(self.keeper_config_file)]
+
+    def records(self) -> list[tuple[str, str]]:
+        """Every record's title, with what there is to say of it."""
+        return [
+            *((entry.title, entry.special) for entry in self.entries),
+            (self.key_entry.title, "a service user with a key pair"),
+            *((entry.title, "") for entry in (*self.vpn_entries, *self.rest_entries)),
+            (_ADMIN_TITLE, "the administrator's"),
+            (_MERAKI_ADMIN_TITLE, "the administrator's"),
+            (_REST_ADMIN_TITLE, "the administrator's"),
+        ]
 
     def question(self) -> dict[str, t.Any]:
         """What the judge needs to find the vault, the records that can be rotated, and the account."""
