@@ -44,6 +44,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     password_policy,
     plan,
 )
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_wait import unseen, waiting
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
 # A record that was read longer ago than this, in seconds, is read again before it is saved.
@@ -94,14 +95,23 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _read(self) -> None:
         self._snapshot = self._client.read(self._references)
+        if self._options.target == "staged" and unseen(self._options, self._snapshot):
+            self._snapshot.records.update(self._client.read_all().records)
         self._now = duration.now()
+
+    def _waiting(self, record: Record) -> str | None:
+        if self._options.target != "staged":
+            return None
+        among = {self._snapshot.find(each).uid for each in self._references if self._snapshot.shows(each)}
+        return waiting(self._options, record, self._snapshot, among, self._now)
 
     def observe(self, item: str) -> State:
         record = self._snapshot.find(item)
         check_record(self._options, record)
         self._before[item] = _metadata(record.data)
         pending = fields.pending(record.data) is not None
-        return State(record=record, recovered=pending and self._options.target == "staged")
+        recovered = pending and self._options.target == "staged"
+        return State(record=record, recovered=recovered, waiting=self._waiting(record))
 
     def plan(self, item: str, state: State) -> t.Sequence[Step]:
         return plan(self._options, state, self._now)
@@ -140,7 +150,7 @@ class VaultRotator(Rotator[str, State, Step]):
                 raise
         record = self._snapshot.find(state.record.uid)
         left = self._options.target == "staged" and fields.pending(record.data) is not None
-        return dataclasses.replace(state, record=record, recovered=left)
+        return dataclasses.replace(state, record=record, recovered=left, waiting=self._waiting(record))
 
     def prove(self, item: str, state: State) -> State:
         """Read back: what was sent is there, or somebody else's edit came in between and the plan starts anew."""
@@ -258,9 +268,16 @@ class VaultRotator(Rotator[str, State, Step]):
         if note is not None:
             facts["note"] = note
         if self._options.target == "staged":
-            facts["due"] = fields.pending(data) is not None or is_due(self._options, data, self._now)
+            facts["due"] = self._due(state)
             facts["recovered"] = state.recovered
+            if state.waiting is not None:
+                facts["waiting"] = state.waiting
         return facts
+
+    def _due(self, state: State) -> bool:
+        data = state.record.data
+        due = state.waiting is None and is_due(self._options, data, self._now)
+        return fields.pending(data) is not None or due
 
     def _secrets(self, state: State) -> dict[str, t.Any]:
         """What the next step of the rotation needs.
@@ -274,7 +291,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if not self._is_key_pair:
             return found if pending is None else {**found, "password": pending, "old_password": live}
         key, current = _key_facts(pending), _key_facts(live)
-        if pending is None and not is_due(self._options, data, self._now):
+        if not self._due(state):
             return {**found, **current}
         # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
         spared = None if current.get("public_key") == key.get("public_key") else current.get("public_key")

@@ -14,6 +14,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core import d
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import windows
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import policy_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Options
@@ -56,6 +57,7 @@ SPEC = CONNECTION_SPEC.merged(
             "key_field": {"type": "str", "no_log": False},
             "max_age": {"type": "str", "no_log": False},
             "force": {"type": "bool", "default": False, "no_log": False},
+            **{label: {"type": "str", "no_log": False} for label in windows.LABELS},
             "rotation_id": {"type": "str", "no_log": False},
             "lease": {"type": "str", "default": "15m", "no_log": False},
             "fields": {"type": "dict", "default": {}, "no_log": False},
@@ -80,6 +82,7 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         raise InvalidInput(f"key_field cannot be {key_field}, which stands for something else.")
     policies = (params["password_policy"], params["service_password_policy"])
     policy_from(*policies)
+    windows.held(params[windows.NOT_BEFORE], params[windows.WINDOW], duration.now())
     return Options(
         target=params["state"],
         place=fields.Place(params["credential"], key_field),
@@ -89,6 +92,7 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         lease=duration.parse_duration(params["lease"], option="lease"),
         extra_fields=_extra_fields(params["fields"], key_field),
         policies=policies,
+        waits={label: params[label] for label in windows.LABELS},
     )
 
 
