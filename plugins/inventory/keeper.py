@@ -17,8 +17,9 @@ description:
   - Every administrator's record becomes a host, named by its custom text field C(rotation_account) or else by its
     title. Its custom text field C(recipe) is the recipe of a REST API.
   - Hosts are in the groups of their kinds, for example C(snowflake_user_password), in C(keyturn_due) if at least one
-    record is due and else in C(keyturn_not_due), in C(keyturn_pending) if a rotation is unfinished, and in
-    C(keyturn_problems) if something is wrong with a record.
+    record is due and else in C(keyturn_not_due), in C(keyturn_waiting) if one would be due but for its
+    C(rotation_not_before), C(rotation_window) or C(rotation_after), in C(keyturn_pending) if a rotation is unfinished,
+    and in C(keyturn_problems) if something is wrong with a record.
   - What is wrong with a record is warned of, and makes its host fail in the playbook; the host's other records rotate.
     Records without a usable administrator's record belong to the host C(without_admin_record).
 author:
@@ -118,6 +119,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
         kinds = {str(rotation.get("kind")) for rotation in account.rotations} & set(_fleet.KINDS)
         states = {
             "keyturn_due" if account.due else "keyturn_not_due": True,
+            "keyturn_waiting": account.waiting > 0,
             "keyturn_pending": account.pending > 0,
             "keyturn_problems": bool(account.problems),
         }

@@ -65,7 +65,7 @@ counts:
   description: How many credentials there are of each outcome.
   returned: when a report was made
   type: dict
-  sample: {due: 0, failed: 1, left_out: 0, no_result: 0, not_due: 12, recovered: 0, rotated: 37}
+  sample: {due: 0, failed: 1, left_out: 0, no_result: 0, not_due: 12, recovered: 0, rotated: 37, waiting: 0}
 files:
   description: The files that were written.
   returned: when a report was made

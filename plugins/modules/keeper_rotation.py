@@ -124,9 +124,28 @@ options:
     type: str
   force:
     description:
-      - Rotate whatever the age.
+      - Rotate whatever the age, O(rotation_not_before) and O(rotation_window). O(rotation_after) still counts.
     type: bool
     default: false
+  rotation_not_before:
+    description:
+      - A record that is due waits until this time, as in V(2026-01-31T22:00:00Z); one without a zone is UTC.
+      - This option, O(rotation_window) and O(rotation_after) are for records without a custom field of the same name.
+        They hold back no secret that is pending already. A value that cannot be read is C(invalid_input).
+    type: str
+  rotation_window:
+    description:
+      - A record that is due waits until such an hour, as in V(mon-fri 22:00-04:00 Europe/Berlin), several of them with
+        C(;) between. Without days, it is every day, and without a zone UTC. What ends before it starts ends on the
+        next day.
+    type: str
+  rotation_after:
+    description:
+      - Another record, by UID or title, so that a pair never rotates together. The record waits while the other one has
+        a pending secret, is due by O(max_age), was never rotated, or was rotated within the last hour.
+      - Records that wait for one another in a circle are C(invalid_input).
+      - Unless the other record is among O(records), or one of them is named by its title, it costs one more read.
+    type: str
   rotation_id:
     description:
       - Names the rotation. A pending secret of another rotation is left alone, with the error C(busy), until O(lease)
@@ -230,6 +249,10 @@ rotations:
       description: Whether the record is to be rotated.
       type: bool
       returned: O(state=announced) or O(state=staged)
+    waiting:
+      description: What a record that would else be due waits for.
+      type: str
+      returned: O(state=announced) or O(state=staged), when it waits
     recovered:
       description: Whether the pending secret, or the announcement, was left by an earlier run.
       type: bool

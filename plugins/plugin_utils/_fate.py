@@ -229,9 +229,10 @@ class Run:
         """One entry for each record that was named, in order, for the report and the fleet. No secrets.
 
         C(record) is the name that was given; C(record_uid, title, login, rotated_at, note), as far as the vault told;
-        C(outcome) is rotated, recovered, not_due, due (in check mode) or failed; C(pending) whether a secret still
-        waits in the record; C(verified, verify_skipped_reason) after a rotation; C(retired) the fingerprint of a
-        previous key that was, or in check mode would be, removed; C(error_code, msg, retry_safe) of a failure.
+        C(outcome) is rotated, recovered, not_due, waiting, due (in check mode) or failed; C(pending) whether a secret
+        still waits in the record; C(waiting) what for a record does; C(verified, verify_skipped_reason) after a
+        rotation; C(retired) the fingerprint of a previous key that was, or in check mode would be, removed;
+        C(error_code, msg, retry_safe) of a failure.
         """
         about = {
             "checked": self.role.outcomes(self.found, self.checked),
@@ -271,8 +272,9 @@ class Run:
         if not due:
             gone = outcome.get("retired_token_names") or [outcome.get("evicted_fingerprint")]
             retired = " and ".join(filter(None, gone)) if outcome.get("changed") else None
-            kind = "token" if self.role.mints else "key"
-            return {**record, "outcome": "not_due", **({"retired": retired, "retired_kind": kind} if retired else {})}
+            about = {"retired": retired, "retired_kind": "token" if self.role.mints else "key"} if retired else {}
+            waits = {"waiting": entry["waiting"]} if entry.get("waiting") else {}
+            return {**record, "outcome": "waiting" if waits else "not_due", **waits, **about}
         if self.check_mode:
             return {**record, "outcome": "due"}
         record["rotated_at"] = told["ended"].get("rotated_at")
@@ -308,17 +310,18 @@ class Run:
             failures = [f"failed: {self.found.get('msg')} [{self.found.get('error_code', 'unknown_outcome')}]"]
         count = {kind: len([record for record in records if record["outcome"] == kind]) for kind in _KINDS}
         failed = count["failed"] or len(failures)
+        waiting = f"{count['waiting']} waiting, " if count["waiting"] else ""
         if self.check_mode:
-            head = f"check mode: {count['due']} due, {count['not_due']} not due, {failed} failed"
+            head = f"check mode: {count['due']} due, {count['not_due']} not due, {waiting}{failed} failed"
         else:
             head = (
                 f"{count['rotated']} rotated, {count['recovered']} recovered, {count['not_due']} not due, "
-                f"{failed} failed"
+                f"{waiting}{failed} failed"
             )
         return [head, *(line for record in records for line in _lines(record))], failures
 
 
-_KINDS = ("rotated", "recovered", "due", "not_due", "failed")
+_KINDS = ("rotated", "recovered", "due", "not_due", "waiting", "failed")
 
 
 def _name(record: Entry) -> str:
@@ -345,6 +348,8 @@ def _lines(record: Entry) -> t.Iterator[str]:
     words = record["outcome"].replace("_", " ")
     if record["outcome"] in ("rotated", "recovered") and not record["verified"]:
         words += f", not proved ({record['verify_skipped_reason'] or 'nothing to log in with'})"
+    if record["outcome"] == "waiting":
+        words += f" ({record['waiting']})"
     retired = "; the previous {retired_kind} {retired} is retired".format(**record) if record.get("retired") else ""
     note = f" {record['note']}" if record.get("note") else ""
     yield f"{words}: {_name(record)}, user {record['login']}{retired}.{note}"

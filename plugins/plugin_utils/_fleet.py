@@ -44,7 +44,7 @@ _OWN_FAILURES = ("fail", "ansible.builtin.fail")
 # Lines for one account.
 _NAMED = 50
 # What wants attention comes first.
-OUTCOMES = ("failed", "no_result", "left_out", "due", "recovered", "rotated", "not_due")
+OUTCOMES = ("failed", "no_result", "left_out", "due", "recovered", "rotated", "waiting", "not_due")
 
 NO_ROTATIONS = (
     "This host has no keyturn_rotations, a list of what rotates there. Leave it out of the inventory or of --limit, or "

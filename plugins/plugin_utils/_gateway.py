@@ -259,6 +259,6 @@ def _only_checked(entry: Mapping) -> bool:
 def _shown(entry: Mapping) -> Options:
     """What was done, in a module's words; a role's entry has an outcome instead."""
     outcome = entry.get("outcome")
-    changed = entry["changed"] if outcome is None else outcome != "not_due"
+    changed = entry["changed"] if outcome is None else outcome not in ("not_due", "waiting")
     reason = entry.get("verify_skipped_reason") or outcome
     return {"changed": changed, "verified": bool(entry.get("verified")), "verify_skipped_reason": reason}

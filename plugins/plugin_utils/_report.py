@@ -8,8 +8,9 @@
 
 {format, generated_at, check_mode, complete, problem, counts: {outcome: n}, unproved: n, accounts: [{name, state: done |
 failed | no_result, begun, ended, credentials: [{kind, admin_record, record, record_uid, title, login, outcome,
-verified, verify_skipped_reason, pending, rotated_at, max_age, next_due, error_code, msg, retry_safe}]}]}. Times are RFC
-3339; whatever is not known is null. Every form is made piece by piece, so that only one account is in memory.
+verified, verify_skipped_reason, pending, rotated_at, max_age, next_due, waiting, error_code, msg, retry_safe}]}]}.
+Times are RFC 3339; whatever is not known is null. Every form is made piece by piece, so that only one account is in
+memory.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ Row = dict[str, t.Any]
 _FORMAT = 1
 OUTCOMES = _fleet.OUTCOMES
 # As the page has them: what no login proved looks different.
-SHOWN = ("failed", "no_result", "left_out", "unproved", "due", "recovered", "rotated", "not_due")
+SHOWN = ("failed", "no_result", "left_out", "unproved", "due", "recovered", "rotated", "waiting", "not_due")
 _WORDS = {name: name.replace("_", " ") for name in SHOWN} | {"unproved": "not proved"}
 _KINDS = {
     "meraki_vpn_user_password": "Meraki VPN password",
@@ -53,7 +54,7 @@ _KINDS = {
 }
 _FIELDS = (
     *("kind", "admin_record", "record", "record_uid", "title", "login", "outcome", "verified", "verify_skipped_reason"),
-    *("pending", "rotated_at", "max_age", "next_due", "error_code", "msg", "retry_safe"),
+    *("pending", "rotated_at", "max_age", "next_due", "waiting", "error_code", "msg", "retry_safe"),
 )
 _NAMED_FAILURES = 20
 # What XML 1.0 cannot hold, in any spelling (section 2.2).
@@ -189,7 +190,7 @@ def junit(report: Report) -> t.Iterator[str]:
         "tests": counts.total() + bool(problem),
         "failures": counts["failed"],
         "errors": counts["no_result"] + bool(problem),
-        "skipped": counts["left_out"] + counts["not_due"],
+        "skipped": _skipped(counts),
         "time": _time(sum(account.seconds for account in report.accounts)),
         "timestamp": rfc3339(report.now),
     }
@@ -204,7 +205,7 @@ def junit(report: Report) -> t.Iterator[str]:
             "tests": account.shown.total(),
             "failures": account.shown["failed"],
             "errors": account.shown["no_result"],
-            "skipped": account.shown["left_out"] + account.shown["not_due"],
+            "skipped": _skipped(account.shown),
             "time": _time(account.seconds),
             "timestamp": account.begun or rfc3339(report.now),
         }
@@ -213,7 +214,17 @@ def junit(report: Report) -> t.Iterator[str]:
     yield "</testsuites>\n"
 
 
-_ELEMENTS = {"failed": "failure", "no_result": "error", "left_out": "skipped", "not_due": "skipped"}
+_ELEMENTS = {
+    "failed": "failure",
+    "no_result": "error",
+    "left_out": "skipped",
+    "waiting": "skipped",
+    "not_due": "skipped",
+}
+
+
+def _skipped(counts: collections.Counter[str]) -> int:
+    return sum(counts[outcome] for outcome, tag in _ELEMENTS.items() if tag == "skipped")
 
 
 def _case(account: str, told: _fleet.Outcome) -> str:
@@ -258,6 +269,7 @@ def what_happened(row: t.Mapping[str, t.Any]) -> str:
         "recovered": f"An unfinished rotation was finished. {proof}",
         "not_due": f"Its last rotation is younger than {age}." if age else "Its last rotation is young enough.",
         "due": f"Check mode: nothing was written.{pending}",
+        "waiting": f"It is due, and waits: {row.get('waiting')}.",
         "left_out": "Its kind was not among the tags of this run.",
         "no_result": "The run had not come to its end here when this report was written.",
     }[str(row["outcome"])]

@@ -7,8 +7,8 @@
 """From records with a rotation marker to hosts with ``keyturn_rotations``. Pure; no secret goes past ``extract``.
 
 What ``extract`` gives may be cached: {marked: [{uid, title, login, kind, max_age, rotated_at, expires_at, pending,
-admin, problem}], admins: {uid: {title, kind, account, recipe}}, unreadable: n}. Whether a record is due is found out
-anew each time.
+not_before, window, after: {title, rotated_at, pending} or none, admin, problem}], admins: {uid: {title, kind, account,
+recipe}}, unreadable: n}. Whether a record is due, and waits, is found out anew each time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     RotationError,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as vault
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import windows
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS, MINTED, unknown_kind
@@ -36,6 +37,7 @@ ADMIN_FIELD = "rotation_admin_record"
 AGE_FIELD = "rotation_max_age"
 # On an administrator's record; the last one as the recipes of the role rest_password_rotate call it.
 _ADMIN_FIELDS = {"account": "rotation_account", "recipe": "recipe"}
+_WAITS = {"not_before": windows.NOT_BEFORE, "window": windows.WINDOW, "after": windows.AFTER}
 # The host of records that belong to no account.
 NOWHERE = "without_admin_record"
 
@@ -52,6 +54,7 @@ class Account:
 
     rotations: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     due: int = 0
+    waiting: int = 0
     pending: int = 0
     problems: list[str] = dataclasses.field(default_factory=list)
 
@@ -92,6 +95,18 @@ class _Named:
                 self._found[reference] = None, f"Its {ADMIN_FIELD} cannot be used: {error.msg}"
         return self._found[reference]
 
+    def other(self, reference: str) -> tuple[dict[str, t.Any] | None, str | None]:
+        """(what is to be known of a record that another one waits for, None), or (None, what is wrong)."""
+        try:
+            record = self._snapshot.find(reference)
+            about = {
+                "rotated_at": vault.text(record.data, vault.ROTATED_AT),
+                "pending": vault.pending(record.data) is not None,
+            }
+        except RotationError as error:
+            return None, f"Its {windows.AFTER} cannot be used: {error.msg}"
+        return {"title": record.title, **about}, None
+
 
 def _told(record: Record) -> dict[str, t.Any]:
     """What the record's own fields say, as far as they can be read, and what is wrong with the others."""
@@ -101,6 +116,7 @@ def _told(record: Record) -> dict[str, t.Any]:
         "expires_at": None,
         "pending": False,
     }
+    given |= dict.fromkeys(_WAITS)
     fields = _tried(given, lambda: _record.read(record.data)) or {}
     given["takes_part"] = any(fields.get(_record.key(label)) for label in (ADMIN_FIELD, KIND_FIELD))
     if given["takes_part"] or any(fields.get(_record.key(label)) for label in _ADMIN_FIELDS.values()):
@@ -115,6 +131,8 @@ def _told(record: Record) -> dict[str, t.Any]:
         # Without a kind of its own, it has its administrator's.
         if given["kind"] in (*MINTED, ""):
             given["expires_at"] = _tried(given, lambda: vault.text(record.data, label=vault.TOKEN_EXPIRES_AT))
+        for name, label in _WAITS.items():
+            given[name] = _tried(given, functools.partial(vault.text, record.data, label))
     return given
 
 
@@ -131,8 +149,12 @@ def _tried(given: dict[str, t.Any], read: t.Callable[[], t.Any]) -> t.Any:
 def _marked(record: Record, told: t.Mapping[str, t.Any], named: _Named) -> Marked:
     missing = f"It has no custom field {ADMIN_FIELD}."
     admin, problem = named.find(told["admin"]) if told["admin"] else (None, missing)
-    kept = {name: told[name] for name in ("title", "login", "kind", "max_age", "rotated_at", "expires_at", "pending")}
-    return {**kept, "uid": record.uid, "admin": admin, "problem": told["problem"] or problem}
+    after, unclear = named.other(told["after"]) if told["after"] else (None, None)
+    kept = ("title", "login", "kind", "max_age", "rotated_at", "expires_at", "pending", "not_before", "window")
+    return {
+        **{name: told[name] for name in kept},
+        **{"uid": record.uid, "admin": admin, "after": after, "problem": told["problem"] or problem or unclear},
+    }
 
 
 def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str, Account]:
@@ -161,7 +183,8 @@ def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str
         account.rotations.append(
             {key: value for key, value in rotation.items() if value} | {"records": [entry["uid"] for entry in entries]}
         )
-        account.due += len([entry for entry in entries if _is_due(entry, now)])
+        account.due += len([entry for entry in entries if _is_due(entry, now) and not _waits(entry, now)])
+        account.waiting += len([entry for entry in entries if _is_due(entry, now) and _waits(entry, now)])
         account.pending += len([entry for entry in entries if entry["pending"]])
         if problem:
             account.problems.append(f"{', '.join(_name(entry) for entry in entries)}: {problem}")
@@ -184,6 +207,7 @@ def _own_problem(entry: Marked) -> str | None:
         return "It has no login."
     try:
         parse_duration(entry["max_age"], option=AGE_FIELD)
+        windows.held(entry["not_before"], entry["window"], dt.datetime.now(dt.UTC))
     except InvalidInput as error:
         return error.msg
     return None
@@ -214,6 +238,25 @@ def _is_due(entry: Marked, now: dt.datetime) -> bool:
         return True
     ends = entry.get("expires_at") if entry["kind"] in MINTED else None
     return entry["pending"] or vault.is_over(last, age, ends, now)
+
+
+def _waits(entry: Marked, now: dt.datetime) -> bool:
+    """As keeper_rotation decides for a record that is due; what cannot be read waits for nothing."""
+    if entry["pending"]:
+        return False
+    try:
+        age = parse_duration(entry["max_age"], option=AGE_FIELD)
+        held = windows.held(entry["not_before"], entry["window"], now)
+    except InvalidInput:
+        return False
+    after = entry["after"]
+    return bool(
+        held
+        or after
+        and windows.held_by(
+            after["title"], pending=after["pending"], rotated_at=after["rotated_at"], max_age=age, now=now
+        )
+    )
 
 
 def _host_names(admins: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, str]:

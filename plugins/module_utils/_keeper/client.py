@@ -254,6 +254,10 @@ class Snapshot:
     def has(self, uid: str) -> bool:
         return uid in self.records
 
+    def shows(self, reference: str) -> bool:
+        """Whether there is one record, and no more, with this UID or title."""
+        return reference in self.records or [each.title for each in self.records.values()].count(reference) == 1
+
     def find(self, reference: str) -> Record:
         """The record with this UID or title. Raises NotFound or Ambiguous."""
         if reference in self.records:

@@ -47,6 +47,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     password_policy,
     plan,
 )
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_wait import unseen, waiting
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
 # A record that was read longer ago than this, in seconds, is read again before it is saved.
@@ -74,6 +75,8 @@ class VaultRotator(Rotator[str, State, Step]):
         self._run = uuid.uuid4().hex
         self._made: dict[str, str] = {}
         self._snapshot = Snapshot({})
+        # UIDs of all records of the task.
+        self._among: set[str] = set()
         self._unread: set[str] = set()
         # Saves in a row without an answer; each costs a whole timeout.
         self._silent = 0
@@ -99,13 +102,21 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _read(self) -> None:
         self._snapshot = self._client.read(self._references)
+        if self._options.target not in _ENDS and unseen(self._options, self._snapshot):
+            self._snapshot.records.update(self._client.read_all().records)
+        self._among = {self._snapshot.find(each).uid for each in self._references if self._snapshot.shows(each)}
         self._now = duration.now()
+
+    def _waiting(self, record: Record) -> str | None:
+        if self._options.target in (*_ENDS, "saved"):
+            return None
+        return waiting(self._options, record, self._snapshot, self._among, self._now)
 
     def observe(self, item: str) -> State:
         record = self._snapshot.find(item)
         check_record(self._options, record)
         self._before[item] = _metadata(record.data)
-        return State(record=record, recovered=self._left(record.data))
+        return State(record=record, recovered=self._left(record.data), waiting=self._waiting(record))
 
     def _left(self, data: fields.Data) -> bool:
         """Whether an earlier run has left something to go on with."""
@@ -147,7 +158,9 @@ class VaultRotator(Rotator[str, State, Step]):
                 error.unanswered = 2
                 raise
         record = self._snapshot.find(state.record.uid)
-        return dataclasses.replace(state, record=record, recovered=self._left(record.data))
+        return dataclasses.replace(
+            state, record=record, recovered=self._left(record.data), waiting=self._waiting(record)
+        )
 
     def prove(self, item: str, state: State) -> State:
         """Read back: what was sent is there, or somebody else's edit came in between and the plan starts anew."""
@@ -281,9 +294,16 @@ class VaultRotator(Rotator[str, State, Step]):
         if note is not None:
             facts["note"] = note
         if self._options.target not in _ENDS:
-            facts["due"] = fields.under_way(data) or is_due(self._options, data, self._now)
+            facts["due"] = self._due(state)
             facts["recovered"] = state.recovered
+            if state.waiting is not None:
+                facts["waiting"] = state.waiting
         return facts
+
+    def _due(self, state: State) -> bool:
+        data = state.record.data
+        due = state.waiting is None and is_due(self._options, data, self._now)
+        return fields.under_way(data) or due
 
     def _secrets(self, state: State) -> dict[str, t.Any]:
         """What the next step of the rotation needs.
@@ -298,19 +318,19 @@ class VaultRotator(Rotator[str, State, Step]):
         if mark is not None and mark.former_logins:
             found["former_logins"] = list(mark.former_logins)
         if self._announces:
-            return {**found, **self._token_facts(data, mark)}
+            return {**found, **self._token_facts(state, mark)}
         if not self._is_key_pair:
             return found if pending is None else {**found, "password": pending, "old_password": live}
         key, current = _key_facts(pending), _key_facts(live)
-        if pending is None and not is_due(self._options, data, self._now):
+        if not self._due(state):
             return {**found, **current}
         # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
         spared = None if current.get("public_key") == key.get("public_key") else current.get("public_key")
         return {**found, **key, "current_public_key": spared}
 
-    def _token_facts(self, data: fields.Data, mark: fields.Marker | None) -> dict[str, t.Any]:
+    def _token_facts(self, state: State, mark: fields.Marker | None) -> dict[str, t.Any]:
         """Names of tokens; and the pending one, or that of a record that is not due, so that it can be proved."""
-        idle = not fields.under_way(data) and not is_due(self._options, data, self._now)
+        data, idle = state.record.data, not self._due(state)
         coming = mark.token_name if mark is not None else None
         pending, held = fields.pending(data), fields.text(data, fields.TOKEN_NAME)
         told = {

@@ -15,6 +15,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core import d
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import windows
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import policy_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Minted, Options
@@ -61,6 +62,7 @@ SPEC = CONNECTION_SPEC.merged(
             "key_field": {"type": "str", "no_log": False},
             "max_age": {"type": "str", "no_log": False},
             "force": {"type": "bool", "default": False, "no_log": False},
+            **{label: {"type": "str", "no_log": False} for label in windows.LABELS},
             "rotation_id": {"type": "str", "no_log": False},
             "lease": {"type": "str", "default": "15m", "no_log": False},
             "fields": {"type": "dict", "default": {}, "no_log": False},
@@ -91,6 +93,7 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         raise InvalidInput("token_prefix must be a letter, and then up to 30 letters, digits and _.")
     policies = (params["password_policy"], params["service_password_policy"])
     policy_from(*policies)
+    windows.held(params[windows.NOT_BEFORE], params[windows.WINDOW], duration.now())
     return Options(
         target="saved" if minted else params["state"],
         token_prefix=params["token_prefix"],
@@ -102,6 +105,7 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         lease=duration.parse_duration(params["lease"], option="lease"),
         extra_fields=_extra_fields(params["fields"], key_field),
         policies=policies,
+        waits={label: params[label] for label in windows.LABELS},
     )
 
 

@@ -50,6 +50,8 @@ class Options:
     extra_fields: dict[str, str]
     # Of generated passwords; a record may have one more.
     policies: tuple[t.Mapping[str, t.Any] | None, ...] = ()
+    # For records without such a field of their own, by its label.
+    waits: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     token_prefix: str = "KEYTURN"
     minted: t.Mapping[str, Minted] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -77,6 +79,7 @@ class State:
 
     record: as read last. wrote: the step of this run whose update was sent, None before it. settled: a later read has
     shown that update. failure: why the last save failed, as far as known. rounds: how many updates were sent.
+    waiting: what a record that is due waits for, in words.
     """
 
     record: Record
@@ -85,6 +88,7 @@ class State:
     settled: bool = False
     failure: Exception | None = None
     rounds: int = 0
+    waiting: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +171,8 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
                 f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is. Nothing "
                 "was written. Revoke it at the service, and run again."
             )
-        return _plan_new(options, state.record) if is_due(options, data, now) else None
+        due = state.waiting is None and is_due(options, data, now)
+        return _plan_new(options, state.record) if due else None
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()

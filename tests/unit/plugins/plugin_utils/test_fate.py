@@ -415,6 +415,18 @@ def test_a_record_that_another_run_took_over() -> None:
     assert (told["error_code"], told["pending"]) == ("busy", False)
 
 
+def test_a_record_that_waits_is_told_with_what_for() -> None:
+    about = run(record("A", "idle", waiting="rotation_window is sat 01:00-02:00"), record("B"))
+    (told, _other), lines = about.records(), about.told()[0]
+    assert (told["outcome"], told["waiting"], told["pending"]) == (
+        "waiting",
+        "rotation_window is sat 01:00-02:00",
+        False,
+    )
+    assert "0 not due, 1 waiting, 1 failed" in lines[0]
+    assert lines[1] == "waiting (rotation_window is sat 01:00-02:00): Title of A (A), user user_A."
+
+
 def test_keys_that_are_not_due() -> None:
     role = Role(COLUMNS, settled={"install": False})
     applied = answer(worked(changed=True, evicted_fingerprint="SHA256:old"), worked(changed=False), failed("refused"))

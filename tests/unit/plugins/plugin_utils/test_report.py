@@ -54,6 +54,7 @@ def everything() -> _report.Report:
             "one",
             outcome("A", verified=True),
             outcome("B", "not_due"),
+            outcome("W", "waiting", waiting="rotation_window is sat 01:00-02:00"),
             outcome("C", "recovered", verified=False, verify_skipped_reason="mfa"),
             outcome("D", "due"),
             outcome("E", "failed", msg=HOSTILE, title=HOSTILE, error_code="refused", retry_safe=False, pending=True),
@@ -106,17 +107,21 @@ def test_every_credential_is_in_each_form() -> None:
     assert report["counts"] == dict.fromkeys(_report.OUTCOMES, 1)
     assert [account["state"] for account in report["accounts"]] == ["failed", "no_result", "done"]
     assert not report["complete"] and report["generated_at"] == "2026-05-01T12:00:00Z"
-    assert sum(len(account["credentials"]) for account in report["accounts"]) == 7
+    assert sum(len(account["credentials"]) for account in report["accounts"]) == 8
     cases = list(junit(everything()).iter("testcase"))
-    assert len(cases) == 7
+    assert len(cases) == 8
     page = Reader(page_of(everything()))
     header, *rows = page.rows
     assert header == ["Outcome", "Account", "Credential", "Kind", "Last rotated", "Next due", "What happened"]
-    assert [row[0] for row in rows] == ["failed", "no result", "left out", "not proved", "due", "rotated", "not due"]
+    assert [row[0] for row in rows] == ["failed", "no result", "left out", "not proved", "due", "rotated"] + [
+        "waiting",
+        "not due",
+    ]
     assert rows[5] == [
         *("rotated", "one", "Title of AUSER_A", "Snowflake password"),
         *("2026-04-2110 d ago", "2026-05-21in 20 d", "A login proved it."),
     ]
+    assert rows[6][-1] == "It is due, and waits: rotation_window is sat 01:00-02:00."
     # What no login proved looks different, and no cell is empty.
     assert rows[3][-1] == "An unfinished rotation was finished. No login proved it (mfa)." and report["unproved"] == 1
     assert all(cell for row in rows for cell in row)
@@ -134,16 +139,20 @@ def test_no_text_of_a_record_gets_out_of_its_place() -> None:
 def test_junit_says_what_a_gate_must_know() -> None:
     suites = {suite.attrib["name"]: suite.attrib for suite in junit(everything())}
     assert suites["one"] | {"name": ""} == {
-        **{"name": "", "tests": "5", "failures": "1", "errors": "0", "skipped": "1", "time": "42"},
+        **{"name": "", "tests": "6", "failures": "1", "errors": "0", "skipped": "2", "time": "42"},
         "timestamp": "2026-05-01T11:59:00Z",
     }
     assert suites["two"]["errors"] == "1" and suites["three"]["skipped"] == "1"
     whole = junit(everything()).attrib
-    totals = {"tests": "7", "failures": "1", "errors": "1", "skipped": "2", "time": "42"}
+    totals = {"tests": "8", "failures": "1", "errors": "1", "skipped": "3", "time": "42"}
     assert whole == {"name": "keyturn.credentials.rotate", "timestamp": "2026-05-01T12:00:00Z", **totals}
     cases = list(junit(everything()).iter("testcase"))
     assert sum(float(case.attrib["time"]) for case in cases) == pytest.approx(42)
-    assert [case.attrib["name"] for case in cases if case.find("skipped") is not None] == ["Title of B", "Z"]
+    assert [case.attrib["name"] for case in cases if case.find("skipped") is not None] == [
+        "Title of B",
+        "Title of W",
+        "Z",
+    ]
     nothing = junit(_report.build([], NOW, check_mode=False, problem="No hosts."))
     assert nothing.attrib["errors"] == "1" and nothing.find("testsuite/testcase/error") is not None
 

@@ -65,6 +65,29 @@ def test_one_host_for_each_administrator() -> None:
     assert all(_fleet.problem(rotation) is None for host in hosts.values() for rotation in host.rotations)
 
 
+def test_what_waits_is_not_due() -> None:
+    shut = {"rotation_window": "12:00-13:00"}
+    recent = record("Recent", uid="recent", rotated_at="2026-04-30T23:30:00Z")
+    waiting = [
+        marked("A", **shut),
+        marked("B", rotation_not_before="2026-05-01T00:00:01Z"),
+        marked("C", rotation_after="recent"),
+    ]
+    ready = [
+        marked("D", rotation_window="00:00-01:00"),
+        marked("E", rotation_pending="x", **shut),
+        marked("F", rotated_at="2026-04-30", **shut),
+    ]
+    (host,) = accounts(ADMIN, recent, *waiting, *ready).values()
+    assert (host.waiting, host.due, host.pending, host.problems) == (3, 2, 1, [])
+
+
+def test_a_time_that_cannot_be_read_is_its_records_problem() -> None:
+    (host,) = accounts(ADMIN, marked("A", rotation_window="at night"), marked("B", rotation_after="nobody")).values()
+    assert len(host.problems) == 2 and (host.waiting, host.due) == (0, 2)
+    assert "rotation_window" in " ".join(host.problems) and "rotation_after cannot be used" in " ".join(host.problems)
+
+
 def test_the_kind_may_stand_on_the_administrators_record() -> None:
     """There it makes no marked record of that one; and the recipe stands beside it."""
     api = record("Grafana", uid="api", rotation_module="rest_password_rotate", recipe="grafana")
