@@ -4,13 +4,8 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule, Result
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule
 
 
 class ActionModule(CensoringActionModule):
     """keeper_rotation returns secrets, so no callback may show its result."""
-
-    def outcome(self, task_vars: dict[str, t.Any]) -> Result:
-        return t.cast(Result, self._execute_module(task_vars=task_vars))

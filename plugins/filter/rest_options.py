@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of rest_password_rotate from a record and a recipe."""
+"""The options of rest_password_rotate, and what passwords the service takes, from a record and a recipe."""
 
 from __future__ import annotations
 
@@ -27,8 +27,18 @@ def rest_options(
         raise AnsibleFilterError(error.msg) from None
 
 
+def rest_password_policy(record: t.Mapping[str, t.Any], recipe: str, folder: str) -> dict[str, t.Any]:
+    """The recipe's C(password_policy), empty where it has none."""
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rest_record
+
+    try:
+        return t.cast("dict[str, t.Any]", _rest_record.recipe_of(record, recipe, folder).get("password_policy") or {})
+    except RotationError as error:
+        raise AnsibleFilterError(error.msg) from None
+
+
 class FilterModule:
     """The role's filters."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"rest_options": rest_options}
+        return {"rest_options": rest_options, "rest_password_policy": rest_password_policy}

@@ -31,11 +31,16 @@ def snowflake_login(
     from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import (
         key_options,
         snowflake_user_password,
+        snowflake_user_token,
     )
     from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.connection import CONNECTION_SPEC
     from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
 
-    specs = {"snowflake_user_password": snowflake_user_password.SPEC, "snowflake_user_keypair": key_options.SPEC}
+    specs = {
+        "snowflake_user_password": snowflake_user_password.SPEC,
+        "snowflake_user_keypair": key_options.SPEC,
+        "snowflake_user_token": snowflake_user_token.SPEC,
+    }
     try:
         fields = _record.read(record)
         given = {

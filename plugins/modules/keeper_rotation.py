@@ -51,33 +51,42 @@ options:
     default: password
   password_policy:
     description:
-      - What a generated password looks like. The default meets Snowflake's own policy.
+      - What a generated password looks like. What nobody says meets Snowflake's own policy.
+      - A record may have a policy of its own in its custom field C(rotation_password_policy), a JSON mapping of the
+        same names. The narrowest of it, this option and O(service_password_policy) counts, which is the longest
+        O(password_policy.length), the shortest O(password_policy.max_length), the largest of each minimum, and only
+        such special characters as all allow. Where they contradict one another, the record fails with
+        C(invalid_input) before anything is staged.
     type: dict
-    suboptions:
+    suboptions: &policy
       length:
-        description: Number of characters, 8 to 256.
+        description: Number of characters, 8 to 256. Without it, 32, or O(password_policy.max_length) if that is less.
         type: int
-        default: 32
+      max_length:
+        description: At most so many characters.
+        type: int
       min_upper:
-        description: At least so many upper-case letters.
+        description: At least so many upper-case letters. Without it, 2.
         type: int
-        default: 2
       min_lower:
-        description: At least so many lower-case letters.
+        description: At least so many lower-case letters. Without it, 2.
         type: int
-        default: 2
       min_digits:
-        description: At least so many digits.
+        description: At least so many digits. Without it, 2.
         type: int
-        default: 2
       min_special:
-        description: At least so many special characters.
+        description: At least so many special characters. Without it, 2, or none where no special character is allowed.
         type: int
-        default: 2
       special_characters:
-        description: The special characters to choose from.
+        description:
+          - The special characters to choose from, printable ASCII. Without it, C(!#%*+-.:=?@^_~). An empty text allows
+            none.
         type: str
-        default: '!#%*+-.:=?@^_~'
+  service_password_policy:
+    description:
+      - What the service takes, in the words of O(password_policy).
+    type: dict
+    suboptions: *policy
   secret:
     description:
       - What the service has minted, for a O(record) that was announced.

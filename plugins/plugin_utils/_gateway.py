@@ -171,9 +171,7 @@ def options(event: Mapping) -> Options:
     found = read(event)
     if found.module == KEYPAIR:
         # The role's connection; it reads the record's secrets itself, and its own specification checks the rest.
-        fields = _record.read(found.admin)
-        retire = {"retire_previous_after": _record.text(fields, "retire_previous_after")}
-        return _record.filled(_record.options(fields, key_options.SPEC), retire)
+        return _record.options(_record.read(found.admin), key_options.SPEC)
     spec, user, build = _KINDS[found.module]
     try:
         built = {**build(found), user: found.user, "password": found.new_password}

@@ -139,11 +139,13 @@ def whose(fields: Fields) -> str:
 
 def options(fields: Fields, spec: ArgumentSpec) -> Options:
     """The options of a module that fields of the same name set: no secrets, no mappings or lists, none of a user's."""
-    users = spec.options.get("users", {}).get("options", {})
+    of_users = spec.options.get("users", {}).get("options", {})
+    of_one = {name for pair in spec.mutually_exclusive if "users" in pair for name in pair}
+    of_one |= {name for name, option in of_users.items() if "default" in option}
     asked = [
         name
         for name, option in spec.options.items()
-        if not option["no_log"] and option["type"] not in ("dict", "list") and name not in ("name", *users)
+        if not option["no_log"] and option["type"] not in ("dict", "list") and name not in of_one
     ]
     found = {name: text(fields, name) for name in asked}
     return {name: value for name, value in found.items() if value is not None}

@@ -26,7 +26,7 @@ from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
 Options = dict[str, t.Any]
 
 DEFAULT_RECIPE = "keeper_sample"
-RECIPE_KEYS = frozenset({"vars", "headers", "auth", "lookup", "change", "verify"})
+RECIPE_KEYS = frozenset({"vars", "headers", "auth", "lookup", "change", "verify", "password_policy"})
 # Those of the caller's options that are completed, and not replaced.
 _MERGED = ("vars", "secrets", "headers")
 _STEPS = ("auth", "lookup", "change", "verify")
@@ -110,6 +110,7 @@ def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.
             is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
             (variables if is_plain else hidden)[name] = value
     own = _record.options(fields, SPEC)
+    given = {name: value for name, value in given.items() if name != "password_policy"}
     options: Options = {**given, **own, "vars": {**(given.get("vars") or {}), **variables}, "secrets": hidden}
     for name, value in connection.items():
         merge = name in _MERGED and isinstance(value, t.Mapping)

@@ -6,9 +6,9 @@
 
 """From records with a rotation marker to hosts with ``keyturn_rotations``. Pure; no secret goes past ``extract``.
 
-What ``extract`` gives may be cached: {marked: [{uid, title, login, kind, max_age, rotated_at, pending, admin,
-problem}], admins: {uid: {title, kind, account, recipe}}, unreadable: n}. Whether a record is due is found out anew each
-time.
+What ``extract`` gives may be cached: {marked: [{uid, title, login, kind, max_age, rotated_at, expires_at, pending,
+admin, problem}], admins: {uid: {title, kind, account, recipe}}, unreadable: n}. Whether a record is due is found out
+anew each time.
 """
 
 from __future__ import annotations
@@ -96,7 +96,11 @@ class _Named:
 def _told(record: Record) -> dict[str, t.Any]:
     """What the record's own fields say, as far as they can be read, and what is wrong with the others."""
     given: dict[str, t.Any] = {"title": record.title, "takes_part": False, "problem": None, "kind": "", "login": ""}
-    given |= dict.fromkeys(("admin", "max_age", *_ADMIN_FIELDS), "") | {"rotated_at": None, "pending": False}
+    given |= dict.fromkeys(("admin", "max_age", *_ADMIN_FIELDS), "") | {
+        "rotated_at": None,
+        "expires_at": None,
+        "pending": False,
+    }
     fields = _tried(given, lambda: _record.read(record.data)) or {}
     given["takes_part"] = any(fields.get(_record.key(label)) for label in (ADMIN_FIELD, KIND_FIELD))
     if given["takes_part"] or any(fields.get(_record.key(label)) for label in _ADMIN_FIELDS.values()):
@@ -107,7 +111,10 @@ def _told(record: Record) -> dict[str, t.Any]:
         # As keeper_rotation will read them.
         given["login"] = _tried(given, lambda: vault.login(record.data)) or ""
         given["rotated_at"] = _tried(given, lambda: vault.text(record.data, label=vault.ROTATED_AT))
-        given["pending"] = _tried(given, lambda: vault.pending(record.data)) is not None
+        given["pending"] = bool(_tried(given, lambda: vault.under_way(record.data)))
+        # Without a kind of its own, it has its administrator's.
+        if given["kind"] in (*MINTED, ""):
+            given["expires_at"] = _tried(given, lambda: vault.text(record.data, label=vault.TOKEN_EXPIRES_AT))
     return given
 
 
@@ -124,7 +131,7 @@ def _tried(given: dict[str, t.Any], read: t.Callable[[], t.Any]) -> t.Any:
 def _marked(record: Record, told: t.Mapping[str, t.Any], named: _Named) -> Marked:
     missing = f"It has no custom field {ADMIN_FIELD}."
     admin, problem = named.find(told["admin"]) if told["admin"] else (None, missing)
-    kept = {name: told[name] for name in ("title", "login", "kind", "max_age", "rotated_at", "pending")}
+    kept = {name: told[name] for name in ("title", "login", "kind", "max_age", "rotated_at", "expires_at", "pending")}
     return {**kept, "uid": record.uid, "admin": admin, "problem": told["problem"] or problem}
 
 
@@ -205,7 +212,8 @@ def _is_due(entry: Marked, now: dt.datetime) -> bool:
         age = parse_duration(entry["max_age"], option=AGE_FIELD)
     except InvalidInput:
         return True
-    return entry["pending"] or last is None or now - last >= age
+    ends = entry.get("expires_at") if entry["kind"] in MINTED else None
+    return entry["pending"] or vault.is_over(last, age, ends, now)
 
 
 def _host_names(admins: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, str]:

@@ -20,6 +20,7 @@ import functools
 import http.client
 import json
 import random
+import re
 import secrets
 import signal
 import sys
@@ -51,6 +52,7 @@ KEY_FIELD = "privatePEMKey"
 _EVERY = 1_000_000
 _PATIENCE = 60
 _ONE_IN = 10
+_CHANGING = re.compile(r"(?<=RSA_PUBLIC_KEY)_2| KEYTURN_\w+")
 _SIDES: tuple[Side, ...] = ("before", "after")
 
 
@@ -155,11 +157,13 @@ class Reader:
         self.close()
 
 
-def journal(scene: KeyScene) -> list[tuple[str, str]]:
-    """All requests of a run in order of arrival, as (server, label); the slots take turns, so they count as one."""
+def journal(scene: Scene) -> list[tuple[str, str]]:
+    """All requests of a run in order of arrival, as (server, label); the slots take turns, so they count as one, and
+    names of tokens are left out.
+    """
     entries = [(entry.at, "vault", entry.label.split()[0]) for entry in scene.vault.journal.entries()]
     entries += [(entry.at, "snowflake", entry.label) for entry in scene.snowflake.journal.entries()]
-    return [(server, label.replace("RSA_PUBLIC_KEY_2", "RSA_PUBLIC_KEY")) for _at, server, label in sorted(entries)]
+    return [(server, _CHANGING.sub("", label)) for _at, server, label in sorted(entries)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +212,7 @@ class ThroughRole:
 
     name = "role"
 
-    def __init__(self, scene: KeyScene, **variables: t.Any) -> None:
+    def __init__(self, scene: Scene, **variables: t.Any) -> None:
         self._scene, self._variables = scene, variables
         self.output = ""
 
@@ -261,7 +265,7 @@ class InChild:
         self._forked.close()
 
 
-def run_clean(scene: KeyScene, runner: Runner, seen: t.Callable[[], object] | None = None) -> int:
+def run_clean(scene: Scene, runner: Runner, seen: t.Callable[[], object] | None = None) -> int:
     """A run to its end; seen: called at every request, when the server has acted."""
     servers = (scene.vault, scene.snowflake)
     if seen is not None:
@@ -275,7 +279,7 @@ def run_clean(scene: KeyScene, runner: Runner, seen: t.Callable[[], object] | No
             server.faults.clear()
 
 
-def run_killed(scene: KeyScene, runner: Runner, crash: Crash, seen: t.Callable[[], object]) -> int:
+def run_killed(scene: Scene, runner: Runner, crash: Crash, seen: t.Callable[[], object]) -> int:
     """A run that dies at this point; seen: called at every request before, and there."""
     ready = threading.Event()
     process: list[int] = []

@@ -33,6 +33,7 @@ _LOGIC = "ansible_collections.keyturn.credentials.plugins.module_utils"
 _SERVICES = {
     "snowflake_user_password": ("_snowflake.snowflake_user_password", "_snowflake.snowflake_user_password"),
     "snowflake_user_keypair": ("_snowflake.key_options", "_snowflake.snowflake_user_keypair"),
+    "snowflake_user_token": ("_snowflake.snowflake_user_token", "_snowflake.snowflake_user_token"),
     "meraki_vpn_user_password": ("_meraki.meraki_vpn_user_password", "_meraki.meraki_vpn_user_password"),
     "rest_password_rotate": ("_rest.spec", "_rest.rest_password_rotate"),
 }
@@ -42,7 +43,8 @@ def role_of(kind: str, **more: t.Any) -> Entry:
     """How the role speaks of its records, as its own variables say; C(more) is what they make of the role's options."""
     variables = yaml.safe_load((REPOSITORY / "roles" / kind / "vars" / "main.yml").read_text(encoding="utf-8"))
     said = variables[f"{kind}_role"]
-    return {"columns": said["columns"], "names": said.get("names", "exact"), **more}
+    same = {name: said[name] for name in ("columns", "names", "mints") if name in said}
+    return {**same, **more}
 
 
 def _own_options(kind: str) -> Entry:
@@ -77,7 +79,8 @@ def rotate(job: Entry) -> list[Entry]:
         return _answer(where.SPEC, logic.run, options, check_mode=check_mode)
 
     role, answers = Role(**job["role"]), dict[str, t.Any]()
-    found = vault("staged", job["records"], check_mode=True, **job["staging"])
+    staging = "announced" if role.mints else "staged"
+    found = vault(staging, job["records"], check_mode=True, **job["staging"])
 
     def run() -> Run:
         return Run(role, found, check_mode=check_mode, **answers)
@@ -85,9 +88,11 @@ def rotate(job: Entry) -> list[Entry]:
     if role.users(found):
         answers["checked"] = service(role.users(found), check_mode=True)
     if run().to_stage() and not check_mode:
-        answers["staged"] = vault("staged", run().to_stage(), **job["staging"])
+        answers["staged"] = vault(staging, run().to_stage(), **job["staging"])
         if role.users(answers["staged"]):
             answers["applied"] = service(role.users(answers["staged"]))
+    if minted := run().minted():
+        answers["saved"] = vault("staged", list(minted), secrets=minted, rotation_id=run().rotation_id())
     fates: tuple[tuple[str, t.Literal["commit", "discard"]], ...] = (("committed", "commit"), ("discarded", "discard"))
     for state, fate in fates:
         if uids := run().ending(fate):

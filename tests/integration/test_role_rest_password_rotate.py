@@ -296,6 +296,19 @@ def test_what_is_wrong_with_the_recipe_shows_before_a_password_is_made(single: S
     stays_untouched(single, single.run(), "must hold change, and may hold")
 
 
+def test_the_narrowest_policy_counts_and_a_contradiction_is_one_records_own(scene: Scene) -> None:
+    scene.recipe["password_policy"] = {"max_length": 20, "special_characters": "-_"}
+    own = [{"type": "text", "label": "rotation_password_policy", "value": ['{"length": 24}']}]
+    scene.vault.edit(scene.uids["B"], lambda content: content.update(custom=own))
+    for arguments in (["--check"], []):
+        run = scene.run(*arguments, password_policy={"length": 18, "special_characters": "^_"})
+        assert run.returncode == 2 and says(run, "24 characters, and allows at most 20"), run.output
+        assert scene.pending("B") is None and scene.password("B") == scene.old["B"]
+    for name in "AC":
+        password = scene.password(name)
+        assert scene.settled(name) and len(password) == 18 and not set("^-") & set(password)
+
+
 def test_a_login_that_always_says_yes(single: Scene) -> None:
     single.rest.gullible = True
     run = single.run()

@@ -171,6 +171,15 @@ def test_check_mode_tells_of_a_retirement_that_is_due(single: KeyScene) -> None:
     assert single.run().returncode == 0 and old not in slots(single)
 
 
+def test_the_administrators_record_may_hold_any_option(single: KeyScene) -> None:
+    """As for the Gateway's script and the password role."""
+    field = {"type": "text", "label": "Retire previous after", "value": ["0h"]}
+    single.vault.edit(single.admin_uid, lambda content: content["custom"].append(field))
+    assert single.run().returncode == 0 and single.run(force=True).returncode == 0 and None not in slots(single)
+    run = single.run()
+    assert run.returncode == 0 and None in slots(single), run.stdout
+
+
 def test_a_key_that_another_run_has_placed_meanwhile_is_not_retired(single: KeyScene) -> None:
     """What goes is looked at once more, right before; a slot that holds another key by then stays as it is."""
     assert single.run().returncode == 0 and single.run(force=True).returncode == 0

@@ -54,6 +54,19 @@ def test_snowflake_user_keypair(snowflake: SnowflakeSandbox, ansible: Ansible, l
 
 
 @pytest.mark.core
+@pytest.mark.connector
+def test_snowflake_user_token(snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]) -> None:
+    snowflake.add_role("PIPELINE_ROLE")
+    snowflake.add_user("PIPELINE", type="SERVICE", roles=["PIPELINE_ROLE"])
+    scenery = {"login": login, "user": "pipeline", "role": "pipeline_role"}
+    run = run_target(ansible, "snowflake_user_token", {"snowflake_sandbox": scenery}, "-vvvv")
+    assert run.returncode == 0, run.output
+    assert run.stdout.count("All assertions passed") == 1 and "censored" in run.stdout
+    (token,) = snowflake.user("PIPELINE").pats.values()
+    assert token.secret not in run.output and login["login_password"] not in run.output
+
+
+@pytest.mark.core
 def test_meraki_vpn_user_password(meraki: MerakiSandbox, ansible: Ansible) -> None:
     login = meraki.settings(meraki.add_key(fresh_password()))
     meraki.add_user(meraki.network.id, "ann@example.com", fresh_password())

@@ -174,6 +174,8 @@ def _options(name: str) -> dict[str, t.Any]:
     wanted = recipes.given(name)
     values = {key: value for key, value in VALUES.items() if key in wanted}
     variables = {key: value for key, value in values.items() if not recipes.is_secret(key)}
+    # The vault's, not the module's.
+    found.pop("password_policy", None)
     given = {
         **found,
         "url": "https://host.example",

@@ -5,7 +5,8 @@
 """Which passwords really log in: read with Keeper's unmodified SDK, tried with Snowflake's unmodified connector.
 
 Those of Meraki's users, with ``"vpn": URL`` instead of ``"snowflake"``, are tried at the sandbox's VPN, and those of an
-API's users, with ``"whoami": URL``, there. With ``"key_field": LABEL`` as well, the record's private key logs in.
+API's users, with ``"whoami": URL``, there. With ``"key_field": LABEL`` as well, the record's private key logs in, and
+with ``"tokens": true`` its password is an access token.
 
 ``python -m tests.sandbox.judge`` answers each line on stdin, a question in JSON, by one line on stdout:
 
@@ -54,11 +55,13 @@ def api_verdict(url: str, user: str, password: str | None) -> str | None:
     return {200: "accepted", 401: "refused"}.get(answer.status_code, str(answer.status_code))
 
 
-def verdict(arguments: dict[str, t.Any], user: str, password: str | None) -> str | None:
-    """One login, with a password or a private key in PEM."""
+def verdict(arguments: dict[str, t.Any], user: str, password: str | None, *, token: bool = False) -> str | None:
+    """One login, with a password, a private key in PEM or an access token."""
     if not password:
         return None
     secret: dict[str, t.Any] = {"password": password}
+    if token:
+        secret = {"token": password, "authenticator": "PROGRAMMATIC_ACCESS_TOKEN"}
     if password.startswith("-----BEGIN"):
         key = serialization.load_pem_private_key(password.encode(), None)
         plain = serialization.NoEncryption()
@@ -102,7 +105,8 @@ def judge(question: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         elif "whoami" in question:
             verdicts = {name: api_verdict(question["whoami"], user, value) for name, value in passwords.items()}
         else:
-            verdicts = {name: verdict(question["snowflake"], user, value) for name, value in passwords.items()}
+            token, service = bool(question.get("tokens")), question["snowflake"]
+            verdicts = {name: verdict(service, user, value, token=token) for name, value in passwords.items()}
         answers.append({"uid": uid, **verdicts})
     return answers
 

@@ -35,6 +35,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PLAYBOOK = "keyturn.credentials.snowflake_user_password"
 KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
 KEY_USER = "PIPELINE"
+TOKEN_USER, TOKEN_ROLE = "INGEST_SVC", "INGEST"
 MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
 VPN_USERS = ("ann@example.com", "bob@example.com")
 REST_PLAYBOOK = "keyturn.credentials.rest_password_rotate"
@@ -129,6 +130,7 @@ class Scenery:
             self._add_admin()
             self.entries = [self._add(user, type="LEGACY_SERVICE") for user in USERS]
             self.key_entry = self._add_key_user()
+            self.token_entry = self._add_token_user()
             self.vpn_entries = self._add_vpn_users()
             self.rest_entries = self._add_rest_users()
             if special:
@@ -174,6 +176,19 @@ class Scenery:
         uid = self.vault.add_record(title=title, type="pamUser", fields={"login": KEY_USER}, custom=[secret])
         return Entry(uid, title, KEY_USER)
 
+    def _add_token_user(self) -> Entry:
+        """A service user with an access token that somebody made, in its record."""
+        token = fresh_password()
+        self.snowflake.add_role(TOKEN_ROLE)
+        self.snowflake.add_user(TOKEN_USER, owner=ROLE, type="SERVICE", roles=[TOKEN_ROLE])
+        self.snowflake.add_pat(TOKEN_USER, token=token, token_name="MADE_BY_HAND")
+        title = f"Snowflake {TOKEN_USER}"
+        named = {"type": "text", "label": "token_name", "value": ["MADE_BY_HAND"]}
+        fields = {"login": TOKEN_USER, "password": token}
+        return Entry(
+            self.vault.add_record(title=title, type="pamUser", fields=fields, custom=[named]), title, TOKEN_USER
+        )
+
     def _add_vpn_users(self) -> list[Entry]:
         """Client VPN users of a Meraki network, and the record with the API key."""
         key = self.meraki.add_key(secrets.token_hex(20))
@@ -213,6 +228,8 @@ class Scenery:
             "snowflake_user_password_connection": connection,
             "snowflake_user_keypair_records": [self.key_entry.title],
             "snowflake_user_keypair_connection": connection,
+            "snowflake_user_token_records": [self.token_entry.title],
+            "snowflake_user_token_connection": {**connection, "role_restriction": TOKEN_ROLE},
             "meraki_vpn_user_password_records": [entry.title for entry in self.vpn_entries],
             "meraki_vpn_user_password_connection": {"api_url": self.meraki.url},
             "rest_password_rotate_records": [entry.title for entry in self.rest_entries],
@@ -338,6 +355,7 @@ class Scenery:
             "ca_file": str(self.vault.ca_path),
             "judge": self.question(),
             "key_judge": {**self.question(), "records": [self.key_entry.uid], "key_field": "privatePEMKey"},
+            "token_judge": {**self.question(), "records": [self.token_entry.uid], "tokens": True},
             "vpn_judge": self.vpn_question(),
             "rest_judge": self.rest_question(),
             "records": [dataclasses.asdict(entry) for entry in self.entries],

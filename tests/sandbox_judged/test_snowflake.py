@@ -252,6 +252,98 @@ def test_programmatic_access_token(sf: SnowflakeSandbox) -> None:
     assert {method for _user, method, _code in sf.logins} == {"programmatic_access_token"}
 
 
+def by_token(sf: SnowflakeSandbox, token: str, **options: t.Any) -> str:
+    return log_in(sf, "ETL_SVC", authenticator="PROGRAMMATIC_ACCESS_TOKEN", token=token, **options)
+
+
+@PAT_SUPPORTED
+def test_the_life_of_a_token(sf: SnowflakeSandbox, admin: t.Any) -> None:
+    """Both spellings; added, listed, disabled, renamed, rotated, removed."""
+    sf.user("ETL_SVC").roles.add("ROTATOR_ROLE")
+    options = "ROLE_RESTRICTION = 'rotator_role' DAYS_TO_EXPIRY = 3, COMMENT = 'it''s'"
+    (added,) = dicts(admin, f"ALTER USER IF EXISTS etl_svc ADD PROGRAMMATIC ACCESS TOKEN ci {options}")
+    assert list(added) == ["token_name", "token_secret"] and by_token(sf, added["token_secret"]) == "ok"
+    again = "ALTER USER etl_svc ADD PAT IF NOT EXISTS ci"
+    assert [list(row) for row in dicts(admin, again)] == [["status"]]
+    with refused(2002):
+        rows(admin, "ALTER USER etl_svc ADD PAT ci")
+    (row,) = dicts(admin, "SHOW USER PROGRAMMATIC ACCESS TOKENS FOR USER etl_svc")
+    assert row["expires_at"] - row["created_on"] == dt.timedelta(days=3)
+    shown = [row[name] for name in ("name", "user_name", "role_restriction", "status", "comment", "created_by")]
+    assert shown == ["CI", "ETL_SVC", "ROTATOR_ROLE", "ACTIVE", "it's", "ROTATOR"]
+    rows(admin, "ALTER USER etl_svc MODIFY PAT ci SET DISABLED = TRUE")
+    assert dicts(admin, "SHOW USER PATS FOR USER etl_svc")[0]["status"] == "DISABLED"
+    assert by_token(sf, added["token_secret"]) == "394400"
+    rows(admin, "ALTER USER etl_svc MODIFY PAT ci UNSET DISABLED, COMMENT")
+    rows(admin, "ALTER USER etl_svc MODIFY PROGRAMMATIC ACCESS TOKEN ci RENAME TO other")
+    with refused(2003):
+        rows(admin, "ALTER USER etl_svc ROTATE PAT ci")
+    (rotated,) = dicts(admin, "ALTER USER etl_svc ROTATE PAT other EXPIRE_ROTATED_TOKEN_AFTER_HOURS = 1")
+    old = rotated["rotated_token_name"]
+    assert [by_token(sf, one["token_secret"]) for one in (added, rotated)] == ["ok", "ok"]
+    later(sf, hours=2)
+    assert [by_token(sf, one["token_secret"]) for one in (added, rotated)] == ["394400", "ok"]
+    statuses = {row["name"]: row["status"] for row in dicts(admin, "SHOW USER PATS FOR USER etl_svc")}
+    assert statuses == {"OTHER": "ACTIVE", old: "EXPIRED"}
+    later(sf, days=34)
+    assert rows(admin, "SHOW USER PATS FOR USER etl_svc") == []
+    (fresh,) = dicts(admin, "ALTER USER etl_svc ADD PAT fresh")
+    message = "Programmatic access token FRESH successfully removed."
+    assert rows(admin, "ALTER USER etl_svc REMOVE PAT fresh") == [(message,)]
+    assert by_token(sf, fresh["token_secret"]) == "394400"
+    secrets = [one["token_secret"] for one in (added, rotated, fresh)]
+    assert not any(secret in label for secret in secrets for label in sf.journal.labels())
+
+
+@PAT_SUPPORTED
+def test_who_may_have_and_use_a_token(sf: SnowflakeSandbox, admin: t.Any) -> None:
+    user = sf.user("ETL_SVC")
+    user.type, user.network_policy = "SERVICE", False
+    add = "ALTER USER etl_svc ADD PAT {} ROLE_RESTRICTION = 'ROTATOR_ROLE'"
+    with refused(394700, "network policy"):
+        rows(admin, add.format("a"))
+    user.network_policy = True
+    with refused(394700, "ROLE_RESTRICTION"):
+        rows(admin, "ALTER USER etl_svc ADD PAT a")
+    with refused(394700, "not granted"):
+        rows(admin, add.format("a"))
+    user.roles.add("ROTATOR_ROLE")
+    ((_name, token),) = rows(admin, add.format("a"))
+    assert [by_token(sf, token, role=role) for role in ("ROTATOR_ROLE", "PUBLIC")] == ["ok", "390189"]
+    user.roles.clear()
+    assert by_token(sf, token) == "394400"
+    user.roles.add("ROTATOR_ROLE")
+    user.type, user.network_policy = "PERSON", False
+    assert by_token(sf, token) == "390432"
+    rows(admin, "ALTER USER etl_svc ADD PAT b MINS_TO_BYPASS_NETWORK_POLICY_REQUIREMENT = 5")
+    assert by_token(sf, user.pats["B"].secret) == "ok"
+    user.network_policy = True
+    for number in range(13):
+        rows(admin, f"ALTER USER etl_svc ADD PAT n{number}")
+    with refused(394700, "maximum number"):
+        rows(admin, "ALTER USER etl_svc ADD PAT one_more")
+    rows(admin, "ALTER USER etl_svc SET DISABLED = TRUE")
+    assert by_token(sf, token) == "394400"
+    rows(admin, "ALTER USER etl_svc SET DISABLED = FALSE")
+    assert by_token(sf, token) == "394400"
+
+
+@PAT_SUPPORTED
+def test_a_session_that_a_token_opened(sf: SnowflakeSandbox, admin: t.Any) -> None:
+    ((_name, token),) = rows(admin, "ALTER USER ADD PAT mine")
+    sf.account.token_delay = dt.timedelta(seconds=1)
+    assert log_in(sf, "ROTATOR", password=token) == "394400"
+    sf.account.token_delay = dt.timedelta(0)
+    for way in ({"password": token}, {"authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": token}):
+        with contextlib.closing(connect(sf, "ROTATOR", **way)) as connection:
+            for what in ("ADD PAT other", "ROTATE PAT mine", "REMOVE PAT mine", "MODIFY PAT mine SET DISABLED = TRUE"):
+                with refused(394700, "session"):
+                    rows(connection, f"ALTER USER {what}")
+            assert len(rows(connection, "SHOW USER PATS")) == 1
+            rows(connection, "ALTER USER etl_svc ADD PAT theirs")
+            rows(connection, "ALTER USER etl_svc REMOVE PAT theirs")
+
+
 def test_programmatic_access_token_as_password(sf: SnowflakeSandbox, admin: t.Any) -> None:
     ((name, token),) = rows(admin, "ALTER USER etl_svc ADD PAT ci")
     assert name == "CI"
@@ -672,7 +764,7 @@ def test_named_key_pair(sf: SnowflakeSandbox, admin: t.Any) -> None:
     assert pairs(admin)["CI"]["status"] == "DISABLED"
     assert log_in(sf, "ETL_SVC", private_key=key.der) == "394304"
     rows(admin, "ALTER USER etl_svc MODIFY KEY PAIR ci SET DISABLED = FALSE")
-    later(sf, days=31)
+    later(sf, days=34)
     assert pairs(admin)["CI"]["status"] == "EXPIRED" and not sf.accepts_key("ETL_SVC", key.fingerprint)
     rows(admin, "ALTER USER etl_svc REMOVE KEY PAIR ci")
     assert pairs(admin) == {}

@@ -30,10 +30,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
-    PasswordPolicy,
-    policy_from,
-)
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_options import read_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import (
     Adopt,
@@ -48,8 +44,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     is_due,
     minted,
     name,
+    password_policy,
     plan,
-    under_way,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
@@ -68,13 +64,10 @@ class VaultRotator(Rotator[str, State, Step]):
     Reads are shared: ``session`` reads all records once, and the first ``prove`` after updates reads all of them again.
     """
 
-    def __init__(
-        self, client: Vault, references: t.Sequence[str], options: Options, policy: PasswordPolicy, key_size: int
-    ) -> None:
+    def __init__(self, client: Vault, references: t.Sequence[str], options: Options, key_size: int) -> None:
         self._client = client
         self._references = references
         self._options = options
-        self._policy = policy
         self._key_size = key_size
         # As late as possible: what another run has committed meanwhile must not lie in the future.
         self._now = duration.now()
@@ -116,7 +109,7 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _left(self, data: fields.Data) -> bool:
         """Whether an earlier run has left something to go on with."""
-        return self._options.target not in _ENDS and under_way(data)
+        return self._options.target not in _ENDS and fields.under_way(data)
 
     def plan(self, item: str, state: State) -> t.Sequence[Step]:
         return plan(self._options, state, self._now)
@@ -165,14 +158,14 @@ class VaultRotator(Rotator[str, State, Step]):
         check_record(self._options, record)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
-        if under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
+        if fields.under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
             raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
             raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
         # What was to be taken over may have been committed meanwhile.
-        left = state.recovered and under_way(record.data)
+        left = state.recovered and fields.under_way(record.data)
         return dataclasses.replace(state, record=record, recovered=left, wrote=None, failure=None)
 
     def proven(self, state: State) -> bool:
@@ -206,7 +199,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if isinstance(step, Commit):
             return self._committed(data)
         if isinstance(step, Stage) and record.uid not in self._made:
-            self._made[record.uid] = self._generate()
+            self._made[record.uid] = self._generate(record)
         before = fields.marker(data)
         secret = self._made[record.uid] if isinstance(step, Stage) else fields.pending(data)
         mark = fields.Marker(
@@ -243,14 +236,14 @@ class VaultRotator(Rotator[str, State, Step]):
     def _announces(self) -> bool:
         return self._options.target == "announced"
 
-    def _generate(self) -> str:
+    def _generate(self, record: Record) -> str:
         if self._announces:
             # Never a name that another run has announced: what that one mints late is no secret of this one.
             moment = duration.now().strftime("%Y%m%dT%H%M%SZ")
             return f"{self._options.token_prefix}_{moment}_{secrets.token_hex(4).upper()}"
         if self._is_key_pair:
             return keys.private_pem(keys.generate_rsa(self._key_size))
-        return self._policy.generate()
+        return password_policy(self._options, record).generate()
 
     def _read_back(self, state: State) -> None:
         if state.record.uid not in self._unread:
@@ -269,12 +262,12 @@ class VaultRotator(Rotator[str, State, Step]):
     def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
         if isinstance(step, Discard):
-            return not under_way(now)
+            return not fields.under_way(now)
         if isinstance(step, Commit):
             moved = fields.live_secret(now, self._options.place) == fields.pending(before)
             return pending is None and moved and fields.last_committed(now) == _name_of(before)
         mark = fields.marker(now)
-        return under_way(now) and mark is not None and mark.run == self._run
+        return fields.under_way(now) and mark is not None and mark.run == self._run
 
     def _facts(self, state: State) -> dict[str, t.Any]:
         data = state.record.data
@@ -288,7 +281,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if note is not None:
             facts["note"] = note
         if self._options.target not in _ENDS:
-            facts["due"] = under_way(data) or is_due(self._options, data, self._now)
+            facts["due"] = fields.under_way(data) or is_due(self._options, data, self._now)
             facts["recovered"] = state.recovered
         return facts
 
@@ -317,7 +310,7 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _token_facts(self, data: fields.Data, mark: fields.Marker | None) -> dict[str, t.Any]:
         """Names of tokens; and the pending one, or that of a record that is not due, so that it can be proved."""
-        idle = not under_way(data) and not is_due(self._options, data, self._now)
+        idle = not fields.under_way(data) and not is_due(self._options, data, self._now)
         coming = mark.token_name if mark is not None else None
         pending, held = fields.pending(data), fields.text(data, fields.TOKEN_NAME)
         told = {
@@ -368,6 +361,5 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not references:
         raise InvalidInput("records is empty; there is nothing to do.")
     options = read_options(params)
-    policy = policy_from(params["password_policy"])
-    rotator = VaultRotator(vault(params, os.environ), references, options, policy, params["key_size"])
+    rotator = VaultRotator(vault(params, os.environ), references, options, params["key_size"])
     return module_result(rotate(rotator, references, check_mode=check_mode), single=single, noun="record")

@@ -4,11 +4,12 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""Passwords by policy, from the operating system's randomness."""
+"""Passwords by policy, from the operating system's randomness; and one policy from those of all who have a say."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import secrets
 import string
 import typing as t
@@ -17,6 +18,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 
 SHORTEST = 8
 LONGEST = 256
+# Of a record.
+FIELD = "rotation_password_policy"
 # No quotes, backslash, dollar, braces or ampersand: they are legal, and break other people's scripts.
 SPECIAL_CHARACTERS = "!#%*+-.:=?@^_~"
 
@@ -66,8 +69,53 @@ class PasswordPolicy:
         return "".join(shuffled)
 
 
-def policy_from(options: t.Mapping[str, t.Any] | None) -> PasswordPolicy:
-    """The policy from the module's option; raises InvalidInput."""
-    policy = PasswordPolicy(**(options or {}))
+_MINIMUMS = ("min_upper", "min_lower", "min_digits", "min_special")
+_NUMBERS = ("length", "max_length", *_MINIMUMS)
+
+
+def policy_from(*layers: t.Mapping[str, t.Any] | None) -> PasswordPolicy:
+    """The narrowest of what the layers say, each as the module's option; what none of them says is the default.
+
+    The longest length, of no more than the shortest C(max_length); the largest minimums; the special characters that
+    all of them allow. Only defaults give way. Raises InvalidInput for what no password meets.
+    """
+
+    def given(key: str) -> list[t.Any]:
+        return [layer[key] for layer in layers if layer and layer.get(key) is not None]
+
+    default, longest, allowed = PasswordPolicy(), min([*given("max_length"), LONGEST]), given("special_characters")
+    special = "".join(
+        character
+        for character in (allowed or [default.special_characters])[0]
+        if all(character in others for others in allowed)
+    )
+    usual = {**dataclasses.asdict(default), **({} if special else {"min_special": 0})}
+    policy = PasswordPolicy(
+        length=max(given("length"), default=min(default.length, longest)),
+        special_characters=special,
+        **{name: max(given(name), default=usual[name]) for name in _MINIMUMS},
+    )
+    if policy.length > longest:
+        raise InvalidInput(f"password_policy asks for {policy.length} characters, and allows at most {longest}.")
     policy.check()
     return policy
+
+
+def read_layer(text: str | None) -> dict[str, t.Any] | None:
+    """A layer from its JSON, which people write by hand. Raises InvalidInput."""
+    if text is None:
+        return None
+    try:
+        layer = json.loads(text)
+    except (RecursionError, ValueError):
+        layer = None
+    if not isinstance(layer, dict) or not all(_fits(*each) for each in layer.items()):
+        names = ", ".join(_NUMBERS)
+        raise InvalidInput(
+            f"{FIELD} must be a JSON mapping of whole numbers ({names}) and the text special_characters."
+        )
+    return layer
+
+
+def _fits(key: str, value: t.Any) -> bool:
+    return (key in _NUMBERS and type(value) is int) or (key == "special_characters" and isinstance(value, str))

@@ -234,7 +234,7 @@ def marker(data: Data) -> Marker | None:
         credential=str(state.get("credential", "")),
         started=duration.parse_rfc3339(str(state.get("started", ""))),
         **{name: str(state[name]) for name in _TOLD if state.get(name) is not None},
-        former_logins=tuple(str(login) for login in state.get("former_logins") or ()),
+        former_logins=tuple(_listed(state, "former_logins")),
     )
 
 
@@ -274,6 +274,24 @@ def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, 
     return moment, None
 
 
+def under_way(data: Data) -> bool:
+    """Whether a rotation is unfinished: it has a pending value, or has announced one."""
+    mark = marker(data)
+    return pending(data) is not None or (mark is not None and mark.token_name is not None)
+
+
+def is_over(last: dt.datetime | None, age: dt.timedelta | None, ends: str | None, now: dt.datetime) -> bool:
+    """Whether a secret is due that was rotated last then: never, or so long ago, or a quarter of its life is left.
+
+    age: None for any. ends: a time as somebody has written it, None for a secret that does not end. One that nobody can
+    read may be near.
+    """
+    if last is None or age is None or now - last >= age:
+        return True
+    end = duration.parse_time(ends)
+    return ends is not None and (end is None or now >= last + (aware(end) - last) * 0.75)
+
+
 def staged(data: Data, place: Place, secret: str | None, mark: Marker) -> Data:
     """The record with the pending value and its state, both in one. Without a value it is announced only."""
     before, data = marker(data), _copied(data)
@@ -311,8 +329,13 @@ def _copied(data: Data) -> Data:
 
 def names(data: Data, which: t.Literal["previous", "orphans"]) -> list[str]:
     """Names of tokens, the newest last: those that this record held before, and those that it never came to hold."""
-    told = _state(data).get(which)
-    return [str(name) for name in told] if isinstance(told, list) else []
+    return _listed(_state(data), which)
+
+
+def _listed(state: t.Mapping[str, t.Any], name: str) -> list[str]:
+    """The names in the state; none where somebody has put anything else there."""
+    told = state.get(name)
+    return [str(each) for each in told] if isinstance(told, list) else []
 
 
 def _kept(data: Data, committed: str | None, besides: str | None = None) -> dict[str, t.Any]:

@@ -16,8 +16,23 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import CONNECTION_SPEC
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import SPECIAL_CHARACTERS
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import policy_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Minted, Options
+
+# Without defaults, so that what nobody has asked for gives way to what somebody has.
+_POLICY: dict[str, t.Any] = {
+    "type": "dict",
+    "no_log": False,
+    "options": {
+        "length": {"type": "int", "no_log": False},
+        "max_length": {"type": "int", "no_log": False},
+        "min_upper": {"type": "int", "no_log": False},
+        "min_lower": {"type": "int", "no_log": False},
+        "min_digits": {"type": "int", "no_log": False},
+        "min_special": {"type": "int", "no_log": False},
+        "special_characters": {"type": "str", "no_log": False},
+    },
+}
 
 SPEC = CONNECTION_SPEC.merged(
     ArgumentSpec(
@@ -36,22 +51,12 @@ SPEC = CONNECTION_SPEC.merged(
                 "default": "password",
                 "no_log": False,
             },
-            "password_policy": {
-                "type": "dict",
-                "no_log": False,
-                "options": {
-                    "length": {"type": "int", "default": 32, "no_log": False},
-                    "min_upper": {"type": "int", "default": 2, "no_log": False},
-                    "min_lower": {"type": "int", "default": 2, "no_log": False},
-                    "min_digits": {"type": "int", "default": 2, "no_log": False},
-                    "min_special": {"type": "int", "default": 2, "no_log": False},
-                    "special_characters": {"type": "str", "default": SPECIAL_CHARACTERS, "no_log": False},
-                },
-            },
             "secret": {"type": "str", "no_log": True},
             "expires_at": {"type": "str", "no_log": False},
             "secrets": {"type": "dict", "no_log": True},
             "token_prefix": {"type": "str", "default": "KEYTURN", "no_log": False},
+            "password_policy": _POLICY,
+            "service_password_policy": _POLICY,
             "key_size": {"type": "int", "default": 2048, "no_log": False},
             "key_field": {"type": "str", "no_log": False},
             "max_age": {"type": "str", "no_log": False},
@@ -84,6 +89,8 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         raise InvalidInput("A key pair is made here and not by a service, so it is neither announced nor given.")
     if not _PREFIX.match(params["token_prefix"]):
         raise InvalidInput("token_prefix must be a letter, and then up to 30 letters, digits and _.")
+    policies = (params["password_policy"], params["service_password_policy"])
+    policy_from(*policies)
     return Options(
         target="saved" if minted else params["state"],
         token_prefix=params["token_prefix"],
@@ -94,6 +101,7 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         force=params["force"],
         lease=duration.parse_duration(params["lease"], option="lease"),
         extra_fields=_extra_fields(params["fields"], key_field),
+        policies=policies,
     )
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration, keys
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     Ambiguous,
     Busy,
@@ -23,6 +23,12 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import (
+    FIELD,
+    PasswordPolicy,
+    policy_from,
+    read_layer,
+)
 
 # Each round is a conflict with somebody else's edit of the same record within seconds.
 MOST_ROUNDS = 5
@@ -42,6 +48,8 @@ class Options:
     force: bool
     lease: dt.timedelta
     extra_fields: dict[str, str]
+    # Of generated passwords; a record may have one more.
+    policies: tuple[t.Mapping[str, t.Any] | None, ...] = ()
     token_prefix: str = "KEYTURN"
     minted: t.Mapping[str, Minted] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -153,13 +161,13 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
         field = f"labelled {options.place.key_field}" if options.place.key_field else "of type password"
         raise Refused(f"{name(state.record)} has no field {field}. Nothing was written.")
     mark, pending = fields.marker(data), fields.pending(data)
-    if not under_way(data):
+    if not fields.under_way(data):
         if options.target == "saved":
             raise VaultError(
                 f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is. Nothing "
                 "was written. Revoke it at the service, and run again."
             )
-        return Stage() if is_due(options, data, now) else None
+        return _plan_new(options, state.record) if is_due(options, data, now) else None
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()
@@ -204,15 +212,23 @@ def minted(options: Options, record: Record) -> Minted:
     return found
 
 
-def under_way(data: fields.Data) -> bool:
-    """Whether a rotation is unfinished: it has a pending value, or has announced one."""
-    mark = fields.marker(data)
-    return fields.pending(data) is not None or (mark is not None and mark.token_name is not None)
+def _plan_new(options: Options, record: Record) -> Step:
+    if options.kinds == ("password",):
+        password_policy(options, record)
+    return Stage()
+
+
+def password_policy(options: Options, record: Record) -> PasswordPolicy:
+    """What a new password of this record looks like; raises InvalidInput where nobody could make one."""
+    try:
+        return policy_from(*options.policies, read_layer(fields.text(record.data, FIELD)))
+    except (Refused, Ambiguous, InvalidInput) as error:
+        raise type(error)(f"{name(record)}: {error.msg} Nothing was written.") from None
 
 
 def _plan_ending(options: Options, state: State) -> Step | None:
     data = state.record.data
-    if fields.pending(data) is None and (options.target == "committed" or not under_way(data)):
+    if fields.pending(data) is None and (options.target == "committed" or not fields.under_way(data)):
         last = fields.last_committed(data)
         if options.target == "committed" and (last is None or last != options.rotation_id):
             raise VaultError(
@@ -229,12 +245,12 @@ def _plan_ending(options: Options, state: State) -> Step | None:
         )
     if mark is not None and mark.credential not in options.kinds:
         raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.place.credential}.")
-    if options.target == "discarded":
-        return Discard()
-    changed = fields.changed_since(data, options.place, mark) if mark is not None else None
+    # A person who discards without naming a rotation means whatever is there.
+    any_will_do = mark is None or (options.target == "discarded" and options.rotation_id is None)
+    changed = None if any_will_do else fields.changed_since(data, options.place, t.cast(fields.Marker, mark))
     if changed is not None:
         raise _edited(state, changed)
-    return Commit()
+    return Commit() if options.target == "committed" else Discard()
 
 
 def _edited(state: State, what: str) -> VaultError:
@@ -247,12 +263,8 @@ def _edited(state: State, what: str) -> VaultError:
 def is_due(options: Options, data: fields.Data, now: dt.datetime) -> bool:
     """Whether a record with nothing pending is to be rotated; an unreadable time counts as never rotated."""
     last, _note = fields.rotated_at(fields.text(data, fields.ROTATED_AT), now)
-    if options.force or options.max_age is None or last is None or now - last >= options.max_age:
-        return True
-    told = fields.text(data, fields.TOKEN_EXPIRES_AT) if options.target == "announced" else None
-    ends = duration.parse_time(told)
-    # A quarter of its life is left. An end that nobody can read may be near.
-    return told is not None and (ends is None or now >= last + (fields.aware(ends) - last) * 0.75)
+    ends = fields.text(data, fields.TOKEN_EXPIRES_AT) if options.target == "announced" else None
+    return options.force or fields.is_over(last, options.max_age, ends, now)
 
 
 def name(record: Record) -> str:

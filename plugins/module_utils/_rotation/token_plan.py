@@ -25,7 +25,8 @@ class Token:
     """A token as the service lists it, never its secret. Equal ones are the very same thing.
 
     name: what identifies it in options and results. id: the service's own mark, where that is not the name.
-    active: None where the service does not say. details: what else it tells, for the reader.
+    active: None where the service does not say. counts: whether it takes up room. details: what else it tells, for the
+    reader.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Token:
     created: dt.datetime | None = None
     expires: dt.datetime | None = dataclasses.field(default=None, compare=False)
     active: bool | None = dataclasses.field(default=None, compare=False)
+    counts: bool = dataclasses.field(default=True, compare=False)
     details: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, compare=False)
 
 
@@ -205,8 +207,8 @@ def _to_retire(options: Options, item: Wanted, state: State, now: dt.datetime | 
         return []
     grace = options.retire_after if item.retire_after is None else item.retire_after
     # A time in the future can be trusted as little as one that cannot be read.
-    dated = mine.created is not None and now is not None and mine.created <= now
-    if grace and not (dated and t.cast(dt.datetime, now) - t.cast(dt.datetime, mine.created) >= grace):
+    age = None if mine.created is None or now is None else now - mine.created
+    if grace and (age is None or age < grace):
         return []
     return [token for token in _removable(item, state) if token.name in item.previous and not _newer(token, mine)]
 
@@ -223,16 +225,27 @@ def _check_room(state: State, staying: t.Sequence[Token]) -> None:
         raise Refused(f"{account.refusal} Nothing was written.", in_force=False)
     if any(token.name == state.name for token in staying):
         raise Refused(
-            f"{account.who} already has a token {state.name}, and this run did not make it. Nothing was written.",
+            f"{sentence(account.who)} already has a token {state.name}, and this run did not make it. "
+            "Nothing was written.",
             in_force=False,
         )
-    if account.room is not None and len(staying) >= account.room:
-        shown = "; ".join(_in_words(token) for token in staying)
-        raise SlotsFull(
-            f"{account.who} has {len(staying)} tokens, the limit is {account.room}, and none of them may be removed. "
-            f"{shown}. Nothing was written.",
-            in_force=False,
-        )
+    if account.room is not None and sum(token.counts for token in staying) >= account.room:
+        raise slots_full(account, staying)
+
+
+def slots_full(account: Account, tokens: t.Sequence[Token]) -> SlotsFull:
+    """The error where there is no room for one more, and none of these may be removed."""
+    shown = "; ".join(_in_words(token) for token in tokens)
+    return SlotsFull(
+        f"{sentence(account.who)} has {len(tokens)} tokens, the limit is {account.room}, and none of them may be "
+        f"removed. {shown}. Nothing was written.",
+        in_force=False,
+    )
+
+
+def sentence(text: str) -> str:
+    """As it begins a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 def _in_words(token: Token) -> str:

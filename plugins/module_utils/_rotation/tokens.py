@@ -46,6 +46,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.toke
     own,
     plan,
     previous,
+    sentence,
+    slots_full,
 )
 
 # After these, nothing was done; all others leave it open.
@@ -128,7 +130,11 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         return self._service.identity(item)
 
     def account(self, item: Wanted) -> str:
-        return self._service.account(item)
+        """One user may have several tokens, each in a record of its own; in check mode they have no names yet."""
+        name = item.token_name if item.exists else item.announced
+        if name is None and self._check_mode:
+            name = str(id(item))
+        return ", token ".join(filter(None, (self._service.account(item), name)))
 
     def last(self, item: Wanted) -> bool:
         return self._service.last(item)
@@ -204,7 +210,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
             raise unclear
         if unclear is None or getattr(unclear, "under_way", False):
             raise UnknownOutcome(f"The removal of {who} {begun}, and it is still listed. Run again later.")
-        raise Unreachable(f"{unclear.msg} {who[0].upper()}{who[1:]} is still there.", unanswered=unclear.unanswered)
+        raise Unreachable(f"{unclear.msg} {sentence(who)} is still there.", unanswered=unclear.unanswered)
 
     def _minted(self, item: Wanted, state: State) -> State:
         """Nothing more is asked here: from the answer on, only the returned state holds the secret."""
@@ -230,12 +236,16 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         announced = dataclasses.replace(item, announced=state.name, recovered=True)
         new = [token for token in tokens if token not in state.tokens]
         made = [token for token in new if is_lost(announced, token)]
-        if made and not isinstance(error, _DEFINITE):
+        # A name that this run made up is nobody else's, even where a repeated request was answered with a refusal.
+        if made and (item.announced is None or not isinstance(error, _DEFINITE)):
             return self._without_secret(item, state, told, made)
         if made or (new and not self._service.named and not isinstance(error, _DEFINITE)):
             names = ", ".join(token.name for token in made or new)
             return UnknownOutcome(f"{told} Since then there is {names}, and nobody can tell whose it is.")
         if error is not None and isinstance(error, _DEFINITE):
+            if isinstance(error, Refused) and state.account.room is not None and len(tokens) >= state.account.room:
+                # The service counts more of them than it lists as valid.
+                return slots_full(state.account, tokens)
             error.in_force = False
             return error
         if error is None or getattr(error, "under_way", False):

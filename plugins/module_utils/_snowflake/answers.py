@@ -62,12 +62,19 @@ _LOGIN_RULES: tuple[tuple[t.Literal["blocked", "rejected", "unknown"], str, tupl
         (390189,),
         ("requested in the connect request or the default role", "is not granted to this user"),
     ),
+    # Only tokens need one; whether the token was looked at before is not documented.
+    ("unknown", "network_policy_required", (390432,), ("network policy is required",)),
     ("unknown", "network_policy", (390420, 390422), ("is not allowed to access snowflake", "network policy")),
     ("unknown", "authentication_policy", (), ("authentication policy", "saml", "single sign-on", "sso ")),
     ("unknown", "clock_differs", (394301, 394302, 394303), ("jwt_token_expired", "jwt_token_invalid_issue_time")),
     ("rejected", "wrong_secret", (390100,), ("incorrect username or password",)),
     ("rejected", "wrong_key", (390144, 394300, *range(394304, 394307)), ("jwt token is invalid",)),
-    ("rejected", "wrong_token", (390303, 390318, 394400), ("oauth access token", "access token is invalid")),
+    (
+        "rejected",
+        "wrong_token",
+        (390303, 390318, 394400),
+        ("oauth access token", "access token is invalid", "access token is expired", "access token has expired"),
+    ),
 )
 # Some accounts answer these to every failed login, and only the text differs.
 _GENERIC = (390100, 390144)
@@ -81,6 +88,8 @@ _NOT_PERMITTED = 3001
 # session.
 _NOT_THE_STATEMENTS = (range(1000), range(250000, 301000), range(390000, 391000))
 _REASON = re.compile(r"Reason: '([A-Z0-9_]{1,40})'")
+# What a refusal without such a token speaks of, in lower case. Of tokens; neither number nor text is documented.
+_SPEAKS_OF = {"network policy": "NETWORK_POLICY", "authentication policy": "AUTHENTICATION_POLICY"}
 
 
 def login_answer(errno: int | None, text: str) -> LoginAnswer:
@@ -109,10 +118,17 @@ def statement_refusal(errno: int | None, text: str, subject: str) -> RotationErr
         return NotPermitted(
             f"{subject}: the login role lacks the privilege; it needs OWNERSHIP (Snowflake error 003001)."
         )
-    reason = _REASON.search(text)
     # A fixed vocabulary of upper-case tokens, so no part of a secret can be in it.
-    why = f", reason {reason[1]}" if reason else ""
+    reason = _refusal_reason(text)
+    why = f", reason {reason}" if reason else ""
     return Refused(
         f"{subject}: Snowflake refused (error {errno:06d}{why}).",
-        evidence={"refusal_code": errno, **({"refusal_reason": reason[1]} if reason else {})},
+        evidence={"refusal_code": errno, **({"refusal_reason": reason} if reason else {})},
     )
+
+
+def _refusal_reason(text: str) -> str | None:
+    told = _REASON.search(text)
+    if told:
+        return told[1]
+    return next((reason for words, reason in _SPEAKS_OF.items() if words in text.lower()), None)

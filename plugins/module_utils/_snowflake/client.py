@@ -29,6 +29,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.con
 
 _PACKAGE = "snowflake-connector-python"
 _MINIMUM = "3.12"
+# 3.12 refuses a token: "Password is empty", and asks nobody.
+TAKES_TOKENS = "3.13"
 _APPLICATION = "keyturn_credentials"
 _CLOSE_SHARE = 0.25
 _Result = t.TypeVar("_Result")
@@ -70,11 +72,11 @@ class Client:
     Every call is bounded by ``endpoint.timeout`` seconds, whatever the connector does inside.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, minimum: str = _MINIMUM) -> None:
         self._endpoint = endpoint
         self._admin: t.Any = None
         _isolate()
-        self._connector: t.Any = deps.require("snowflake.connector", package=_PACKAGE, minimum=_MINIMUM)
+        self._connector: t.Any = deps.require("snowflake.connector", package=_PACKAGE, minimum=minimum)
 
     @contextlib.contextmanager
     def session(self, login: Login) -> t.Iterator[None]:

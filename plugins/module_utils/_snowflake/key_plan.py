@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Refused, SlotsFull
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import LoginAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.clock import parse_time
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_material import KeyMaterial
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import Slot, User
 
@@ -234,15 +235,6 @@ def slot_to_retire(options: Options, state: State, now: dt.datetime) -> Slot | N
 def _past(moment: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
     """The moment, unless it lies in the future: then it can be trusted as little as one that cannot be read."""
     return moment if moment is not None and moment <= now else None
-
-
-def parse_time(text: str | None) -> dt.datetime | None:
-    """Snowflake's C(YYYY-MM-DD HH:MM:SS.mmm), with or without a zone; without one it is UTC, the session's zone."""
-    try:
-        moment = dt.datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 def _named_steps(state: State) -> list[Step]:

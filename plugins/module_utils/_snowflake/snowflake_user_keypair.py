@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import datetime as dt
 import os
-import time
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration
@@ -34,6 +33,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engi
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection, key_material, sql
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.clock import ServiceClock
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_material import KeyMaterial
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_options import (
     RESERVED_PAIRS,
@@ -56,11 +56,10 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
     in_force,
     in_place,
     pair_of,
-    parse_time,
     plan,
     slot_of,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import Slot, User, parse
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import Slot, User, is_user, parse
 
 _PUBLIC_ONLY = "public_key_only"
 _SYNTAX_ERROR = 1003
@@ -77,8 +76,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         self._login = login
         self._options = options
         self._check_mode = check_mode
-        # The service's time at the zero of time.monotonic(), once a retirement asks for it.
-        self._service_zero: dt.datetime | None = None
+        self._clock = ServiceClock(client)
         self._seen: dict[str, list[dict[str, t.Any]]] = {}
 
     def identity(self, item: Wanted) -> dict[str, str]:
@@ -88,7 +86,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         return sql.exact_name(item.name)
 
     def last(self, item: Wanted) -> bool:
-        return self._login.user is not None and sql.exact_name(self._login.user) == sql.exact_name(item.name)
+        return sql.same_name(self._login.user, item.name)
 
     def check(self, item: Wanted) -> None:
         user = f"User {sql.exact_name(item.name)}"
@@ -122,10 +120,6 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
 
     def observe(self, item: Wanted) -> State:
         user = self._describe(item)
-        own = self._login.user is not None and sql.exact_name(self._login.user).upper() in (
-            user.name.upper(),
-            user.login_name.upper(),
-        )
         state = State(
             user=user,
             new=item.new,
@@ -135,7 +129,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             in_use=item.current,
             # In check mode the login that a retirement needs is taken for granted.
             login=ACCEPTED if self._check_mode and self._options.verify else None,
-            admin=self._login.key_fingerprint if own else None,
+            admin=self._login.key_fingerprint if is_user(self._login.user, user) else None,
         )
         if self._options.named:
             state = dataclasses.replace(state, pairs=self._pairs(item, user))
@@ -146,19 +140,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         options = self._options
         if item.retire_after is not None:
             options = dataclasses.replace(options, retire_after=item.retire_after)
-        return plan(options, state, self._now() if options.retire_after is not None else duration.now())
-
-    def _now(self) -> dt.datetime:
-        """By the service's clock, with which it has written the times of its keys."""
-        if self._service_zero is None:
-            rows = self._client.execute(sql.service_time(), "Asking Snowflake for its time")
-            value = next((value for row in rows for value in row.values()), None)
-            told = value if isinstance(value, dt.datetime) else parse_time(str(value))
-            if told is None:
-                raise UnknownOutcome("Snowflake's time cannot be read, so no key was retired.")
-            told = told if told.tzinfo is not None else told.replace(tzinfo=dt.UTC)
-            self._service_zero = told - dt.timedelta(seconds=time.monotonic())
-        return self._service_zero + dt.timedelta(seconds=time.monotonic())
+        return plan(options, state, self._clock.now() if options.retire_after is not None else duration.now())
 
     def apply(self, item: Wanted, state: State, step: Step) -> State:
         if isinstance(step, MakeKeyFile):
@@ -217,7 +199,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         planned = list(steps)
         if steps and isinstance(steps[0], SetSlot) and state.new is not None:
             # A retirement at once follows in the same run.
-            planned += self.plan(item, _as_if_set(state, steps[0], self._now() if self._service_zero else None))
+            planned += self.plan(item, _as_if_set(state, steps[0], self._clock.now() if self._clock.known else None))
         gone = [overwritten(state, step) for step in planned]
         outcome.facts = self._facts(state)
         outcome.facts["evicted_fingerprint"] = next((key[0] for key in gone if key is not None), None)

@@ -12,6 +12,8 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import sql
+
 _TRUE = ("true", "1", "yes")
 
 
@@ -92,3 +94,8 @@ def parse(stored: str, rows: t.Iterable[t.Mapping[str, t.Any]]) -> User:
         password_last_set_time=_text(properties, "PASSWORD_LAST_SET_TIME"),
         slots=(_slot(properties, 1, "RSA_PUBLIC_KEY"), _slot(properties, 2, "RSA_PUBLIC_KEY_2")),
     )
+
+
+def is_user(login: str | None, user: User) -> bool:
+    """Whether who logs in by this name is this user; a login name ignores case."""
+    return login is not None and sql.exact_name(login).upper() in (user.name.upper(), user.login_name.upper())

@@ -29,7 +29,8 @@ _SYSTEM_ROLES = {
     "PUBLIC": set[str](),
 }
 
-# Why a login failed -> the number. (unverified): disabled, locked, must_change, passcode, pat, workload_identity.
+# Why a login failed -> the number. (unverified): disabled, locked, must_change, passcode,
+# pat_…, workload_identity.
 MODERN_LOGIN_CODES = {
     "password": 390100,
     "disabled": 390101,
@@ -49,12 +50,27 @@ MODERN_LOGIN_CODES = {
     "oauth_expired": 390318,
     "oauth_other_user": 390309,
     "pat": 394400,
+    "pat_expired": 394400,
+    "pat_disabled": 394400,
+    "pat_role": 394400,
+    "network_policy_required": 390432,
     "workload_identity": 390144,
 }
 # An account that tells no more than that the login failed: only the texts differ.
 PLAIN_LOGIN_CODES = {
     reason: 390144 if reason.startswith("jwt") else 390100 if code not in (390189, 390303, 390318, 390309) else code
     for reason, code in MODERN_LOGIN_CODES.items()
+}
+
+
+# Why a change of programmatic access tokens is refused: the text; the number is ``Account.token_code``. (unverified)
+_TOKEN_REFUSALS = {
+    "own_session": "Programmatic access tokens cannot be changed in a session that was authenticated with one.",
+    "network_policy": "The user must be subject to a network policy to generate a programmatic access token.",
+    "role_restriction": "ROLE_RESTRICTION must be specified for programmatic access tokens of service users.",
+    "role_not_granted": "The role in ROLE_RESTRICTION is not granted to the user.",
+    "limit": "The user has reached the maximum number of programmatic access tokens.",
+    "rotated": "A programmatic access token that was rotated cannot be rotated again.",
 }
 
 
@@ -114,6 +130,12 @@ class Account:
     pat_as_password: whether a programmatic access token is taken in the password's place
     named_key_pairs_supported: without it KEY PAIR is a syntax error
     key_pairs_list_slots: SHOW USER KEY PAIRS shows the two slots as PUBLIC_KEY_1 and PUBLIC_KEY_2
+    token_limit, expired_tokens_count: how many tokens a user may have, and whether expired ones are among them
+    token_default_days, token_max_days: how long a token lives
+    token_delay: for how long after its making a token does not log in yet
+    token_sessions_change: whose tokens a session may change that a token opened: those of ``others``, ``all``, ``none``
+    tokens_need_network_policy, tokens_need_role_restriction: what authentication policies can lift
+    token_code, tokens_say_why: the number of their refusals, and whether the text tells the reason
     alter_user_binds: whether ALTER USER and CREATE USER take ``?`` binds
     modify_can_describe: whether MODIFY PROGRAMMATIC AUTHENTICATION METHODS is enough to DESCRIBE
     show_users_lists_all: SHOW USERS names users that the role has no privilege on, most columns empty
@@ -141,6 +163,16 @@ class Account:
     pat_as_password: bool = True
     named_key_pairs_supported: bool = True
     key_pairs_list_slots: bool = False
+    token_limit: int = 15
+    expired_tokens_count: bool = False
+    token_default_days: int = 15
+    token_max_days: int = 365
+    token_delay: dt.timedelta = dt.timedelta(0)
+    token_sessions_change: t.Literal["others", "all", "none"] = "others"
+    tokens_need_network_policy: bool = True
+    tokens_need_role_restriction: bool = True
+    token_code: int = 394700
+    tokens_say_why: bool = True
     alter_user_binds: bool = False
     modify_can_describe: bool = True
     show_users_lists_all: bool = True
@@ -179,6 +211,12 @@ class Account:
     def privileges(self, user: User, roles: set[str]) -> set[str]:
         found = {OWNERSHIP} if user.owner in roles else set()
         return found.union(*(user.grants.get(role, set()) for role in roles))
+
+    # -- tokens
+
+    def token_refusal(self, why: str) -> errors.SqlError:
+        text = _TOKEN_REFUSALS[why] if self.tokens_say_why else "The operation is not allowed."
+        return errors.token_refused(self.token_code, text)
 
     # -- users
 

@@ -107,8 +107,16 @@ def _slot_setter(attribute: str) -> t.Callable[[Account, User, str | None], None
     return set_slot
 
 
+def _set_disabled(account: Account, user: User, disabled: bool) -> None:
+    """The tokens of a disabled user are disabled, too, and stay so."""
+    user.disabled = disabled
+    for token in user.pats.values():
+        token.disabled = token.disabled or disabled
+
+
 _SETTERS: dict[str, t.Callable[[Account, User, t.Any], None]] = {
     "PASSWORD": _set_password,
+    "DISABLED": _set_disabled,
     "MINS_TO_UNLOCK": _set_lock,
     "DAYS_TO_EXPIRY": _set_expiry,
     "LOGIN_NAME": _set_login_name,

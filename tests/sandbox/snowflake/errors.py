@@ -68,6 +68,11 @@ def not_on_service_user(name: str, user_type: str) -> SqlError:
     return SqlError(511503, f"SQL execution error: Cannot set {name} on users with TYPE={user_type}.", "23001")
 
 
+def token_refused(code: int, message: str) -> SqlError:
+    """(unverified)"""
+    return SqlError(code, f"SQL execution error: {message}", "22023")
+
+
 def key_pair_refused(message: str) -> SqlError:
     """(unverified)"""
     return SqlError(394600, f"SQL execution error: {message}", "22023")

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hmac
 import json
-import re
 import typing as t
 import uuid
 
-from tests.sandbox.snowflake import keys
+from tests.sandbox.snowflake import keys, tokens
 from tests.sandbox.snowflake.account import Account
 from tests.sandbox.snowflake.errors import LoginError
-from tests.sandbox.snowflake.users import KeyPair, User
+from tests.sandbox.snowflake.names import fold, same
+from tests.sandbox.snowflake.users import AccessToken, KeyPair, User
 
 METHODS = {
     "SNOWFLAKE": "password",
@@ -54,11 +53,11 @@ class Attempt:
 
 @dataclasses.dataclass(frozen=True)
 class Accepted:
-    """A login that succeeds: the user, the role it gets, and the named key pair that it used."""
+    """A login that succeeds: the user, the role it gets, and the named key pair or token that it used."""
 
     user: User
     role: str
-    pair: KeyPair | None = None
+    credential: KeyPair | AccessToken | None = None
 
 
 def log_in(account: Account, attempt: Attempt) -> Accepted:
@@ -74,23 +73,24 @@ def log_in(account: Account, attempt: Attempt) -> Accepted:
     accepted.user.failed_logins = 0
     accepted.user.locked_until = None if attempt.method in ("password", "mfa") else accepted.user.locked_until
     accepted.user.last_success_login = account.clock()
-    if accepted.pair is not None:
-        accepted.pair.last_used_on = account.clock()
+    if isinstance(accepted.credential, KeyPair):
+        accepted.credential.last_used_on = account.clock()
     return accepted
 
 
 def judge(account: Account, attempt: Attempt) -> Accepted:
     """What log_in would say, without any effect."""
-    check = {"key_pair": _by_key, "oauth": _by_oauth, "programmatic_access_token": _by_pat}.get(attempt.method)
-    if check is not None:
-        user, pair = check(account, attempt)
-    elif attempt.method in ("password", "mfa"):
-        user, pair = _by_password(account, attempt), None
-    else:
-        user, pair = _by_workload_identity(account, attempt), None
+    checks: dict[str, t.Callable[[Account, Attempt], tuple[User, KeyPair | AccessToken | None]]] = {
+        "key_pair": _by_key,
+        "oauth": _by_oauth,
+        "programmatic_access_token": _by_pat,
+        "password": _by_password,
+        "mfa": _by_password,
+    }
+    user, credential = checks.get(attempt.method, _by_workload_identity)(account, attempt)
     if user.disabled or (user.expires_at is not None and user.expires_at <= account.clock()):
         raise _disabled()
-    return Accepted(user, _role(account, user, attempt.role, pair), pair)
+    return Accepted(user, _role(account, user, attempt.role, credential), credential)
 
 
 def _strike(account: Account, user: User) -> None:
@@ -118,52 +118,53 @@ def _check_lock(account: Account, user: User) -> None:
 # -- passwords
 
 
-def _by_password(account: Account, attempt: Attempt) -> User:
+def _by_password(account: Account, attempt: Attempt) -> tuple[User, AccessToken | None]:
     wrong = LoginError("password", "Incorrect username or password was specified.")
     user = account.by_login_name(attempt.login_name)
     if user is None:
         raise wrong
-    if account.pat_as_password and _has_token(user.pats.values(), attempt.secret):
-        return user
+    if account.pat_as_password and tokens.find(account, user, attempt.secret) is not None:
+        return _by_pat(account, attempt)
     _check_lock(account, user)
     if user.disabled and account.disabled_before_password:
         raise _disabled()
     if account.mfa_before_password:
         _check_mfa(user, attempt)
-    if user.usable_password is None or not _same(user.usable_password, attempt.secret):
+    if user.usable_password is None or not same(user.usable_password, attempt.secret):
         raise wrong
     _check_mfa(user, attempt)
     if user.must_change_password:
         text = "Specified password has expired.  Password must be changed using the Snowflake web console."
         raise LoginError("must_change", text)
-    return user
+    return user, None
 
 
 def _check_mfa(user: User, attempt: Attempt) -> None:
     if attempt.passcode and user.mfa_passcode is not None:
-        if not _same(user.mfa_passcode, attempt.passcode):
+        if not same(user.mfa_passcode, attempt.passcode):
             raise LoginError("passcode", "Incorrect passcode was specified.")
     elif user.mfa_required:
         text = "Multi-factor authentication is required for this account. Log in to Snowsight to enroll."
         raise LoginError("mfa", text)
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
-
-
-def _has_token(tokens: t.Iterable[str], token: str) -> bool:
-    return bool(token) and any(_same(known, token) for known in tokens)
+def _has_token(known: t.Iterable[str], token: str) -> bool:
+    return bool(token) and any(same(one, token) for one in known)
 
 
 # -- tokens
 
 
-def _by_pat(account: Account, attempt: Attempt) -> tuple[User, None]:
+def _by_pat(account: Account, attempt: Attempt) -> tuple[User, AccessToken]:
     user = account.by_login_name(attempt.login_name)
-    if user is None or not _has_token(user.pats.values(), attempt.secret):
+    token = tokens.find(account, user, attempt.secret) if user is not None else None
+    if user is None or token is None:
         raise LoginError("pat", "Programmatic access token is invalid.")
-    return user, None
+    reason = tokens.why_not(account, user, token)
+    if reason is not None:
+        policy = reason == "network_policy_required"
+        raise LoginError(reason, "Network policy is required." if policy else "Programmatic access token is invalid.")
+    return user, token
 
 
 def _by_oauth(account: Account, attempt: Attempt) -> tuple[User, None]:
@@ -176,11 +177,11 @@ def _by_oauth(account: Account, attempt: Attempt) -> tuple[User, None]:
     return user, None
 
 
-def _by_workload_identity(account: Account, attempt: Attempt) -> User:
+def _by_workload_identity(account: Account, attempt: Attempt) -> tuple[User, None]:
     user = next((u for u in account.users.values() if _has_token(u.workload_tokens, attempt.secret)), None)
     if user is None or attempt.method != "workload_identity":
         raise LoginError("workload_identity", "Authentication failed: no user matches the attestation.")
-    return user
+    return user, None
 
 
 def _by_key(account: Account, attempt: Attempt) -> tuple[User, KeyPair | None]:
@@ -229,15 +230,8 @@ def _bad_token(reason: str) -> LoginError:
 # -- roles
 
 
-def fold(name: str) -> str:
-    """A role as a client names it: a bare identifier folds to upper case, a quoted one is exact."""
-    if len(name) > 1 and name[0] == name[-1] == '"':
-        return name[1:-1].replace('""', '"')
-    return name.upper() if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", name) else name
-
-
-def _role(account: Account, user: User, asked: str | None, pair: KeyPair | None) -> str:
-    restriction = pair.role_restriction if pair is not None else None
+def _role(account: Account, user: User, asked: str | None, credential: KeyPair | AccessToken | None) -> str:
+    restriction = credential.role_restriction if credential is not None else None
     if asked is None:
         default = restriction or user.default_role
         return default if default is not None and account.may_use(user, default) else "PUBLIC"

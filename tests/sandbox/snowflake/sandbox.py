@@ -10,11 +10,12 @@ import datetime as dt
 import typing as t
 
 from tests.sandbox.server import LoopbackServer, Response
-from tests.sandbox.snowflake import keys, service
+from tests.sandbox.snowflake import keys, service, tokens
 from tests.sandbox.snowflake.account import Account
 from tests.sandbox.snowflake.errors import LoginError
-from tests.sandbox.snowflake.login import Attempt, fold, judge
-from tests.sandbox.snowflake.users import User, UserType
+from tests.sandbox.snowflake.login import Attempt, judge
+from tests.sandbox.snowflake.names import fold
+from tests.sandbox.snowflake.users import AccessToken, User, UserType
 
 
 class SnowflakeSandbox:
@@ -103,8 +104,16 @@ class SnowflakeSandbox:
         with self.account.lock:
             self.account.grant(privilege, fold(user), fold(role))
 
-    def add_pat(self, name: str, *, token: str, token_name: str = "TOKEN") -> None:
-        self.user(name).pats[fold(token_name)] = token
+    def add_pat(
+        self, name: str, *, token: str, token_name: str = "TOKEN", age: dt.timedelta = dt.timedelta(0), **fields: t.Any
+    ) -> AccessToken:
+        """A token that somebody made that long ago, past every rule. fields: any other field of AccessToken."""
+        made = self.account.clock() - age
+        fields = {"expires_at": made + dt.timedelta(days=self.account.token_default_days), **fields}
+        with self.account.lock:
+            added = AccessToken(fold(token_name), token, made, created_by="SOMEBODY", **fields)
+            self.user(name).pats[added.name] = added
+        return added
 
     def add_oauth_token(self, name: str, *, token: str) -> None:
         self.user(name).oauth_tokens.add(token)
@@ -122,6 +131,12 @@ class SnowflakeSandbox:
             except LoginError:
                 return False
         return True
+
+    def accepts_token(self, name: str, token: str) -> bool:
+        """Whether a login with this programmatic access token would succeed now."""
+        with self.account.lock:
+            user = self.user(name)
+            return tokens.why_not(self.account, user, tokens.find(self.account, user, token)) is None
 
     def accepts_key(self, name: str, public_key_or_fingerprint: str) -> bool:
         """Whether that key is in a slot or in an active named pair."""

@@ -23,6 +23,7 @@ from tests.sandbox.snowflake.login import Attempt, log_in
 from tests.sandbox.snowflake.session import Session, Table, status
 from tests.sandbox.snowflake.sql import Statement, parse
 from tests.sandbox.snowflake.statements import SERVER_VERSION, Executor
+from tests.sandbox.snowflake.users import AccessToken
 
 _TOKEN = re.compile(r'Snowflake Token="([^"]*)"')
 _REMEMBERED_REQUESTS = 1000
@@ -113,6 +114,7 @@ class SnowflakeService:
             self.logins.append((attempt.login_name, attempt.method, str(code)))
             return _login_failure(error, code, attempt)
         self.logins.append((attempt.login_name, attempt.method, "ok"))
+        restricted = accepted.credential is not None and accepted.credential.role_restriction is not None
         sent = call.body.get("data", {}).get("SESSION_PARAMETERS") or {}
         session = Session(
             token=secrets.token_urlsafe(48),
@@ -121,7 +123,8 @@ class SnowflakeService:
             user=accepted.user,
             role=accepted.role,
             parameters={name.upper(): str(value) for name, value in sent.items() if value is not None},
-            secondary_roles=accepted.user.default_secondary_roles == "ALL",
+            secondary_roles=accepted.user.default_secondary_roles == "ALL" and not restricted,
+            by_token=isinstance(accepted.credential, AccessToken),
         )
         self.sessions[session.token] = session
         return _success(self._session_data(session))

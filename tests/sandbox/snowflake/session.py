@@ -17,7 +17,8 @@ from tests.sandbox.snowflake.users import User
 
 @dataclasses.dataclass
 class Session:
-    """Who is logged in, with which role and session parameters. ``expired``: the token must be renewed first."""
+    """Who is logged in, with which role and session parameters. ``by_token``: a programmatic access token opened
+    it. ``expired``: the token must be renewed first."""
 
     token: str
     master_token: str
@@ -26,6 +27,7 @@ class Session:
     role: str
     parameters: dict[str, str]
     secondary_roles: bool = False
+    by_token: bool = False
     expired: bool = False
 
     def roles(self, account: Account) -> set[str]:

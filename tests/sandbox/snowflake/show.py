@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""DESCRIBE USER, SHOW USERS and SHOW USER KEY PAIRS."""
+"""DESCRIBE USER, SHOW USERS, SHOW USER KEY PAIRS and SHOW USER PROGRAMMATIC ACCESS TOKENS."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import math
 import re
 import typing as t
 
+from tests.sandbox.snowflake import tokens
 from tests.sandbox.snowflake.account import OWNERSHIP, Account
 from tests.sandbox.snowflake.keypairs import SLOT_NAMES
 from tests.sandbox.snowflake.properties import DEFAULTS, DESCRIPTIONS
 from tests.sandbox.snowflake.session import Cell, Session, Table
-from tests.sandbox.snowflake.users import KeyPair, User
+from tests.sandbox.snowflake.users import AccessToken, KeyPair, User
 
 _USER_TIMES = ("created_on", "last_success_login", "expires_at_time", "locked_until_time")
 # (source: the columns of a live account; has_pat is unverified and so is which columns an unprivileged role sees)
@@ -36,6 +37,11 @@ _PAIR_TIMES = ("created_on", "last_used_on", "expires_at")
 _PAIR_COLUMNS = [
     "name", "user_name", "fingerprint", "role_scope", "status", "comment", "created_on", "created_by", "last_used_on",
     "expires_at", "rotated_to",
+]
+_TOKEN_TIMES = ("expires_at", "created_on")
+_TOKEN_COLUMNS = [
+    "name", "user_name", "role_restriction", "expires_at", "status", "comment", "created_on", "created_by",
+    "mins_to_bypass_network_policy_requirement", "rotated_to",
 ]
 # fmt: on
 
@@ -146,6 +152,25 @@ class Shower:
             self._show_time(pair.last_used_on),
             self._show_time(pair.expires_at),
             pair.rotated_to,
+        ]
+
+    def tokens(self, user: User) -> Table:
+        rows = [self._token_cells(user, token) for token in tokens.listed(self.account, user)]
+        return Table(_TOKEN_COLUMNS, rows, self._types(_TOKEN_TIMES))
+
+    def _token_cells(self, user: User, token: AccessToken) -> list[Cell]:
+        minutes = token.mins_to_bypass_network_policy_requirement
+        return [
+            token.name,
+            user.name,
+            token.role_restriction,
+            self._show_time(token.expires_at),
+            token.status(self.account.clock()),
+            token.comment,
+            self._show_time(token.created_on),
+            token.created_by,
+            None if minutes is None else str(minutes),
+            token.rotated_to,
         ]
 
     def _show_time(self, moment: dt.datetime | None) -> Cell:

@@ -14,6 +14,14 @@ from tests.sandbox.snowflake import errors
 from tests.sandbox.snowflake.lexer import Token, tokenize
 from tests.sandbox.snowflake.properties import PROPERTIES
 
+_ACTIONS = ("ADD", "ROTATE", "MODIFY", "REMOVE")
+_THINGS = {"KEY PAIR": "KEY PAIR", "PAT": "PAT", "PROGRAMMATIC ACCESS TOKEN": "PAT"}
+_SHOWN = {
+    "KEY PAIRS": "SHOW USER KEY PAIRS",
+    "PATS": "SHOW USER PATS",
+    "PROGRAMMATIC ACCESS TOKENS": "SHOW USER PATS",
+}
+
 
 class Value(t.NamedTuple):
     """A value as it was written. For a list, ``text`` joins the items with commas."""
@@ -135,8 +143,9 @@ class _Parser:
     _rule_desc = _rule_describe
 
     def _rule_show(self) -> Statement:
-        if self._skip("USER", "KEY", "PAIRS"):
-            return Statement("SHOW USER KEY PAIRS", self._identifier() if self._skip("FOR", "USER") else "")
+        for words, verb in _SHOWN.items():
+            if self._skip("USER", *words.split()):
+                return Statement(verb, self._identifier() if self._skip("FOR", "USER") else "")
         self._skip("TERSE")
         self._expect("USERS")
         like = {"LIKE": Value("string", self._string())} if self._skip("LIKE") else {}
@@ -163,24 +172,33 @@ class _Parser:
             return Statement("ALTER SESSION", action="SET", values=self._properties(required=True))
         self._expect("USER")
         flags = self._if_exists()
-        return dataclasses.replace(self._alter_user(self._identifier()), flags=flags)
+        # Without a name, it is about the user of the session.
+        unnamed = any(self._is(action, *words.split()) for action in _ACTIONS for words in _THINGS)
+        statement = self._alter_user("" if unnamed else self._identifier())
+        return dataclasses.replace(statement, flags=statement.flags | flags)
 
     def _alter_user(self, name: str) -> Statement:
         if self._skip("SET"):
             return Statement("ALTER USER", name, "SET", values=self._properties(required=True))
         if self._skip("UNSET"):
             return Statement("ALTER USER", name, "UNSET", values=self._names())
-        for action in ("ADD", "ROTATE", "MODIFY", "REMOVE"):
-            for thing in ("KEY PAIR", "PAT"):
-                if self._skip(action, *thing.split()):
+        for action in _ACTIONS:
+            for words, thing in _THINGS.items():
+                if self._skip(action, *words.split()):
                     return self._alter_item(name, action, thing)
         raise self._unexpected()
 
     def _alter_item(self, name: str, action: str, thing: str) -> Statement:
+        flags = frozenset({"IF NOT EXISTS"} if thing == "PAT" and self._skip("IF", "NOT", "EXISTS") else ())
         item = self._identifier()
-        if action == "MODIFY":
-            self._expect("SET")
-        return Statement("ALTER USER", name, f"{action} {thing}", item, self._properties(required=action == "MODIFY"))
+        if action != "MODIFY":
+            return Statement("ALTER USER", name, f"{action} {thing}", item, self._properties(), flags)
+        if thing == "PAT" and self._skip("RENAME", "TO"):
+            return Statement("ALTER USER", name, f"RENAME {thing}", item, {"TO": Value("quoted", self._identifier())})
+        if thing == "PAT" and self._skip("UNSET"):
+            return Statement("ALTER USER", name, f"UNSET {thing}", item, self._names())
+        self._expect("SET")
+        return Statement("ALTER USER", name, f"MODIFY {thing}", item, self._properties(required=True))
 
     def _rule_use(self) -> Statement:
         if self._skip("SECONDARY", "ROLES"):

@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
 import typing as t
 
-from tests.sandbox.snowflake import alter, errors, keypairs
+from tests.sandbox.snowflake import alter, errors, keypairs, tokens
 from tests.sandbox.snowflake.account import MODIFY_METHODS, OWNERSHIP, Account
 from tests.sandbox.snowflake.properties import AUTHENTICATION_METHODS
 from tests.sandbox.snowflake.session import Cell, Session, Table, status
@@ -53,7 +52,7 @@ class Executor:
         return user
 
     def _absent(self, statement: Statement) -> bool:
-        return "IF EXISTS" in statement.flags and statement.name not in self.account.users
+        return "IF EXISTS" in statement.flags and statement.name not in ("", *self.account.users)
 
     # -- reading
 
@@ -69,10 +68,15 @@ class Executor:
 
     def _run_show_user_key_pairs(self, statement: Statement) -> Table:
         self._check_named_key_pairs()
-        name = statement.name or self.session.user.name
-        own = name == self.session.user.name
-        user = self.session.user if own else self._user_with(name, OWNERSHIP, MODIFY_METHODS)
-        return Shower(self.account, self.session).key_pairs(user)
+        return Shower(self.account, self.session).key_pairs(self._owner_of_methods(statement.name))
+
+    def _run_show_user_pats(self, statement: Statement) -> Table:
+        return Shower(self.account, self.session).tokens(self._owner_of_methods(statement.name))
+
+    def _owner_of_methods(self, name: str) -> User:
+        """Whose keys or tokens these are; one's own need no privilege."""
+        own = name in ("", self.session.user.name)
+        return self.session.user if own else self._user_with(name, OWNERSHIP, MODIFY_METHODS)
 
     def _check_named_key_pairs(self) -> None:
         if not self.account.named_key_pairs_supported:
@@ -119,26 +123,16 @@ class Executor:
             enough = True
         if self._absent(statement):
             return status("Statement executed successfully (user does not exist).")
-        user = self._user_with(statement.name, OWNERSHIP, *([MODIFY_METHODS] if enough else []))
         if statement.action.endswith("PAT"):
-            return self._change_pat(user, statement)
+            with self.account.editing(self._owner_of_methods(statement.name)) as draft:
+                return tokens.change(self.account, self.session, draft, statement)
+        user = self._user_with(statement.name, OWNERSHIP, *([MODIFY_METHODS] if enough else []))
         with self.account.editing(user) as draft:
             if statement.action.endswith("KEY PAIR"):
                 keypairs.change(draft, statement, self.account.clock(), self.session.role)
             else:
                 alter.apply(self.account, draft, statement.values)
         return status(_DONE)
-
-    def _change_pat(self, user: User, statement: Statement) -> Table:
-        name, verb = statement.item, statement.action.split()[0]
-        if (name in user.pats) == (verb == "ADD"):
-            raise errors.already_exists("Token", name) if verb == "ADD" else errors.no_such("Token", name)
-        if verb == "REMOVE":
-            del user.pats[name]
-        if verb in ("REMOVE", "MODIFY"):
-            return status(_DONE)
-        user.pats[name] = secrets.token_urlsafe(48)
-        return Table(["token_name", "token_secret"], [[name, user.pats[name]]])
 
     # -- the session
 

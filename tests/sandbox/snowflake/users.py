@@ -42,11 +42,33 @@ class KeyPair:
 
 
 @dataclasses.dataclass
+class AccessToken:
+    """A programmatic access token; one that ROTATE replaced has ``rotated_to``."""
+
+    name: str
+    secret: str = dataclasses.field(repr=False)
+    created_on: dt.datetime
+    expires_at: dt.datetime
+    created_by: str
+    days_to_expiry: int = 15
+    role_restriction: str | None = None
+    comment: str | None = None
+    disabled: bool = False
+    mins_to_bypass_network_policy_requirement: int | None = None
+    rotated_to: str | None = None
+
+    def status(self, now: dt.datetime) -> str:
+        if self.expires_at <= now:
+            return "EXPIRED"
+        return "DISABLED" if self.disabled else "ACTIVE"
+
+
+@dataclasses.dataclass
 class User:
     """All that the account knows of a user. Tests may change any field, as another administrator would.
 
     password_history: former passwords, newest first; it does not hold the current one.
-    grants: privileges on this user by role, ownership aside.
+    grants: privileges on this user by role, ownership aside. network_policy: whether it is subject to one.
     """
 
     name: str
@@ -82,7 +104,8 @@ class User:
     rsa_public_key_2: str | None = None
     rsa_public_key_2_last_set_time: dt.datetime | None = None
     key_pairs: dict[str, KeyPair] = dataclasses.field(default_factory=dict)
-    pats: dict[str, str] = dataclasses.field(default_factory=dict)
+    pats: dict[str, AccessToken] = dataclasses.field(default_factory=dict)
+    network_policy: bool = True
     oauth_tokens: set[str] = dataclasses.field(default_factory=set)
     workload_tokens: set[str] = dataclasses.field(default_factory=set)
     last_success_login: dt.datetime | None = None

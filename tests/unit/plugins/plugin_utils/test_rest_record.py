@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.keyturn.credentials.plugins.filter.rest_options import rest_password_policy
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._rest_record import (
     module_options,
@@ -119,6 +120,14 @@ def test_the_connection_wins() -> None:
     assert "door_code" not in options["secrets"]
     assert options["headers"] == {"X-A": "1", "X-B": "2"} and options["auth"] == {"type": "none"}
     assert "verify" not in options
+
+
+def test_what_passwords_the_service_takes_is_no_option_of_the_module(tmp_path: Path) -> None:
+    own = tmp_path / "own.yml"
+    own.write_text(yaml.safe_dump({**RECIPE, "password_policy": {"max_length": 20}}))
+    assert rest_password_policy(record(), str(own), "") == {"max_length": 20}
+    assert rest_password_policy(record(), "grafana", str(RECIPES)) == {}
+    assert module_options(record(), read_recipe(str(own), ""), {}) == module_options(record(), RECIPE, {})
 
 
 def test_every_recipe_of_the_role_can_be_read() -> None:

@@ -185,6 +185,25 @@ def test_what_is_due(custom: dict[str, str], due: int, pending: int) -> None:
     assert (host.due, host.pending) == (due, pending)
 
 
+@pytest.mark.parametrize("on_admin", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "days", "due"), [("snowflake_user_token", 1, 1), ("snowflake_user_token", 90, 0), (KIND, 1, 0)]
+)
+def test_a_token_is_due_before_it_ends(kind: str, days: int, due: int, on_admin: bool) -> None:
+    """As keeper_rotation decides, wherever the kind stands."""
+    times = {"rotated_at": NOW - dt.timedelta(days=9), "token_expires_at": NOW + dt.timedelta(days=days)}
+    custom = {label: moment.isoformat() for label, moment in times.items()}
+    admin = record("Prod", "ROTATOR", uid="admin", **({"rotation_module": kind} if on_admin else {}))
+    (host,) = accounts(admin, marked("A", rotation_module="" if on_admin else kind, **custom)).values()
+    assert (host.due, host.problems) == (due, [])
+
+
+def test_two_tokens_of_one_user_are_no_twins() -> None:
+    kind = "snowflake_user_token"
+    (host,) = accounts(ADMIN, marked("A", rotation_module=kind), marked("a", rotation_module=kind)).values()
+    assert host.problems == [] and len(host.rotations[0]["records"]) == 2
+
+
 def test_names_of_hosts() -> None:
     titles = ["same", "same", "", "localhost", "all", "a b:c,d[1]&!", "given"]
     admins = [record(title, uid=f"{index:08}") for index, title in enumerate(titles)]

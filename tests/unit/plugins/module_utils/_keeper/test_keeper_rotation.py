@@ -28,7 +28,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.password_policy import PasswordPolicy
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Minted, Options
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 
@@ -141,7 +140,7 @@ class Task:
             minted=minted or {},
         )
         client = t.cast(Vault, self.vault)
-        rotator = keeper_rotation.VaultRotator(client, records, options, PasswordPolicy(), 2048)
+        rotator = keeper_rotation.VaultRotator(client, records, options, 2048)
         return [outcome.entry() for outcome in rotate(rotator, records, check_mode=check_mode)]
 
 
@@ -400,6 +399,24 @@ def test_what_was_edited_since_the_staging_is_not_committed(edit: Edit, words: s
     assert words in entry["msg"] and staged["password"] not in entry["msg"]
 
 
+def test_only_what_was_staged_is_discarded(vault: FakeVault, task: Task) -> None:
+    """The service has refused that, and not what a person has put there since."""
+    (staged,) = task("staged")
+    vault.edit(UID, _replace_pending)
+    (entry,) = task("discarded", rotation_id=staged["rotation_id"])
+    assert (entry["error_code"], fields.pending(vault.data)) == ("vault_error", "another value")
+    assert task("discarded")[0]["changed"] and fields.pending(vault.data) is None
+
+
+@pytest.mark.parametrize("junk", [5, "abc", {"a": 1}, None])
+def test_a_state_of_somebody_elses_making_is_no_internal_error(vault: FakeVault, task: Task, junk: t.Any) -> None:
+    (staged,) = task("staged")
+    state = json.loads(fields.text(vault.data, fields.STATE) or "")
+    fields.put_custom(vault.data, fields.STATE, json.dumps({**state, "former_logins": junk, "orphans": junk}))
+    (again,) = task("staged")
+    assert (again["password"], again["recovered"]) == (staged["password"], True) and "former_logins" not in again
+
+
 @pytest.mark.parametrize("rotation_id", [None, "job"])
 @pytest.mark.parametrize("edit", [_replace_pending, _other_login])
 def test_the_next_run_takes_over_what_was_edited(edit: Edit, rotation_id: str | None) -> None:
@@ -637,6 +654,43 @@ def test_check_mode_tells_the_key_of_a_record_that_is_not_due(vault: FakeVault, 
     live = keys.load_private_key(str(fields.live_secret(vault.data, KEY_PAIR)))
     assert (entry["due"], entry["fingerprint"]) == (False, keys.fingerprint(live))
     assert "private_key" not in entry
+
+
+# -- a policy of the record's own
+
+
+def _policy(text: str) -> Edit:
+    return lambda data: {
+        **data,
+        "custom": [*data["custom"], {"type": "text", "label": "Rotation Password-Policy", "value": [text]}],
+    }
+
+
+@pytest.mark.parametrize("text", ['{"max_length": 16, "length": 20}', "short", '{"length": 300}'])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_policy_that_nothing_meets_fails_its_record_only(
+    vault: FakeVault, task: Task, text: str, check_mode: bool
+) -> None:
+    vault.add("other")
+    vault.edit(UID, _policy(text))
+    first, second = task("staged", records=[UID, "other"], check_mode=check_mode)
+    assert (first["error_code"], second["failed"]) == ("invalid_input", False)
+    assert "policy" in first["msg"] and fields.pending(vault.data) is None
+
+
+def test_a_policy_of_the_record_is_met_and_holds_back_nothing_that_is_pending(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _policy('{"max_length": 12, "special_characters": ""}'))
+    (entry,) = task("staged")
+    assert len(entry["password"]) == 12 and entry["password"].isalnum()
+    vault.edit(UID, lambda data: {**data, "custom": [each for each in data["custom"] if "Policy" not in each["label"]]})
+    vault.edit(UID, _policy("unreadable"))
+    (again,) = task("staged")
+    assert again["password"] == entry["password"] and not task("committed")[0]["failed"]
+
+
+def test_keys_have_no_policy_of_passwords(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _policy("unreadable"))
+    assert not task("staged", place=KEY_PAIR)[0]["failed"]
 
 
 # -- many records

@@ -23,7 +23,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     RotationError,
     Unreachable,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import module_result
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.token_options import (
     check_lifetime,
@@ -287,6 +287,9 @@ def test_a_refusal_after_which_the_name_is_listed_is_nobodys_to_remove() -> None
     service = Service(mint=Fault(Refused("Taken."), after=True))
     answer = call(service, announced=NEW)
     assert (answer["error_code"], set(service.held)) == ("unknown_outcome", {NEW})
+    service = Service(mint=Fault(Refused("Taken."), after=True))
+    answer = call(service)
+    assert (answer["error_code"], answer["in_force"], service.held) == ("unknown_outcome", False, {})
 
 
 def test_a_service_that_gives_the_names_removes_only_with_the_known_ones() -> None:
@@ -531,3 +534,26 @@ def test_a_token_must_outlive_the_grace() -> None:
     check_lifetime(2 * DAY, DAY, "days_to_expiry")
     with pytest.raises(InvalidInput, match="days_to_expiry must be longer"):
         check_lifetime(DAY, DAY, "days_to_expiry")
+
+
+# -- several tokens of one user
+
+
+def _together(service: Service, *items: Wanted, check_mode: bool = False) -> list[Outcome]:
+    rotator = TokenRotator(service, Options("KEYTURN", DAY, True), check_mode=check_mode)
+    return rotate(rotator, items, check_mode=check_mode)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_one_user_may_have_tokens_in_several_records(check_mode: bool) -> None:
+    service = Service()
+    names = (None, None) if check_mode else ("A", "B")
+    outcomes = _together(service, *(Wanted("u", announced=name) for name in names), check_mode=check_mode)
+    assert [outcome.failed for outcome in outcomes] == [False, False]
+    assert len(service.held) == (0 if check_mode else 2)
+
+
+def test_one_name_is_not_for_two() -> None:
+    service = Service()
+    outcomes = _together(service, Wanted("u", announced="A"), Wanted("u", announced="A"))
+    assert [outcome.failed for outcome in outcomes] == [True, True] and service.writes() == []

@@ -33,6 +33,7 @@ LOGINS = [
     (390420, "Incoming request with IP/Token 10.0.0.1 is not allowed to access Snowflake.", "unknown"),
     (390422, "Incoming request with IP/Token 10.0.0.1 is not allowed to access Snowflake.", "unknown"),
     (394304, "JWT token is invalid.", "rejected"),
+    (390432, "Network policy is required.", "unknown"),
     (394400, "Programmatic access token is invalid.", "rejected"),
     (394301, "JWT_TOKEN_EXPIRED", "unknown"),
     (394302, "JWT_TOKEN_INVALID_ISSUE_TIME", "unknown"),
@@ -144,6 +145,20 @@ def test_a_policys_reason_is_kept_as_a_token() -> None:
     assert refusal is not None
     assert refusal.evidence["refusal_reason"] == "PRIOR_USE"
     assert "PRIOR_USE" in refusal.msg and "rejected by" not in refusal.msg
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("The user must be subject to a Network Policy.", "NETWORK_POLICY"),
+        ("Not allowed by the authentication policy canary.", "AUTHENTICATION_POLICY"),
+        ("New password rejected by current password policy. Reason: 'PRIOR_USE'.", "PRIOR_USE"),
+    ],
+)
+def test_what_a_refusal_speaks_of_is_kept_as_a_token(text: str, reason: str) -> None:
+    refusal = statement_refusal(3002, text, "x")
+    assert refusal is not None
+    assert refusal.evidence["refusal_reason"] == reason and "canary" not in refusal.msg
 
 
 @pytest.mark.parametrize("quoted", ["Aa1-secret", "has space", "lower", "X" * 41, ""])

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Refused, RotationError, SlotsFull
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED, LoginAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.clock import parse_time
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_material import KeyMaterial
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_plan import (
     MOST_PAIRS,
@@ -29,7 +30,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
     State,
     Step,
     is_tombstone_name,
-    parse_time,
     plan,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, parse

@@ -107,6 +107,38 @@ def test_a_whole_statement_is_what_was_meant_and_nothing_more(name: str, passwor
     assert described == [("word", "DESCRIBE"), ("word", "USER"), ("quoted", name), ("end", "<EOF>")]
 
 
+@given(name=NAMES, token=NAMES, role=NAMES, comment=TEXTS, days=st.integers(1, 365))
+def test_a_statement_on_a_token_is_what_was_meant(name: str, token: str, role: str, comment: str, days: int) -> None:
+    subject = [("word", "ALTER"), ("word", "USER"), ("quoted", name)]
+    thing = [("word", "PROGRAMMATIC"), ("word", "ACCESS"), ("word", "TOKEN"), ("quoted", token)]
+    bare = role == role.upper() and role.isascii() and role.replace("$", "_").isidentifier() and role[0] != "$"
+    options = [
+        [("word", "ROLE_RESTRICTION"), ("op", "="), ("string" if bare else "quoted", role)],
+        [("word", "DAYS_TO_EXPIRY"), ("op", "="), ("number", str(days))],
+        [("word", "COMMENT"), ("op", "="), ("string", comment)],
+    ]
+    end = [("end", "<EOF>")]
+
+    def read(statement: str) -> list[tuple[str, str]]:
+        return [(token.kind, token.text) for token in tokenize(statement)]
+
+    assert read(sql.add_token(name, token, role, days, comment)) == [
+        *subject,
+        ("word", "ADD"),
+        *thing,
+        *sum(options, end[:0]),
+        *end,
+    ]
+    assert read(sql.add_token(name, token, None, None, None)) == [*subject, ("word", "ADD"), *thing, *end]
+    assert read(sql.remove_token(name, token)) == [*subject, ("word", "REMOVE"), *thing, *end]
+    assert read(sql.show_tokens(name))[-2:] == [("quoted", name), *end]
+
+
+def test_a_token_is_named_as_in_sql() -> None:
+    names = ("keyturn_1", "KEYTURN_1", "a b", "straße", "")
+    assert [sql.bare_name(name) for name in names] == ["KEYTURN_1", "KEYTURN_1", "a b", "straße", ""]
+
+
 def test_a_nul_never_reaches_a_statement() -> None:
     with pytest.raises(InvalidInput) as raised:
         sql.literal("before\0after")
