@@ -203,7 +203,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rotations:
-  description: One entry per user, in the order of the input. A single user's fields are repeated at the top.
+  description:
+    - One entry per user, in the order of the input. A single user's fields are repeated at the top.
+    - An entry also has C(keys), a list of all keys that the user has now, as far as O(method) uses them, when the user
+      could be described. Jinja takes C(entry.keys) for a method, so write C(entry['keys']).
   returned: always, after argument validation
   type: list
   elements: dict
@@ -282,11 +285,6 @@ rotations:
     evicted_fingerprint:
       description: The fingerprint of the key that was overwritten or retired.
       type: str
-      returned: when the user could be described
-    keys:
-      description: All keys that the user has now, as far as O(method) uses them.
-      type: list
-      elements: dict
       returned: when the user could be described
     rotated_at:
       description: When the wanted key was set, as Snowflake writes it.
