@@ -34,6 +34,7 @@ TEMPLATES = {
     "keyturn Snowflake passwords": "snowflake_user_password.yml",
     "keyturn Snowflake key pairs": "snowflake_user_keypair.yml",
     "keyturn Snowflake tokens": "snowflake_user_token.yml",
+    "keyturn REST tokens": "rest_token_rotate.yml",
     "keyturn Meraki VPN passwords": "meraki_vpn_user_password.yml",
     "keyturn REST passwords": "rest_password_rotate.yml",
 }
