@@ -28,7 +28,12 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.url impo
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import answers, template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import Item, every_item, matching, only_match
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import (
+    Item,
+    every_item,
+    matching,
+    only_match,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Lookup, Options, Verify
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import (
     CannotPick,
@@ -49,7 +54,7 @@ T = t.TypeVar("T")
 
 
 class LostChange(Exception):
-    """The change may have been processed or not. unanswered: as in RotationError. under_way: it may still come to be."""
+    """The change may have been processed or not, or, if it is under_way, still be. unanswered: as in RotationError."""
 
     def __init__(self, msg: str, unanswered: int, *, under_way: bool) -> None:
         super().__init__(msg)
@@ -260,6 +265,12 @@ class Client:
         parts = [auth.basic, *([step.basic, step.body, step.query] for step in auth.steps)]
         named = [known[name] for name in auth.names if name in options.values]
         return frozenset(secrets.texts([template.render(parts, known, auth.where), named]))
+
+    @property
+    def credentials(self) -> list[str]:
+        """The secrets that who asks may be using."""
+        auth, values = self._options.auth, self._options.values
+        return [auth.token or "", *(text for name in auth.names for text in secrets.texts(values.get(name)))]
 
     def check_administrator(self, values: Values) -> None:
         """Log in, where one login serves all users."""

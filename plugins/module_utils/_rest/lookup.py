@@ -59,8 +59,8 @@ def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer
             and not (paging and paging.counts)
         ):
             raise Refused(
-                f"{subject}: there are more than {lookup.max_pages} pages ({lookup.step.where}.max_pages), so a second match could "
-                "be overlooked. Nothing was changed."
+                f"{subject}: there are more than {lookup.max_pages} pages ({lookup.step.where}.max_pages), so a "
+                "second match could be overlooked. Nothing was changed."
             )
         items += [(item, answer) for item in page]
         if following is None:

@@ -118,7 +118,9 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if not isinstance(step, Change):
             raise self._rolled_back(item, state)
         try:
-            self._client.write(self._options.change, self._values(item, state.picked), f"Changing the password of {item.username}")
+            self._client.write(
+                self._options.change, self._values(item, state.picked), f"Changing the password of {item.username}"
+            )
         except LostChange as lost:
             return self._settled(item, state, lost)
         except _REFUSALS as refusal:

@@ -220,8 +220,7 @@ TOKEN_SPEC = WIRE_SPEC.merged(
             },
         },
         mutually_exclusive=[
-            (name, "users")
-            for name in ("username", "password", "current_token", "known", *token_options.OF_ONE_USER)
+            (name, "users") for name in ("username", "password", "current_token", "known", *token_options.OF_ONE_USER)
         ],
         required_one_of=[("username", "users")],
     )
