@@ -61,6 +61,10 @@ options:
         what goes is looked at once more before.
     type: str
     default: 24h
+"""
+
+    VERIFY = r"""
+options:
   verify:
     description:
       - Log in with the token. A login that is refused fails with V(verify_failed), and the new token is returned all

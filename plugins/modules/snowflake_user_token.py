@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - keyturn.credentials.snowflake
   - keyturn.credentials.tokens
+  - keyturn.credentials.tokens.verify
   - keyturn.credentials.attributes
   - keyturn.credentials.attributes.actiongroup_snowflake
 options:

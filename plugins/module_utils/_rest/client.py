@@ -28,8 +28,13 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.url impo
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import answers, template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import Item, every_item, only_match
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import USER_NAMES, Options, Verify
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import (
+    Item,
+    every_item,
+    matching,
+    only_match,
+)
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Lookup, Options, Verify
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import (
     CannotPick,
     Source,
@@ -41,16 +46,21 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step imp
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
 
 _SHORTEST_SECRET = 6
+# Server errors by the service itself, which is done with the request then; a gateway's says nothing of that.
+_ENDED = (500, 501, 503, 505, 507)
+# Sources of what is a secret whatever it looks like.
+_TOKENS = (".token_path", ".token_header", "mint.token")
 T = t.TypeVar("T")
 
 
 class LostChange(Exception):
-    """The change may have been processed or not. unanswered: as in RotationError."""
+    """The change may have been processed or not, or, if it is under_way, still be. unanswered: as in RotationError."""
 
-    def __init__(self, msg: str, unanswered: int) -> None:
+    def __init__(self, msg: str, unanswered: int, *, under_way: bool) -> None:
         super().__init__(msg)
         self.msg = msg
         self.unanswered = unanswered
+        self.under_way = under_way
 
 
 @dataclasses.dataclass
@@ -88,6 +98,8 @@ class Client:
         self._sessions: dict[tuple[tuple[str, t.Any], ...], Session | RotationError] = {}
         self._listings: dict[str, tuple[http.Request, list[Item]]] = {}
         self.trace: list[str] = []
+        # By the clock of the service, as its last answer told.
+        self.date: str | None = None
 
     @contextlib.contextmanager
     def session(self) -> t.Iterator[None]:
@@ -131,6 +143,7 @@ class Client:
             self.trace.append(f"{asked}: no answer, {lost.reason}")
             raise
         self.trace.append(f"{asked}: {answer.status}")
+        self.date = answer.headers.get("date")
         if session.jars is not None:
             self._hide(*(cookie.value for cookie in answer.cookies))
         return answer
@@ -174,7 +187,7 @@ class Client:
             value = source(content(answer) if source.expression else None, answer)
         except CannotPick:
             return None
-        token = source.where.endswith((".token_path", ".token_header"))
+        token = source.where.endswith(_TOKENS)
         if token and not (isinstance(value, str) and value and value.isprintable() and value == value.strip()):
             return None
         told = [*secrets.texts(value), *([str(value)] if isinstance(value, (int, float)) else [])]
@@ -194,7 +207,7 @@ class Client:
             session.worked = True
         elif isinstance(refusal, AuthFailed) and session.everybody and not session.worked:
             # It stands in the entries of all users; one who has been heard before is refused for this user only.
-            refusal.everybody = "old_password" not in step.names
+            refusal.everybody = not step.names & self._options.own_secrets
             if refusal.everybody:
                 refusal.msg = session.who + refusal.msg.removeprefix(subject)
         return refusal
@@ -226,7 +239,7 @@ class Client:
         known = {**options.stand_ins, **values}
         session = Session("", options.headers, header=self._header(auth, known))
         lookups = [lookup.step for lookup in options.lookups]
-        for step in (*auth.steps, *([auth.logout] if auth.logout else []), *lookups, options.change):
+        for step in (*auth.steps, *([auth.logout] if auth.logout else []), *lookups, *options.work):
             self._build(step, session, known)
         for lookup in options.lookups:
             template.render([wanted for _path, wanted in lookup.match], known, "lookup.match")
@@ -253,6 +266,12 @@ class Client:
         named = [known[name] for name in auth.names if name in options.values]
         return frozenset(secrets.texts([template.render(parts, known, auth.where), named]))
 
+    @property
+    def credentials(self) -> list[str]:
+        """The secrets that who asks may be using."""
+        auth, values = self._options.auth, self._options.values
+        return [auth.token or "", *(text for name in auth.names for text in secrets.texts(values.get(name)))]
+
     def check_administrator(self, values: Values) -> None:
         """Log in, where one login serves all users."""
         if not self._options.own_login:
@@ -260,7 +279,7 @@ class Client:
 
     def _key(self, values: Values) -> tuple[tuple[str, t.Any], ...]:
         """What makes a login another one."""
-        return tuple((name, values.get(name)) for name in sorted(USER_NAMES)) if self._options.own_login else ()
+        return tuple((name, values.get(name)) for name in sorted(self._options.own)) if self._options.own_login else ()
 
     def _session(self, values: Values) -> Session:
         """What the login has left. It runs once, whatever becomes of it, unless it is the user's own."""
@@ -333,27 +352,36 @@ class Client:
     def _ask_page(self, step: Step, session: Session, subject: str, request: http.Request) -> http.Answer:
         return self._ask(step, session, request, subject, Refused)
 
-    def change(self, values: Values, subject: str) -> None:
-        """The one write. Raises LostChange where it may or may not have been processed."""
-        self._as_administrator(values, lambda session: self._write(session, values, subject))
+    def every(self, listing: Lookup, values: Values, subject: str) -> list[Item]:
+        """All items of a list that match, read anew."""
 
-    def _write(self, session: Session, values: Values, subject: str) -> None:
-        step, verify = self._options.change, self._options.verify
+        def ask(session: Session) -> list[Item]:
+            request = self._build(listing.step, session, values)
+            asks = functools.partial(self._ask_page, listing.step, session, subject)
+            known = {**values, **session.values}
+            return matching(listing, every_item(listing, request, asks, subject), known, subject)
+
+        return self._as_administrator(values, ask)
+
+    def write(self, step: Step, values: Values, subject: str) -> http.Answer:
+        """One write, and the answer that means yes. Raises LostChange where it may or may not have been processed."""
+        return self._as_administrator(values, lambda session: self._write(step, session, values, subject))
+
+    def _write(self, step: Step, session: Session, values: Values, subject: str) -> http.Answer:
         request = self._build(step, session, values)
-        if verify:
+        if self._options.verify:
             # What cannot be asked must show before the change.
-            self.rehearse_login(verify, values)
+            self.rehearse_login(self._options.verify, values)
         try:
             answer = self._send(step, session, request, "write")
         except http.NoAnswer as lost:
             if lost.unsent:
                 raise Unreachable(f"{subject}: no answer, {lost.reason}. Nothing was changed.", unanswered=1) from None
-            raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
+            raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1, under_way=True) from None
         doubt = answer.status >= 500 or answer.status in http.GIVEN_UP
         if doubt and answer.status not in (*step.status, *step.not_found):
-            raise LostChange(
-                f"{subject}: answered with {answer.status}{answers.words(step, answer, self._scrubber)}.", unanswered=0
-            )
+            told = f"{subject}: answered with {answer.status}{answers.words(step, answer, self._scrubber)}."
+            raise LostChange(told, unanswered=0, under_way=answer.status not in _ENDED)
         try:
             refusal = self._refusal(step, session, answer, subject, Refused)
         except answers.Unreadable as unreadable:
@@ -362,6 +390,15 @@ class Client:
             ) from None
         if refusal:
             raise refusal
+        return answer
+
+    def picked(self, source: Source, answer: http.Answer) -> t.Any:
+        """What it picks of an answer to a write, None for nothing."""
+        return self._picked(source, answer)
+
+    def hide(self, secret: str) -> None:
+        """No text may hold it from now on."""
+        self._scrubber.add(secret)
 
     def log_in(self, verify: Verify, values: Values) -> LoginAnswer:
         """One login as the user, never repeated."""

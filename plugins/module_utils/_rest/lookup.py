@@ -22,6 +22,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import (
     CannotPick,
     Expression,
+    Source,
     comparable,
     content,
     truth,
@@ -48,7 +49,7 @@ def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer
         answer = ask(request)
         data = content(answer)
         page = _items(lookup, data, subject)
-        following = _following(paging, first, request, answer, data, page, number, subject) if paging else None
+        following = _following(lookup, paging, first, request, answer, data, page, number, subject) if paging else None
         # A page beyond the limit is only asked for where nothing but an empty page can tell the end.
         if (
             number > lookup.max_pages
@@ -58,8 +59,8 @@ def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer
             and not (paging and paging.counts)
         ):
             raise Refused(
-                f"{subject}: there are more than {lookup.max_pages} pages (lookup.max_pages), so a second match could "
-                "be overlooked. Nothing was changed."
+                f"{subject}: there are more than {lookup.max_pages} pages ({lookup.step.where}.max_pages), so a "
+                "second match could be overlooked. Nothing was changed."
             )
         items += [(item, answer) for item in page]
         if following is None:
@@ -84,6 +85,8 @@ def _items(lookup: Lookup, data: t.Any, subject: str) -> list[t.Any]:
     found = _picked(lookup.items, data, subject=subject)
     if found is None and isinstance(data, str) and lookup.match:
         raise Refused(f"{subject}: the answer is not JSON. Nothing was changed.")
+    if found is None and not lookup.null_is_none:
+        raise Refused(f"{subject}: {lookup.items.where} picks nothing of the answer. Nothing was changed.")
     if found is None:
         return []
     # Without a match, an answer of one word is about the one user who was asked for.
@@ -95,6 +98,7 @@ def _items(lookup: Lookup, data: t.Any, subject: str) -> list[t.Any]:
 
 
 def _following(
+    lookup: Lookup,
     paging: Paging,
     first: Request,
     request: Request,
@@ -116,7 +120,7 @@ def _following(
     if not truth(found):
         return None
     if not isinstance(found, (str, int, float)):
-        raise Refused(f"{subject}: lookup.next picks neither a text nor a number. Nothing was changed.")
+        raise Refused(f"{subject}: {lookup.step.where}.next picks neither a text nor a number. Nothing was changed.")
     if paging.param:
         return _with(first, paging.param, str(found))
     return dataclasses.replace(request, url=_same_origin(request.url, str(found), subject))
@@ -144,15 +148,26 @@ def _same_origin(current: str, address: str, subject: str) -> str:
     return following
 
 
-def only_match(lookup: Lookup, items: t.Sequence[Item], values: template.Values, subject: str) -> dict[str, t.Any]:
-    """What C(set) picks from the one item that matches. Raises NotFound and Ambiguous."""
-    where = lookup.step.where
-    wanted = [(path, _folded(lookup, template.render(value, values, f"{where}.match"))) for path, value in lookup.match]
-    found = [
+def matching(lookup: Lookup, items: t.Sequence[Item], values: template.Values, subject: str) -> list[Item]:
+    """The items that give all the values of C(match)."""
+    where = f"{lookup.step.where}.match"
+    wanted = [(path, _folded(lookup, template.render(value, values, where))) for path, value in lookup.match]
+    return [
         (item, answer)
         for item, answer in items
         if all(_same(_folded(lookup, _picked(path, item, subject=subject)), value) for path, value in wanted)
     ]
+
+
+def pick_each(sources: t.Mapping[str, Source], item: Item, subject: str) -> dict[str, t.Any]:
+    """What each source picks of the item, None for nothing. Raises Refused where one does not fit."""
+    return {name: _picked(source, *item, subject=subject) for name, source in sources.items()}
+
+
+def only_match(lookup: Lookup, items: t.Sequence[Item], values: template.Values, subject: str) -> dict[str, t.Any]:
+    """What C(set) picks from the one item that matches. Raises NotFound and Ambiguous."""
+    where = lookup.step.where
+    found = matching(lookup, items, values, subject)
     if not found:
         raise NotFound(f"{subject}: the service shows no such user. Nothing was changed.")
     if len(found) > 1:
@@ -160,7 +175,7 @@ def only_match(lookup: Lookup, items: t.Sequence[Item], values: template.Values,
             f"{subject}: {len(found)} users match, and none is chosen by guessing. Nothing was changed. "
             f"Make {where}.match stricter."
         )
-    picked = {name: _picked(source, *found[0], subject=subject) for name, source in lookup.step.picked.items()}
+    picked = pick_each(lookup.step.picked, found[0], subject)
     missing = [name for name, value in picked.items() if value is None and not lookup.step.picked[name].has_default]
     if missing:
         raise NotFound(f"{subject}: the user has no {missing[0]} ({where}.set). Nothing was changed.")

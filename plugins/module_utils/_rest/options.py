@@ -62,6 +62,7 @@ class Lookup:
     case_insensitive: bool
     paging: Paging | None
     max_pages: int
+    null_is_none: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +91,15 @@ class Verify:
         return self.step.names.union(self.auth.names, *(step.names for step in self.before))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """What holds for all users of the task. values: of vars and secrets."""
+    """What holds for all users of any task. values: of vars and secrets.
+
+    own: placeholders of one user. own_secrets: those of them that vouch for the user.
+    """
+
+    own: t.ClassVar[frozenset[str]]
+    own_secrets: t.ClassVar[frozenset[str]]
 
     url: str
     wire: Wire
@@ -101,10 +108,12 @@ class Options:
     headers: t.Mapping[str, str]
     auth: Auth
     lookups: tuple[Lookup, ...]
-    change: Step
     verify: Verify | None
-    always: bool
-    rollback: bool
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """The administrator's steps after the lookups."""
+        raise NotImplementedError
 
     @functools.cached_property
     def picked(self) -> frozenset[str]:
@@ -115,32 +124,55 @@ class Options:
     def stand_ins(self) -> dict[str, t.Any]:
         """A value for each name that only an answer will give, to try out what comes of the others."""
         before = [*self.auth.steps, *(self.verify.before if self.verify else ())]
-        steps = [*before, self.change, *(lookup.step for lookup in self.lookups)]
+        steps = [*before, *self.work, *(lookup.step for lookup in self.lookups)]
         wholes = template.names([step.body_from for step in steps], "body_from")
-        names = self.picked.union(*(step.picked for step in before))
+        names = self.picked.union(*(step.picked for step in (*before, *self.work)))
         return {name: {} if name in wholes else STAND_IN for name in names}
 
     @functools.cached_property
     def own_login(self) -> bool:
         """Whether the user itself asks, so that there is a session for each."""
-        return bool(self.auth.names & USER_NAMES)
+        return bool(self.auth.names & self.own)
 
 
-def options_from(params: Params) -> Options:
-    """From module parameters. Raises InvalidInput for whatever can be seen without a user."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PasswordOptions(Options):
+    """Of rest_password_rotate."""
+
+    own = USER_NAMES
+    own_secrets = frozenset({"old_password"})
+
+    change: Step
+    always: bool
+    rollback: bool
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        return (self.change,)
+
+
+def common_options(params: Params, taken: t.AbstractSet[str]) -> dict[str, t.Any]:
+    """The fields of Options. taken: names that vars and secrets must not have. Raises InvalidInput."""
     variables, secrets = params["vars"] or {}, params["secrets"] or {}
-    _check_names(variables, secrets)
+    _check_names(variables, secrets, taken)
     common = headers_from(params["headers"], "headers")
-    options = Options(
-        url=checked_url(params["url"], option="url", allow_http=params["allow_http"], proxy=params["proxy"]),
-        wire=Wire.from_params(params),
-        allow_http=params["allow_http"],
-        values={**variables, **secrets},
-        headers=common,
-        auth=auth_from(params["auth"] or {"type": "none"}, "auth"),
-        lookups=_lookups(params["lookup"]),
+    return {
+        "url": checked_url(params["url"], option="url", allow_http=params["allow_http"], proxy=params["proxy"]),
+        "wire": Wire.from_params(params),
+        "allow_http": params["allow_http"],
+        "values": {**variables, **secrets},
+        "headers": common,
+        "auth": auth_from(params["auth"] or {"type": "none"}, "auth"),
+        "lookups": _lookups(params["lookup"]),
+        "verify": _verify(params["verify"], common, frozenset(secrets)) if params["verify"] else None,
+    }
+
+
+def options_from(params: Params) -> PasswordOptions:
+    """From module parameters. Raises InvalidInput for whatever can be seen without a user."""
+    options = PasswordOptions(
+        **common_options(params, TAKEN_NAMES),
         change=step_from(params["change"], "change"),
-        verify=_verify(params["verify"], common, frozenset(secrets)) if params["verify"] else None,
         always=params["update_password"] == "always",
         rollback=params["rollback"] == "old_password",
     )
@@ -154,15 +186,17 @@ def options_from(params: Params) -> Options:
             raise InvalidInput(f"{where} does not use ${{password}}, so it has nothing to do with the new one.")
         if step.picked:
             raise InvalidInput(f"{where}.set has no meaning: no step comes after it.")
-    _check_placeholders(options, frozenset(secrets), secrets_in_url=params["allow_secrets_in_url"])
+    session = check_placeholders(options)
+    in_order([options.change], session)
+    check_addresses(options, params)
     return options
 
 
-def _check_names(variables: Params, secrets: Params) -> None:
+def _check_names(variables: Params, secrets: Params, taken: t.AbstractSet[str]) -> None:
     for option, given in (("vars", variables), ("secrets", secrets)):
-        taken = sorted(TAKEN_NAMES & given.keys())
-        if taken:
-            raise InvalidInput(f"{option} must not hold {', '.join(taken)}: that name is taken.")
+        clash = sorted(taken & given.keys())
+        if clash:
+            raise InvalidInput(f"{option} must not hold {', '.join(clash)}: that name is taken.")
     both = sorted(variables.keys() & secrets.keys())
     if both:
         raise InvalidInput(f"{', '.join(both)} is both in vars and in secrets.")
@@ -171,40 +205,53 @@ def _check_names(variables: Params, secrets: Params) -> None:
             raise InvalidInput(f"secrets.{name} must be a text that is not empty.")
 
 
-def _check_placeholders(options: Options, secrets: frozenset[str], *, secrets_in_url: bool) -> None:
-    """Every placeholder has a name that is known where it stands, and no secret stands in an address."""
+def check_placeholders(options: Options, proved: t.AbstractSet[str] = frozenset()) -> set[str]:
+    """The names that the administrator's work may use. Every placeholder before it has a name that is known there.
+
+    proved: what else is known in the login that proves. Raises InvalidInput.
+    """
     auth, verify = options.auth, options.verify
-    known = set(options.values) | USER_NAMES
+    known = set(options.values) | options.own
     _check_known("headers", template.names(options.headers, "headers"), known)
-    session = _in_order([*auth.steps], known)
+    session = in_order([*auth.steps], known)
     _check_known(auth.where, auth.names - frozenset().union(*(step.names for step in auth.steps)), session)
-    steps = [*auth.steps]
     if auth.logout:
-        _in_order([auth.logout], session)
-        steps.append(auth.logout)
+        in_order([auth.logout], session)
     for lookup in options.lookups:
-        wanted = template.names([wanted for _path, wanted in lookup.match], lookup.step.where)
-        _check_known(lookup.step.where, wanted, session)
-        session = _in_order([lookup.step], session)
-        steps.append(lookup.step)
-    _in_order([options.change], session)
-    steps.append(options.change)
+        session = _after_lookup(lookup, session)
     if verify:
         # The administrator's session is not the user's.
-        own = _in_order([*verify.before, verify.step], known | options.picked)
+        own = in_order([*verify.before, verify.step], known | options.picked | proved)
         _check_known("verify", verify.auth.names, own)
-        steps += [*verify.before, verify.step]
-    hidden = secrets | {"password", "old_password", "token"}
+    return session
+
+
+def _after_lookup(lookup: Lookup, known: set[str]) -> set[str]:
+    check_match(lookup, known)
+    return in_order([lookup.step], known)
+
+
+def check_match(lookup: Lookup, known: t.AbstractSet[str]) -> None:
+    wanted = template.names([wanted for _path, wanted in lookup.match], lookup.step.where)
+    _check_known(lookup.step.where, wanted, known)
+
+
+def check_addresses(options: Options, params: Params) -> None:
+    """Raise InvalidInput for a secret in an address."""
+    auth, verify = options.auth, options.verify
+    steps = [*auth.steps, *([auth.logout] if auth.logout else []), *(lookup.step for lookup in options.lookups)]
+    steps += [*options.work, *((*verify.before, verify.step) if verify else ())]
+    hidden = (params["secrets"] or {}).keys() | {"password", "token"} | options.own_secrets
     for step in steps:
         exposed = sorted(template.names([step.path, step.query], step.where) & hidden)
-        if exposed and not secrets_in_url:
+        if exposed and not params["allow_secrets_in_url"]:
             raise InvalidInput(
                 f"{step.where} puts the secret {exposed[0]} into the address, where servers and proxies log it. "
                 "Set allow_secrets_in_url if the service knows no other way."
             )
 
 
-def _in_order(steps: t.Sequence[Step], known: set[str]) -> set[str]:
+def in_order(steps: t.Sequence[Step], known: set[str]) -> set[str]:
     """The names that are known after the steps. Raises InvalidInput."""
     for step in steps:
         _check_known(step.where, step.names, known)
@@ -235,11 +282,11 @@ def _lookups(given: t.Any) -> tuple[Lookup, ...]:
         checked = ArgumentSpecValidator(LOOKUP).validate(entry)
         if checked.error_messages:
             raise InvalidInput(f"{where}: {' '.join(checked.error_messages)}")
-        found.append(_lookup(checked.validated_parameters, where))
+        found.append(lookup_from(checked.validated_parameters, where))
     return tuple(found)
 
 
-def _lookup(given: Params, where: str) -> Lookup:
+def lookup_from(given: Params, where: str) -> Lookup:
     if given["max_pages"] < 1:
         raise InvalidInput(f"{where}.max_pages must be at least 1.")
     return Lookup(
@@ -247,12 +294,12 @@ def _lookup(given: Params, where: str) -> Lookup:
         items=Expression(given["items"], f"{where}.items"),
         match=[(Expression(path, f"{where}.match"), wanted) for path, wanted in (given["match"] or {}).items()],
         case_insensitive=given["case_insensitive"],
-        paging=_paging(given["next"]) if given["next"] else None,
+        paging=_paging(given["next"], f"{where}.next") if given["next"] else None,
         max_pages=given["max_pages"],
     )
 
 
-def _paging(given: Params) -> Paging:
+def _paging(given: Params, where: str) -> Paging:
     kinds = {
         "link": bool(given["link"]) and not given["param"],
         "url": bool(given["url"]) and not given["param"],
@@ -263,14 +310,14 @@ def _paging(given: Params) -> Paging:
     counts = not named and bool(given["param"])
     if not counts and (len(named) != 1 or not kinds[named[0]]):
         raise InvalidInput(
-            "lookup.next must be one of: link; url; cursor and param; header and param; param with start and step."
+            f"{where} must be one of: link; url; cursor and param; header and param; param with start and step."
         )
     if counts and given["step"] == 0:
-        raise InvalidInput("lookup.next.step is 0, so there would be no next page.")
+        raise InvalidInput(f"{where}.step is 0, so there would be no next page.")
     return Paging(
         link=bool(given["link"]),
-        url=expression(given["url"] or None, "lookup.next.url"),
-        cursor=expression(given["cursor"] or None, "lookup.next.cursor"),
+        url=expression(given["url"] or None, f"{where}.url"),
+        cursor=expression(given["cursor"] or None, f"{where}.cursor"),
         header=given["header"] or None,
         param=given["param"] or None,
         start=given["start"],

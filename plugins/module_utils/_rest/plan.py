@@ -18,7 +18,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Unreachable,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer, final
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import PasswordOptions
 
 # Why ``verified`` is false although nothing failed.
 NO_VERIFY = "no_verify"
@@ -68,7 +68,7 @@ class RollBack:
 Step = t.Union[Change, RollBack]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
-def plan(options: Options, item: Wanted, state: State) -> list[Step]:
+def plan(options: PasswordOptions, item: Wanted, state: State) -> list[Step]:
     """The step from here to the wanted state. Raises RotationError where none may be taken."""
     if state.changed:
         rejected = state.login is not None and state.login.verdict == "rejected"
@@ -77,7 +77,7 @@ def plan(options: Options, item: Wanted, state: State) -> list[Step]:
     return [Change()] if not state.held and is_due(options, item, state) else []
 
 
-def is_due(options: Options, item: Wanted, state: State) -> bool:
+def is_due(options: PasswordOptions, item: Wanted, state: State) -> bool:
     """Whether the change has to be sent."""
     if options.always or item.password is None:
         return True

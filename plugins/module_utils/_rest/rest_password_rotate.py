@@ -14,7 +14,6 @@ import time
 import typing as t
 from secrets import token_urlsafe
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     Ambiguous,
     InvalidInput,
@@ -26,11 +25,10 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     VerifyFailed,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LostChange
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import (
-    Options,
+    PasswordOptions,
     Verify,
     options_from,
 )
@@ -43,6 +41,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan imp
     asks_first,
     plan,
 )
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.result import known_secrets, with_trace
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 
@@ -54,7 +53,7 @@ _REFUSALS = (Refused, NotFound, NotPermitted, Ambiguous)
 class PasswordRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one service."""
 
-    def __init__(self, client: Client, options: Options, *, check_mode: bool = False) -> None:
+    def __init__(self, client: Client, options: PasswordOptions, *, check_mode: bool = False) -> None:
         self._client = client
         self._options = options
         self._check_mode = check_mode
@@ -119,7 +118,9 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if not isinstance(step, Change):
             raise self._rolled_back(item, state)
         try:
-            self._client.change(self._values(item, state.picked), f"Changing the password of {item.username}")
+            self._client.write(
+                self._options.change, self._values(item, state.picked), f"Changing the password of {item.username}"
+            )
         except LostChange as lost:
             return self._settled(item, state, lost)
         except _REFUSALS as refusal:
@@ -250,7 +251,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         try:
             # A revision that guards the change is another one by now.
             picked = self._client.find(self._values(item, {}), item.username, afresh=True)
-            self._client.change(self._values(_swapped(item), picked), subject)
+            self._client.write(self._options.change, self._values(_swapped(item), picked), subject)
         except (LostChange, RotationError) as error:
             why = error.msg.removesuffix(" Nothing was changed.")
             left = f"The roll-back failed, so which password is in force is not known. {why}"
@@ -274,13 +275,6 @@ def _verify_failed(
     )
 
 
-def _known_secrets(params: dict[str, t.Any]) -> list[str]:
-    """What no text may hold. A placeholder among the credentials is none itself, and its name may be told."""
-    credentials = {name: params[name] for name in ("auth", "verify")}
-    literal = [text for text in secrets.secrets_in(credentials, SPEC.options) if not template.is_placeholder(text)]
-    return literal + secrets.secrets_in({**params, **dict.fromkeys(credentials)}, SPEC.options)
-
-
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """The module's return values for validated parameters."""
     single = params["users"] is None
@@ -288,14 +282,10 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not users:
         raise InvalidInput("users is empty; there is nothing to do.")
     options = options_from(params)
-    client = Client(options, _known_secrets(params))
+    client = Client(options, known_secrets(params, SPEC))
     wanted = [
         Wanted(user["username"], user["password"], user["old_password"] or None, user["recovered"]) for user in users
     ]
     outcomes = rotate(PasswordRotator(client, options, check_mode=check_mode), wanted, check_mode=check_mode)
     result = module_result(outcomes, single=single, noun="user")
-    if client.trace:
-        # Shown with --diff and with -vvv.
-        steps = {"prepared": "\n".join(client.trace) + "\n"}
-        result["diff"] = {**result.get("diff", {}), **steps} if single else [*result.get("diff", []), steps]
-    return result
+    return with_trace(result, client.trace, single=single)

@@ -4,7 +4,7 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""The options of rest_password_rotate, as AnsibleModule takes them."""
+"""The options of rest_password_rotate and rest_token_rotate, as AnsibleModule takes them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import WIRE_SPEC
+from ansible_collections.keyturn.credentials.plugins.module_utils._rotation import token_options
 
 Options = dict[str, dict[str, t.Any]]
 
@@ -122,10 +123,25 @@ _VERIFY: Options = {
 
 _RECOVERED = {"type": "bool", "default": False, "no_log": False}
 
+# What both modules have.
+_SHARED: Options = {
+    "url": {**_TEXT, "required": True},
+    "secrets": {"type": "dict", "no_log": True},
+    "vars": _MAPPING,
+    "headers": _MAPPING,
+    "auth": {**_MAPPING, "options": _AUTH},
+    "lookup": {"type": "raw", "no_log": False},
+    "verify": {**_MAPPING, "options": _VERIFY},
+    "allow_http": {"type": "bool", "default": False, "no_log": False},
+    "allow_secrets_in_url": {"type": "bool", "default": False, "no_log": False},
+    "client_cert": {"type": "path", "no_log": False},
+    "client_key": {"type": "path", "no_log": False},
+}
+
 SPEC = WIRE_SPEC.merged(
     ArgumentSpec(
         options={
-            "url": {**_TEXT, "required": True},
+            **_SHARED,
             "username": _TEXT,
             "password": _SECRET,
             "old_password": _SECRET,
@@ -141,22 +157,71 @@ SPEC = WIRE_SPEC.merged(
                     "recovered": _RECOVERED,
                 },
             },
-            "secrets": {"type": "dict", "no_log": True},
-            "vars": _MAPPING,
-            "headers": _MAPPING,
-            "auth": {**_MAPPING, "options": _AUTH},
-            "lookup": {"type": "raw", "no_log": False},
             "change": {**_MAPPING, "required": True, "options": _CHANGE},
-            "verify": {**_MAPPING, "options": _VERIFY},
             "update_password": {**_TEXT, "choices": ["if_different", "always"], "default": "if_different"},
             "rollback": {**_TEXT, "choices": ["none", "old_password"], "default": "none"},
-            "allow_http": {"type": "bool", "default": False, "no_log": False},
-            "allow_secrets_in_url": {"type": "bool", "default": False, "no_log": False},
-            "client_cert": {"type": "path", "no_log": False},
-            "client_key": {"type": "path", "no_log": False},
         },
         mutually_exclusive=[("username", "users"), ("password", "users"), ("old_password", "users")],
         required_one_of=[("username", "users")],
         required_by={"password": ("username",), "old_password": ("username",)},
+    )
+)
+
+# Where a value is, as in C(set).
+_SOURCE = {"type": "raw", "no_log": False}
+_TOKEN_USER: Options = {
+    **token_options.USER_OPTIONS,
+    "password": _SECRET,
+    "current_token": _SECRET,
+    "known": {"type": "list", "elements": "str", "no_log": False},
+}
+_WRITE_STATUS = {**_NUMBERS, "default": [200, 201, 202, 204]}
+
+TOKEN_SPEC = WIRE_SPEC.merged(
+    ArgumentSpec(
+        options={
+            **_SHARED,
+            "username": _TEXT,
+            **_TOKEN_USER,
+            "users": {
+                "type": "list",
+                "elements": "dict",
+                "no_log": False,
+                "options": {"username": {**_TEXT, "required": True}, **_TOKEN_USER, **token_options.OVERRULES},
+            },
+            **{name: told for name, told in token_options.TASK_OPTIONS.items() if name != "verify"},
+            "mint": {
+                **_MAPPING,
+                "required": True,
+                "options": {
+                    **_STEP,
+                    "method": {**_TEXT, "default": "POST"},
+                    "status": {**_NUMBERS, "default": [200, 201]},
+                    "token": {**_SOURCE, "required": True},
+                    "name": _SOURCE,
+                },
+            },
+            "list": {
+                **_MAPPING,
+                "required": True,
+                "options": {
+                    **LOOKUP,
+                    "name": {**_SOURCE, "default": "name"},
+                    "created": _SOURCE,
+                    "expires": _SOURCE,
+                    "active": _SOURCE,
+                    "limit": {"type": "int", "no_log": False},
+                },
+            },
+            "revoke": {
+                **_MAPPING,
+                "required": True,
+                "options": {**_STEP, "method": {**_TEXT, "default": "DELETE"}, "status": _WRITE_STATUS},
+            },
+        },
+        mutually_exclusive=[
+            (name, "users") for name in ("username", "password", "current_token", "known", *token_options.OF_ONE_USER)
+        ],
+        required_one_of=[("username", "users")],
     )
 )

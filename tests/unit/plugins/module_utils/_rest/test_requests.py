@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import requests
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options, options_from
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import PasswordOptions, options_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import step_from
 from tests.sandbox.server import LoopbackServer, Request, Response
 from tests.unit.plugins.module_utils._rest.conftest import validated
@@ -53,7 +53,7 @@ def client() -> t.Iterator[http.Http]:
         yield connection
 
 
-def options(url: str, **change: t.Any) -> Options:
+def options(url: str, **change: t.Any) -> PasswordOptions:
     change = {"method": "POST", "status": [200], **change}
     given = {"url": url, "username": "x", "password": "x", "vars": {"v": "", "more": []}, "allow_secrets_in_url": True}
     usable = {**change, "body": {"new": "${password}"}, "body_format": "json", "headers": {}}

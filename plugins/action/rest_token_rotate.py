@@ -1,0 +1,11 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule
+
+
+class ActionModule(CensoringActionModule):
+    """rest_token_rotate returns the tokens that it has minted, so no callback may show its result."""
