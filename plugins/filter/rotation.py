@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Answer, Entry, Role, Run
@@ -26,9 +28,24 @@ def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -
         "discard": run.ending("discard"),
         "rotation_id": run.rotation_id(),
         "account": run.account(),
+        "deliver": run.to_deliver(),
         "outcomes": run.records(),
         "told": told,
         "failures": failures,
+    }
+
+
+_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+
+
+def rotation_consumers(folder: str) -> dict[str, str]:
+    """The task files of a folder by their names; none that a link has elsewhere."""
+    root = pathlib.Path(folder).expanduser().resolve()
+    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
+    return {
+        path.stem: str(path)
+        for path in files
+        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
     }
 
 
@@ -36,4 +53,8 @@ class FilterModule:
     """The roles' filters."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"rotation_users": rotation_users, "rotation_run": rotation_run}
+        return {
+            "rotation_users": rotation_users,
+            "rotation_run": rotation_run,
+            "rotation_consumers": rotation_consumers,
+        }

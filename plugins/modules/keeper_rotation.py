@@ -34,9 +34,10 @@ options:
       - V(staged) makes sure that a due record has a pending secret, and returns it.
       - V(committed) moves the pending secret to the normal field. Without one, the record is left alone, and that is an
         error unless O(rotation_id) names the rotation that was committed last.
+      - V(delivered) takes O(consumer) out of those that are still to be told of the rotation O(rotation_id).
       - V(discarded) drops the pending secret. Use it only after the service definitely refused that secret.
     type: str
-    choices: [staged, committed, discarded]
+    choices: [staged, committed, discarded, delivered]
     required: true
   credential:
     description:
@@ -123,6 +124,20 @@ options:
         a pending secret, is due by O(max_age), was never rotated, or was rotated within the last hour.
       - Records that wait for one another in a circle are C(invalid_input).
       - Unless the other record is among O(records), or one of them is named by its title, it costs one more read.
+    type: str
+  consumers:
+    description:
+      - The names of those that are to be told of a new secret, besides the record's own, which stand in its custom
+        field C(rotation_consumers), separated by commas or blanks.
+      - V(state=committed) keeps in C(rotation_state) that they are to be told, and V(state=delivered) that one was.
+      - While one of them is still to be told of a key, no further key is staged, unless with O(force), because that
+        would take the place of the key that this consumer still uses.
+    type: list
+    elements: str
+    default: []
+  consumer:
+    description:
+      - The consumer that was told, for V(state=delivered).
     type: str
   rotation_id:
     description:
@@ -218,6 +233,20 @@ rotations:
       description: When a rotation was last committed.
       type: str
       returned: when the record was found
+    consumers:
+      description: Who is to be told of a new secret.
+      type: list
+      elements: str
+      returned: when there are some
+    undelivered:
+      description: Who is still to be told of the rotation that was committed last.
+      type: list
+      elements: str
+      returned: when there are some
+    committed_id:
+      description: The name of that rotation.
+      type: str
+      returned: when somebody is still to be told of it
     note:
       description: What is odd about the record without failing it, such as a C(rotated_at) in the future.
       type: str

@@ -33,6 +33,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import (
     Adopt,
     Commit,
+    Deliver,
     Discard,
     Options,
     Stage,
@@ -161,7 +162,12 @@ class VaultRotator(Rotator[str, State, Step]):
         check_record(self._options, record)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
-        if fields.pending(record.data) is not None and fields.marker(record.data) != fields.marker(state.record.data):
+        staging = not isinstance(state.wrote, Deliver)
+        if (
+            staging
+            and fields.pending(record.data) is not None
+            and fields.marker(record.data) != fields.marker(state.record.data)
+        ):
             raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
@@ -191,12 +197,16 @@ class VaultRotator(Rotator[str, State, Step]):
         outcome.before = _metadata(state.record.data)
         outcome.after = dict(outcome.before)
         for step in steps:
-            outcome.after["pending"] = isinstance(step, (Stage, Adopt))
+            outcome.after["pending"] = isinstance(step, (Stage, Adopt)) or (
+                isinstance(step, Deliver) and outcome.before["pending"]
+            )
             if isinstance(step, Commit):
                 outcome.after["rotated_at"] = "now"
 
     def _updated(self, record: Record, step: Step) -> fields.Data:
         data = record.data
+        if isinstance(step, Deliver):
+            return fields.delivered(data, self._options.consumer)
         if isinstance(step, Discard):
             return fields.discarded(data)
         if isinstance(step, Commit):
@@ -221,7 +231,8 @@ class VaultRotator(Rotator[str, State, Step]):
             public = keys.public_base64(key)
             known["${fingerprint}"] = keys.fingerprint(key)
         extra = {label: known.get(value, value) for label, value in self._options.extra_fields.items()}
-        return fields.committed(data, self._options.place, secret, public, duration.now(), extra)
+        tell = fields.consumers(data, self._options.consumers)
+        return fields.committed(data, self._options.place, secret, public, duration.now(), extra, tell)
 
     @property
     def _is_key_pair(self) -> bool:
@@ -248,6 +259,8 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
+        if isinstance(step, Deliver):
+            return self._options.consumer not in fields.undelivered(now)
         if isinstance(step, Discard):
             return pending is None
         if isinstance(step, Commit):
@@ -264,6 +277,12 @@ class VaultRotator(Rotator[str, State, Step]):
             "login": fields.login(data),
             "rotated_at": fields.text(data, fields.ROTATED_AT),
         }
+        told = {
+            "consumers": fields.consumers(data, self._options.consumers),
+            "undelivered": fields.undelivered(data),
+            "committed_id": fields.last_committed(data) if fields.undelivered(data) else None,
+        }
+        facts.update({name: value for name, value in told.items() if value})
         _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
         if note is not None:
             facts["note"] = note

@@ -28,6 +28,7 @@ Credential = t.Literal["password", "key_pair"]
 PENDING = "rotation_pending"
 STATE = "rotation_state"
 ROTATED_AT = "rotated_at"
+CONSUMERS = "rotation_consumers"
 OWN_FIELDS = (PENDING, STATE, ROTATED_AT)
 PRIVATE_KEY_LABEL = "privatePEMKey"
 _STATE_VERSION = 1
@@ -208,6 +209,28 @@ def last_committed(data: Data) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def consumers(data: Data, further: t.Sequence[str]) -> list[str]:
+    """Who is told of a new secret: those, and the record's own, separated by commas or blanks."""
+    own = re.split(r"[\s,]+", text(data, CONSUMERS) or "")
+    return list(dict.fromkeys(name for name in (*further, *own) if name))
+
+
+def undelivered(data: Data) -> list[str]:
+    """The consumers that have not yet been told of the rotation that was committed last."""
+    names = _state(data).get("undelivered")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def delivered(data: Data, consumer: str) -> Data:
+    """The record without this consumer among those that are to be told; whatever is pending stays."""
+    data = copy.deepcopy(data)
+    state = {**_state(data), "undelivered": [name for name in undelivered(data) if name != consumer]}
+    if not state["undelivered"]:
+        del state["undelivered"]
+    put_custom(data, STATE, json.dumps(state, sort_keys=True))
+    return data
+
+
 def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
     """The moment that C(rotated_at) tells, None for never; and a word about a time that counts as never."""
     moment = duration.parse_time(told)
@@ -224,7 +247,7 @@ def staged(data: Data, secret: str, mark: Marker) -> Data:
     """The record with the pending value and its state, both in one."""
     data = copy.deepcopy(data)
     state = {
-        **_kept(last_committed(data)),
+        **_kept(last_committed(data), undelivered(data)),
         "rotation_id": mark.rotation_id,
         "run": mark.run,
         "credential": mark.credential,
@@ -235,29 +258,39 @@ def staged(data: Data, secret: str, mark: Marker) -> Data:
     return data
 
 
-def _kept(committed: str | None) -> dict[str, t.Any]:
-    """What the state holds besides a staged value."""
-    return {"v": _STATE_VERSION, **({} if committed is None else {"committed": committed})}
+def _kept(committed: str | None, consumers: t.Sequence[str]) -> dict[str, t.Any]:
+    """What the state holds besides a staged value; the consumers are those of what was committed last."""
+    known = {"committed": committed, "undelivered": list(consumers)}
+    return {"v": _STATE_VERSION, **{name: value for name, value in known.items() if value}}
 
 
 def discarded(data: Data) -> Data:
     """The record without a pending value."""
-    return _ended(data, last_committed(data))
+    return _ended(data, last_committed(data), undelivered(data))
 
 
-def _ended(data: Data, committed: str | None) -> Data:
+def _ended(data: Data, committed: str | None, consumers: t.Sequence[str]) -> Data:
     data = copy.deepcopy(data)
     put_custom(data, PENDING, None)
-    put_custom(data, STATE, None if committed is None else json.dumps(_kept(committed), sort_keys=True))
+    put_custom(data, STATE, None if committed is None else json.dumps(_kept(committed, consumers), sort_keys=True))
     return data
 
 
 def committed(
-    data: Data, place: Place, secret: str, public: str | None, when: dt.datetime, extra: t.Mapping[str, str]
+    data: Data,
+    place: Place,
+    secret: str,
+    public: str | None,
+    when: dt.datetime,
+    extra: t.Mapping[str, str],
+    tell: t.Sequence[str] = (),
 ) -> Data:
-    """The record with the pending value in the normal field, its time, the extra fields, and nothing pending."""
+    """The record with the pending value in the normal field, its time, the extra fields, and nothing pending.
+
+    tell: the consumers that are to be told, from now on.
+    """
     mark = marker(data)
-    data = _ended(data, mark.rotation_id if mark is not None else None)
+    data = _ended(data, mark.rotation_id if mark is not None else None, tell)
     # First, so that none of them can overwrite what follows.
     for label, value in extra.items():
         put_custom(data, label, value)

@@ -38,7 +38,7 @@ MOST_ROUNDS = 5
 class Options:
     """What holds for all records of the task."""
 
-    target: t.Literal["staged", "committed", "discarded"]
+    target: t.Literal["staged", "committed", "discarded", "delivered"]
     place: fields.Place
     rotation_id: str | None
     max_age: dt.timedelta | None
@@ -49,6 +49,9 @@ class Options:
     policies: tuple[t.Mapping[str, t.Any] | None, ...] = ()
     # For records without such a field of their own, by its label.
     waits: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    # Of a new secret; a record may have more. consumer: the one that was told.
+    consumers: tuple[str, ...] = ()
+    consumer: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +92,12 @@ class Discard:
     """Clear the pending value."""
 
 
-Step = t.Union[Stage, Adopt, Commit, Discard]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+@dataclasses.dataclass(frozen=True)
+class Deliver:
+    """Take the consumer out of those that are to be told."""
+
+
+Step = t.Union[Stage, Adopt, Commit, Discard, Deliver]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
 def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
@@ -99,12 +107,23 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     if state.rounds >= MOST_ROUNDS:
         raise VaultError(f"{name(state.record)} was changed by others {MOST_ROUNDS} times in a row. Run again.")
     check_record(options, state.record)
-    step = _plan_staging(options, state, now) if options.target == "staged" else _plan_ending(options, state)
+    step = _plan(options, state, now)
     if step is not None and not state.record.editable:
         raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
-    if step is not None or fields.pending(state.record.data) is not None:
+    if options.target != "delivered" and (step is not None or fields.pending(state.record.data) is not None):
         _check_keys(options, state.record)
     return [] if step is None else [step]
+
+
+def _plan(options: Options, state: State, now: dt.datetime) -> Step | None:
+    if options.target == "staged":
+        return _plan_staging(options, state, now)
+    if options.target == "delivered":
+        # Of an older rotation it is no news: the consumer is to be told of the newer one.
+        data = state.record.data
+        newest = fields.last_committed(data) == options.rotation_id
+        return Deliver() if newest and options.consumer in fields.undelivered(data) else None
+    return _plan_ending(options, state)
 
 
 def check_record(options: Options, record: Record) -> None:
