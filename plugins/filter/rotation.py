@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Answer, Entry, Role, Run
@@ -27,6 +29,7 @@ def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -
         "discard": run.ending("discard"),
         "rotation_id": run.rotation_id(),
         "account": run.account(),
+        "deliver": run.to_deliver(),
         "outcomes": run.records(),
         "told": told,
         "failures": failures,
@@ -38,6 +41,20 @@ def rotation_minted(staged: Answer, role: t.Mapping[str, t.Any], applied: Answer
     return Run(Role(**role), {}, staged=staged, applied=applied).minted()
 
 
+_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+
+
+def rotation_consumers(folder: str) -> dict[str, str]:
+    """The task files of a folder by their names; none that a link has elsewhere."""
+    root = pathlib.Path(folder).expanduser().resolve()
+    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
+    return {
+        path.stem: str(path)
+        for path in files
+        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
+    }
+
+
 class FilterModule:
     """The roles' filters."""
 
@@ -46,4 +63,5 @@ class FilterModule:
             "rotation_users": rotation_users,
             "rotation_run": rotation_run,
             "rotation_minted": rotation_minted,
+            "rotation_consumers": rotation_consumers,
         }

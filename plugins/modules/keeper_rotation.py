@@ -38,9 +38,10 @@ options:
         saves as pending what a service has minted under the announced name.
       - V(committed) moves the pending secret to the normal field. Without one, the record is left alone, and that is an
         error unless O(rotation_id) names the rotation that was committed last.
+      - V(delivered) takes O(consumer) out of those that are still to be told of the rotation O(rotation_id).
       - V(discarded) drops the pending secret. Use it only after the service definitely refused that secret.
     type: str
-    choices: [announced, staged, committed, discarded]
+    choices: [announced, staged, committed, discarded, delivered]
     required: true
   credential:
     description:
@@ -146,6 +147,20 @@ options:
       - Records that wait for one another in a circle are C(invalid_input).
       - Unless the other record is among O(records), or one of them is named by its title, it costs one more read.
     type: str
+  consumers:
+    description:
+      - The names of those that are to be told of a new secret, besides the record's own, which stand in its custom
+        field C(rotation_consumers), separated by commas or blanks.
+      - V(state=committed) keeps in C(rotation_state) that they are to be told, and V(state=delivered) that one was.
+      - While one of them is still to be told of a key, no further key is staged, unless with O(force), because that
+        would take the place of the key that this consumer still uses.
+    type: list
+    elements: str
+    default: []
+  consumer:
+    description:
+      - The consumer that was told, for V(state=delivered).
+    type: str
   rotation_id:
     description:
       - Names the rotation. A pending secret of another rotation is left alone, with the error C(busy), until O(lease)
@@ -241,6 +256,20 @@ rotations:
       description: When a rotation was last committed.
       type: str
       returned: when the record was found
+    consumers:
+      description: Who is to be told of a new secret.
+      type: list
+      elements: str
+      returned: when there are some
+    undelivered:
+      description: Who is still to be told of the rotation that was committed last.
+      type: list
+      elements: str
+      returned: when there are some
+    committed_id:
+      description: The name of that rotation.
+      type: str
+      returned: when somebody is still to be told of it
     note:
       description: What is odd about the record without failing it, such as a C(rotated_at) in the future.
       type: str

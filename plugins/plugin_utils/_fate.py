@@ -73,6 +73,7 @@ class Role:
 
     columns: option of the service's module → field of a record's entry. common: options of each user. settled: options
     of the users of records that are not due, None where those are not asked about. names: how logins are compared.
+    consumers: the files of those that can be told of a new secret, by their names.
     administrator: C(uid) and C(login) whose secret may not rotate here, because the next run would need the old one.
     mints: whether the service makes the secrets. Then one user can have many, each in a record of its own; they must
     live longer (C(days), None where they do not end) than they are used (C(max_age)).
@@ -82,6 +83,7 @@ class Role:
     common: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     settled: t.Mapping[str, t.Any] | None = None
     names: str = "exact"
+    consumers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     administrator: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     mints: bool = False
     days: int | None = None
@@ -103,6 +105,9 @@ class Role:
         login, own = entry.get("login"), self.administrator.get("login")
         if not login:
             return _refusal("It has no login.")
+        unknown = [name for name in entry.get("consumers") or [] if name not in self.consumers]
+        if unknown and entry.get("due") and not entry.get("recovered"):
+            return _refusal(f"It names consumers that keyturn_consumers_dir does not have: {', '.join(unknown)}.")
         if self.days is not None and dt.timedelta(days=self.days) <= parse_duration(self.max_age, option="max_age"):
             return _refusal(
                 f"Its token would live {self.days} days (days_to_expiry), and is to be used for {self.max_age} "
@@ -132,7 +137,8 @@ class Role:
     def concerns(self, entry: Entry) -> bool:
         """Whether this run is about it: it is due, or has a key that is looked after all the same."""
         older = any(entry.get(name) for name in ("fingerprint", "previous_token_names", "orphans"))
-        return bool(entry.get("due") or (self.settled is not None and older))
+        # What the previous one is still used by, has not been told of the new one.
+        return bool(entry.get("due") or (self.settled is not None and older and not entry.get("undelivered")))
 
     def asked(self, vault: Answer) -> list[Entry]:
         """The records whose users the service's module is given, each once."""
@@ -169,8 +175,8 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The answers so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
-    the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record
-    is not as it should be.
+    the work; saved is of what the service has minted. undelivered: the deliveries that failed. Lists are made from
+    C(fate) and from one question: why a record is not as it should be.
     """
 
     role: Role
@@ -181,6 +187,7 @@ class Run:
     saved: Answer = dataclasses.field(default_factory=dict)
     committed: Answer = dataclasses.field(default_factory=dict)
     discarded: Answer = dataclasses.field(default_factory=dict)
+    undelivered: t.Sequence[Entry] = ()
     check_mode: bool = False
 
     def to_stage(self) -> list[str]:
@@ -216,6 +223,30 @@ class Run:
             for uid in (entry["record_uid"],)
             if entry["due"] and ("keep" if uid in unsaved else fate(entry, applied.get(uid))) == wanted
         ]
+
+    def to_deliver(self) -> list[Entry]:
+        """{consumer, file, record_uid, title, login, rotation_id} of what was committed now, and of what was left over.
+
+        A consumer without a file is there, so that it is told as failed.
+        """
+        committed = {uid for uid, entry in _by_uid(self.committed).items() if not entry["failed"]}
+        deliveries: dict[tuple[str, str], Entry] = {}
+        for entry in [] if self.check_mode else _entries(self.found):
+            uid = entry.get("record_uid")
+            if uid in committed:
+                names, rotation = entry.get("consumers"), self.rotation_id()
+            else:
+                names, rotation = None if entry.get("due") else entry.get("undelivered"), entry.get("committed_id")
+            for name in names or []:
+                about = {key: entry[key] for key in ("record_uid", "title", "login")}
+                file = self.role.consumers.get(name, "")
+                deliveries[entry["record_uid"], name] = {
+                    **about,
+                    "consumer": name,
+                    "file": file,
+                    "rotation_id": rotation,
+                }
+        return list(deliveries.values())
 
     def rotation_id(self) -> str | None:
         """The name of this run's rotation: staging without a name gives all its records one and the same."""
@@ -264,7 +295,8 @@ class Run:
             # A task that failed without a code may have died after a write.
             record["error_code"] = failure.get("error_code", "unknown_outcome")
             record["retry_safe"] = bool(failure.get("retry_safe", True))
-            kept = _KEPT if over and fate(entry, told.get("applied")) == "commit" else ""
+            committed = over and record["error_code"] != "delivery_failed"
+            kept = _KEPT if committed and fate(entry, told.get("applied")) == "commit" else ""
             if record["pending"] and entry.get("former_logins"):
                 kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
             return {**record, "outcome": "failed", "msg": f"{failure['msg']}{kept}"}
@@ -283,6 +315,7 @@ class Run:
 
     def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Answer | None:
         """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
+        missed = [each for each in self.undelivered if each["record_uid"] == entry.get("record_uid")]
         own = [entry, *(told[name] for name in ("ended", "applied", "saved") if name in told)]
         if "staged" not in told and not entry["failed"]:
             checked = told.get("checked")
@@ -294,6 +327,8 @@ class Run:
             return _refusal(
                 "The service accepted the password before it was set, so its login (verify) proves nothing."
             )
+        if failed is None and missed:
+            return _missed(missed)
         if failed is not None or over or not self.role.concerns(entry):
             return failed
         whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)
@@ -322,6 +357,15 @@ class Run:
 
 
 _KINDS = ("rotated", "recovered", "due", "not_due", "waiting", "failed")
+
+
+def _missed(deliveries: t.Sequence[Entry]) -> Entry:
+    names = ", ".join(f"{each['consumer']} ({each['msg']})" for each in deliveries)
+    return {
+        "error_code": "delivery_failed",
+        "msg": f"The record holds the new secret, which could not be delivered to {names}. The next run delivers it.",
+        "retry_safe": True,
+    }
 
 
 def _name(record: Entry) -> str:

@@ -131,6 +131,13 @@ class VaultError(RotationError):
     default_retry_safe = True
 
 
+class DeliveryFailed(RotationError):
+    """A consumer of the new secret failed; the record holds the secret."""
+
+    error_code = "delivery_failed"
+    default_retry_safe = True
+
+
 class MissingDependency(RotationError):
     """A Python library is absent or too old."""
 

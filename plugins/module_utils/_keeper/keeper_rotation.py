@@ -34,6 +34,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import (
     Adopt,
     Commit,
+    Deliver,
     Discard,
     Options,
     Save,
@@ -54,7 +55,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engi
 _STALE = 2.0
 _SECRET_FACTS = ("password", "old_password", "private_key", "token")
 # What ends a rotation, the other targets begin or go on with one.
-_ENDS = ("committed", "discarded")
+_ENDS = ("committed", "discarded", "delivered")
 # Only a login could verify a secret, and the vault is not where one logs in.
 _NOT_VERIFIED = "vault_only"
 
@@ -171,7 +172,8 @@ class VaultRotator(Rotator[str, State, Step]):
         check_record(self._options, record)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
-        if fields.under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
+        staging = not isinstance(state.wrote, Deliver)
+        if staging and fields.under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
             raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
@@ -201,12 +203,16 @@ class VaultRotator(Rotator[str, State, Step]):
         outcome.before = _metadata(state.record.data)
         outcome.after = dict(outcome.before)
         for step in steps:
-            outcome.after["pending"] = isinstance(step, (Stage, Save, Adopt))
+            outcome.after["pending"] = isinstance(step, (Stage, Save, Adopt)) or (
+                isinstance(step, Deliver) and outcome.before["pending"]
+            )
             if isinstance(step, Commit):
                 outcome.after["rotated_at"] = "now"
 
     def _updated(self, record: Record, step: Step) -> fields.Data:
         data = record.data
+        if isinstance(step, Deliver):
+            return fields.delivered(data, self._options.consumer)
         if isinstance(step, Discard):
             return fields.discarded(data)
         if isinstance(step, Commit):
@@ -239,7 +245,8 @@ class VaultRotator(Rotator[str, State, Step]):
             public = keys.public_base64(key)
             known["${fingerprint}"] = keys.fingerprint(key)
         extra = {label: known.get(value, value) for label, value in self._options.extra_fields.items()}
-        return fields.committed(data, self._options.place, secret, public, duration.now(), extra)
+        tell = fields.consumers(data, self._options.consumers)
+        return fields.committed(data, self._options.place, secret, public, duration.now(), extra, tell)
 
     @property
     def _is_key_pair(self) -> bool:
@@ -274,6 +281,8 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
+        if isinstance(step, Deliver):
+            return self._options.consumer not in fields.undelivered(now)
         if isinstance(step, Discard):
             return not fields.under_way(now)
         if isinstance(step, Commit):
@@ -290,6 +299,12 @@ class VaultRotator(Rotator[str, State, Step]):
             "login": fields.login(data),
             "rotated_at": fields.text(data, fields.ROTATED_AT),
         }
+        told = {
+            "consumers": fields.consumers(data, self._options.consumers),
+            "undelivered": fields.undelivered(data),
+            "committed_id": fields.last_committed(data) if fields.undelivered(data) else None,
+        }
+        facts.update({name: value for name, value in told.items() if value})
         _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
         if note is not None:
             facts["note"] = note

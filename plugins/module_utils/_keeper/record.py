@@ -30,6 +30,7 @@ STATE = "rotation_state"
 ROTATED_AT = "rotated_at"
 TOKEN_NAME = "token_name"
 TOKEN_EXPIRES_AT = "token_expires_at"
+CONSUMERS = "rotation_consumers"
 OWN_FIELDS = (PENDING, STATE, ROTATED_AT)
 TOKEN_FIELDS = (TOKEN_NAME, TOKEN_EXPIRES_AT)
 # Names are unique, so that old ones do no harm; only the newest can still be at the service.
@@ -263,6 +264,27 @@ def aware(moment: dt.datetime) -> dt.datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
+def consumers(data: Data, further: t.Sequence[str]) -> list[str]:
+    """Who is told of a new secret: those, and the record's own, separated by commas or blanks."""
+    own = re.split(r"[\s,]+", text(data, CONSUMERS) or "")
+    return list(dict.fromkeys(name for name in (*further, *own) if name))
+
+
+def undelivered(data: Data) -> list[str]:
+    """The consumers that have not yet been told of the rotation that was committed last."""
+    return _listed(_state(data), "undelivered")
+
+
+def delivered(data: Data, consumer: str) -> Data:
+    """The record without this consumer among those that are to be told; whatever is pending stays."""
+    data = _copied(data)
+    state = {**_state(data), "undelivered": [name for name in undelivered(data) if name != consumer]}
+    if not state["undelivered"]:
+        del state["undelivered"]
+    put_custom(data, STATE, json.dumps(state, sort_keys=True))
+    return data
+
+
 def rotated_at(told: str | None, now: dt.datetime) -> tuple[dt.datetime | None, str | None]:
     """The moment that C(rotated_at) tells, None for never; and a word about a time that counts as never."""
     read = duration.parse_time(told)
@@ -339,12 +361,20 @@ def _listed(state: t.Mapping[str, t.Any], name: str) -> list[str]:
 
 
 def _kept(data: Data, committed: str | None, besides: str | None = None) -> dict[str, t.Any]:
-    """What the state holds besides a staged value. besides: the token that is under way, which is no orphan yet."""
+    """What the state holds besides a staged value; whom to tell is about what was committed last.
+
+    besides: the token that is under way, which is no orphan yet.
+    """
     mark = marker(data)
     orphans = names(data, "orphans")
     if mark is not None and mark.token_name is not None and mark.token_name != besides:
         orphans.append(mark.token_name)
-    kept = {"committed": committed, "previous": names(data, "previous"), "orphans": orphans[-_MOST_NAMES:]}
+    kept = {
+        "committed": committed,
+        "undelivered": undelivered(data),
+        "previous": names(data, "previous"),
+        "orphans": orphans[-_MOST_NAMES:],
+    }
     return {"v": _STATE_VERSION, **{name: told for name, told in kept.items() if told}}
 
 
@@ -361,9 +391,18 @@ def _ended(data: Data, kept: dict[str, t.Any]) -> Data:
 
 
 def committed(
-    data: Data, place: Place, secret: str, public: str | None, when: dt.datetime, extra: t.Mapping[str, str]
+    data: Data,
+    place: Place,
+    secret: str,
+    public: str | None,
+    when: dt.datetime,
+    extra: t.Mapping[str, str],
+    tell: t.Sequence[str] = (),
 ) -> Data:
-    """The record with the pending value in the normal field, its time, the extra fields, and nothing pending."""
+    """The record with the pending value in the normal field, its time, the extra fields, and nothing pending.
+
+    tell: the consumers that are to be told, from now on.
+    """
     mark = marker(data)
     tokens: dict[str, str | None] = {}
     kept = _kept(data, None) if mark is None else _kept(data, mark.rotation_id, besides=mark.token_name)
@@ -371,7 +410,8 @@ def committed(
         replaced = text(data, TOKEN_NAME)
         kept["previous"] = [*names(data, "previous"), *([replaced] if replaced else [])][-_MOST_NAMES:]
         tokens = {TOKEN_NAME: mark.token_name, TOKEN_EXPIRES_AT: mark.expires_at}
-    data = _ended(data, kept)
+    kept["undelivered"] = list(tell)
+    data = _ended(data, {name: told for name, told in kept.items() if told})
     # First, so that none of them can overwrite what follows.
     for label, value in {**extra, **tokens}.items():
         put_custom(data, label, value)

@@ -42,7 +42,7 @@ SPEC = CONNECTION_SPEC.merged(
             "records": {"type": "list", "elements": "str", "no_log": False},
             "state": {
                 "type": "str",
-                "choices": ["announced", "staged", "committed", "discarded"],
+                "choices": ["announced", "staged", "committed", "discarded", "delivered"],
                 "required": True,
                 "no_log": False,
             },
@@ -63,6 +63,8 @@ SPEC = CONNECTION_SPEC.merged(
             "max_age": {"type": "str", "no_log": False},
             "force": {"type": "bool", "default": False, "no_log": False},
             **{label: {"type": "str", "no_log": False} for label in windows.LABELS},
+            "consumers": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "consumer": {"type": "str", "no_log": False},
             "rotation_id": {"type": "str", "no_log": False},
             "lease": {"type": "str", "default": "15m", "no_log": False},
             "fields": {"type": "dict", "default": {}, "no_log": False},
@@ -83,6 +85,8 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         raise InvalidInput(f"key_size must be at least {keys.SMALLEST_RSA_KEY}.")
     if params["rotation_id"] is not None and not params["rotation_id"].strip():
         raise InvalidInput("rotation_id is empty; leave it out instead.")
+    if params["state"] == "delivered" and not (params["consumer"] and params["rotation_id"]):
+        raise InvalidInput("state=delivered needs consumer and rotation_id.")
     key_field = (params["key_field"] or "").strip() or None
     if key_field is not None and fields.plain(key_field) in _TAKEN:
         raise InvalidInput(f"key_field cannot be {key_field}, which stands for something else.")
@@ -105,6 +109,8 @@ def read_options(params: t.Mapping[str, t.Any]) -> Options:
         lease=duration.parse_duration(params["lease"], option="lease"),
         extra_fields=_extra_fields(params["fields"], key_field),
         policies=policies,
+        consumers=tuple(params["consumers"]),
+        consumer=params["consumer"] or "",
         waits={label: params[label] for label in windows.LABELS},
     )
 

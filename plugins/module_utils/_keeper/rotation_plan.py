@@ -41,7 +41,7 @@ class Options:
     target: C(saved) is what staging is called for secrets that a service has minted. minted: those, by UID or title.
     """
 
-    target: t.Literal["announced", "staged", "saved", "committed", "discarded"]
+    target: t.Literal["announced", "staged", "saved", "committed", "discarded", "delivered"]
     place: fields.Place
     rotation_id: str | None
     max_age: dt.timedelta | None
@@ -52,6 +52,9 @@ class Options:
     policies: tuple[t.Mapping[str, t.Any] | None, ...] = ()
     # For records without such a field of their own, by its label.
     waits: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    # Of a new secret; a record may have more. consumer: the one that was told.
+    consumers: tuple[str, ...] = ()
+    consumer: str = ""
     token_prefix: str = "KEYTURN"
     minted: t.Mapping[str, Minted] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -116,7 +119,12 @@ class Discard:
     """Clear the pending value."""
 
 
-Step = t.Union[Stage, Save, Adopt, Commit, Discard]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+@dataclasses.dataclass(frozen=True)
+class Deliver:
+    """Take the consumer out of those that are to be told."""
+
+
+Step = t.Union[Stage, Save, Adopt, Commit, Discard, Deliver]  # noqa: UP007 - for ansible-test's pylint
 
 
 def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
@@ -126,13 +134,23 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     if state.rounds >= MOST_ROUNDS:
         raise VaultError(f"{name(state.record)} was changed by others {MOST_ROUNDS} times in a row. Run again.")
     check_record(options, state.record)
-    ending = options.target in ("committed", "discarded")
-    step = _plan_ending(options, state) if ending else _plan_staging(options, state, now)
+    step = _plan(options, state, now)
     if step is not None and not state.record.editable:
         raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
-    if step is not None or fields.pending(state.record.data) is not None:
+    if options.target != "delivered" and (step is not None or fields.pending(state.record.data) is not None):
         _check_keys(options, state.record)
     return [] if step is None else [step]
+
+
+def _plan(options: Options, state: State, now: dt.datetime) -> Step | None:
+    if options.target in ("announced", "staged", "saved"):
+        return _plan_staging(options, state, now)
+    if options.target == "delivered":
+        # Of an older rotation it is no news: the consumer is to be told of the newer one.
+        data = state.record.data
+        newest = fields.last_committed(data) == options.rotation_id
+        return Deliver() if newest and options.consumer in fields.undelivered(data) else None
+    return _plan_ending(options, state)
 
 
 def check_record(options: Options, record: Record) -> None:

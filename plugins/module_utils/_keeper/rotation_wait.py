@@ -36,6 +36,10 @@ def waiting(
     """
     if fields.under_way(record.data) or not is_due(options, record.data, now):
         return None
+    left = ", ".join(fields.undelivered(record.data))
+    if left and options.place.credential == "key_pair" and not options.force:
+        # The slot that it would take is that of the key which they still use.
+        return f"its consumers {left} are to be told of the last rotation first"
     try:
         not_before, window = (_text(options, record, label) for label in (windows.NOT_BEFORE, windows.WINDOW))
         # Somebody who forces knows what time it is, and not what else rotates.

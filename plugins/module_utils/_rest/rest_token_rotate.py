@@ -93,7 +93,7 @@ class RestTokens(Tokens):
         self._client = client
         self._options = options
         self._grace = grace
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[Wanted, _Seen] = {}
         self._proves: bool | None = None
         self.named = options.named
 
@@ -132,7 +132,7 @@ class RestTokens(Tokens):
         return self._client.session()
 
     def describe(self, item: Wanted) -> Account:
-        seen = self._seen[item.name] = _Seen(name=item.token_name if item.token is not None else None)
+        seen = self._seen[item] = _Seen(name=item.token_name if item.exists else None)
         if self._options.lookups:
             seen.picked = self._client.find(self._values(item), item.name, afresh=True)
         # Where a name is the end of a token, the one that asks can be told, and is kept.
@@ -148,7 +148,7 @@ class RestTokens(Tokens):
         for name in (item.token_name, item.announced, *item.orphans, *item.previous):
             if name is not None and names.count(name) > 1:
                 raise Ambiguous(f"{subject}: {names.count(name)} are called {name}. Nothing was changed.")
-        self._seen[item.name].tokens = tokens
+        self._seen[item].tokens = tokens
         return tokens
 
     def _token(self, item: Item, subject: str) -> RestToken:
@@ -168,7 +168,7 @@ class RestTokens(Tokens):
         )
 
     def mint(self, item: Wanted, name: str) -> Minted:
-        options, seen = self._options, self._seen[item.name]
+        options, seen = self._options, self._seen[item]
         values = {**self._values(item), "token_name": name}
         answer = self._written(options.mint, values, f"Making a new token of {item.name}")
         secret = self._client.picked(options.token, answer)
@@ -195,7 +195,7 @@ class RestTokens(Tokens):
         verify = t.cast(Verify, self._options.verify)
         answer = self._log_in(item, secret)
         # One that has been in use works at once or not at all.
-        patience = verify.attempts if item.token is None or item.recovered else 1
+        patience = verify.attempts if not item.exists or item.recovered else 1
         for _attempt in range(patience - 1):
             if answer.verdict != "rejected":
                 break
@@ -210,7 +210,7 @@ class RestTokens(Tokens):
         return Answer("accepted") if self._tells_apart(item, secret) else Answer("unknown", "unclear_control")
 
     def _log_in(self, item: Wanted, secret: str) -> LoginAnswer:
-        seen = self._seen[item.name]
+        seen = self._seen[item]
         own = next((token.picked for token in seen.tokens if token.name == seen.name), {})
         values = {**self._values(item), **seen.minted, **own, "token_name": seen.name, "token": secret}
         return self._client.log_in(t.cast(Verify, self._options.verify), values)
@@ -235,7 +235,7 @@ class RestTokens(Tokens):
         return _http_date(self._client.date)
 
     def _values(self, item: Wanted) -> dict[str, t.Any]:
-        user, seen = t.cast(RestUser, item), self._seen.get(item.name, _Seen())
+        user, seen = t.cast(RestUser, item), self._seen.get(item, _Seen())
         own = {name: getattr(user, name) for name in self._options.own_secrets if getattr(user, name)}
         return {**self._options.values, **seen.picked, "username": user.name, **own}
 

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -85,7 +86,7 @@ def way(code: str | None, changed: bool, in_force: bool | None) -> Entry:
 
 
 def test_all_error_codes_are_there() -> None:
-    assert len(CODES) == 14 and set(CODES) > DEFINITE
+    assert len(CODES) == 15 and set(CODES) > DEFINITE
 
 
 @pytest.mark.parametrize(("code", "changed", "in_force"), WAYS)
@@ -427,6 +428,68 @@ def test_a_record_that_waits_is_told_with_what_for() -> None:
     assert lines[1] == "waiting (rotation_window is sat 01:00-02:00): Title of A (A), user user_A."
 
 
+# -- consumers
+
+TOLD = Role(COLUMNS, names="sql", settled={"install": False}, consumers={"app": "/c/app.yml", "web": "/c/web.yml"})
+
+
+def deliveries(about: Run) -> list[tuple[str, str, str]]:
+    return [(each["record_uid"], each["consumer"], each["rotation_id"]) for each in about.to_deliver()]
+
+
+def test_what_was_committed_is_delivered_and_what_was_left_over() -> None:
+    records = [
+        record("A", consumers=["app", "web"], rotation_id="new"),
+        record("A", consumers=["app", "web"], rotation_id="new"),
+        record("B", consumers=["app"], rotation_id="new"),
+        record("C", "idle", consumers=["app", "web"], undelivered=["web"], committed_id="old"),
+        record("D", "idle", consumers=["app"]),
+        record("E", consumers=["app"], undelivered=["app"], committed_id="old", rotation_id="new"),
+    ]
+    about = run(*records, role=TOLD, committed=ended("A"))
+    assert deliveries(about) == [("A", "app", "new"), ("A", "web", "new"), ("C", "web", "old")]
+    assert about.to_deliver()[0]["file"] == "/c/app.yml" and "private_key" not in about.to_deliver()[0]
+    assert run(*records, role=TOLD, committed=ended("A"), check_mode=True).to_deliver() == []
+
+
+def test_a_consumer_without_a_file_is_refused_before_staging_and_told_after() -> None:
+    unknown: Entry = {"consumers": ["app", "../etc/x"]}
+    about = run(record("A", **unknown), record("B", "recovered", **unknown), role=TOLD)
+    assert [entry["record_uid"] for entry in TOLD.asked(about.found)] == ["B"]
+    refused = run(record("A", **unknown), role=TOLD, staged={}).records()[0]
+    assert refused["error_code"] == "invalid_input" and "../etc/x" in refused["msg"]
+    left = run(record("C", "idle", undelivered=["gone"], committed_id="old"), role=TOLD).to_deliver()
+    assert [(each["consumer"], each["file"]) for each in left] == [("gone", "")]
+
+
+def test_a_delivery_that_failed_is_told_and_the_secret_stays() -> None:
+    missed = [{"record_uid": "A", "consumer": "web", "msg": "its task failed: Reload"}]
+    applied = answer(worked(), worked())
+    about = run(*(record("A"), record("B")), role=TOLD, applied=applied, committed=ended("A", "B"), undelivered=missed)
+    first, second = about.records()
+    assert (first["outcome"], first["error_code"], first["retry_safe"]) == ("failed", "delivery_failed", True)
+    assert "web (its task failed: Reload)" in first["msg"] and not first["pending"]
+    assert second["outcome"] == "rotated"
+
+
+def test_the_previous_key_stays_while_somebody_is_still_to_be_told() -> None:
+    found = answer(record("A", "idle", undelivered=["app"]), record("B", "idle"))
+    assert [entry["record_uid"] for entry in TOLD.asked(found)] == ["B"]
+
+
+def test_consumers_are_files_of_one_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "consumers"
+    folder.mkdir()
+    for path in (tmp_path / "outside.yml", folder / "app.yml", folder / "web.yaml", folder / ".hidden.yml"):
+        path.write_text("[]")
+    (folder / "sub.yml").mkdir()
+    (folder / "link.yml").symlink_to(tmp_path / "outside.yml")
+    (folder / "alias.yml").symlink_to(folder / "app.yml")
+    found = rotation.rotation_consumers(str(folder))
+    assert sorted(found) == ["alias", "app", "web"]
+    assert rotation.rotation_consumers("") == rotation.rotation_consumers(str(tmp_path / "none")) == {}
+
+
 def test_keys_that_are_not_due() -> None:
     role = Role(COLUMNS, settled={"install": False})
     applied = answer(worked(changed=True, evicted_fingerprint="SHA256:old"), worked(changed=False), failed("refused"))
@@ -503,7 +566,7 @@ def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
 
 def test_every_filter_has_its_name() -> None:
     found = rotation.FilterModule().filters()
-    assert sorted(found) == ["rotation_minted", "rotation_run", "rotation_users"]
+    assert sorted(found) == ["rotation_consumers", "rotation_minted", "rotation_run", "rotation_users"]
     staged = answer(record("A"))
     assert found["rotation_users"](staged, {"columns": {"name": "login"}}) == [{"name": "user_A"}]
     ran = found["rotation_run"](staged, {"columns": {}}, staged=staged, applied=answer(worked()))

@@ -27,6 +27,7 @@ RETRY_SAFE = {
     "verify_failed": True,
     "busy": True,
     "vault_error": True,
+    "delivery_failed": True,
 }
 
 

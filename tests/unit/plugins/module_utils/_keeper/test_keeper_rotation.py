@@ -35,7 +35,7 @@ UID = "U" * 22
 RSA_KEY = keys.generate_rsa(2048)
 LIVE = "live-password"
 PASSWORD, KEY_PAIR = fields.Place("password"), fields.Place("key_pair")
-Target = t.Literal["announced", "staged", "saved", "committed", "discarded"]
+Target = t.Literal["announced", "staged", "saved", "committed", "discarded", "delivered"]
 Edit = t.Callable[[fields.Data], fields.Data]
 
 
@@ -132,6 +132,8 @@ class Task:
         minted: dict[str, Minted] | None = None,
         waits: dict[str, str | None] | None = None,
         force: bool = False,
+        consumers: tuple[str, ...] = (),
+        consumer: str = "",
         check_mode: bool = False,
     ) -> list[dict[str, t.Any]]:
         options = Options(
@@ -144,6 +146,8 @@ class Task:
             extra_fields=extra or {},
             minted=minted or {},
             waits=waits or {},
+            consumers=consumers,
+            consumer=consumer,
         )
         client = t.cast(Vault, self.vault)
         rotator = keeper_rotation.VaultRotator(client, records, options, 2048)
@@ -801,6 +805,53 @@ def test_only_a_record_that_waits_for_one_that_is_not_shown_costs_a_read(vault: 
     assert vault.reads == 3
 
 
+# -- consumers
+
+
+def test_who_is_to_be_told_is_kept_until_told(vault: FakeVault, task: Task) -> None:
+    vault.edit(UID, _field("rotation_consumers", "web, app"))
+    (staged,) = task("staged", rotation_id="one", consumers=("app",))
+    assert staged["consumers"] == ["app", "web"] and "undelivered" not in staged
+    task("committed", rotation_id="one", consumers=("app",))
+    (entry,) = task("staged", max_age=dt.timedelta(days=1), check_mode=True, consumers=("app",))
+    assert (entry["undelivered"], entry["committed_id"], entry["due"]) == (["app", "web"], "one", False)
+    for consumer, left in (("app", ["web"]), ("app", ["web"]), ("web", [])):
+        (told,) = task("delivered", rotation_id="one", consumer=consumer)
+        assert not told["failed"] and fields.undelivered(vault.data) == left
+    assert fields.last_committed(vault.data) == "one"
+    (again,) = task("committed", rotation_id="one", consumers=("app",))
+    assert (again["failed"], again["changed"], fields.undelivered(vault.data)) == (False, False, [])
+
+
+def test_an_older_rotations_delivery_is_no_news(vault: FakeVault, task: Task) -> None:
+    for name in ("one", "two"):
+        task("staged", rotation_id=name)
+        task("committed", rotation_id=name, consumers=("app",))
+    (told,) = task("delivered", rotation_id="one", consumer="app")
+    assert (told["failed"], told["changed"], fields.undelivered(vault.data)) == (False, False, ["app"])
+
+
+def test_what_is_pending_meanwhile_and_what_is_discarded_leave_deliveries_alone(vault: FakeVault, task: Task) -> None:
+    task("staged", rotation_id="one")
+    task("committed", rotation_id="one", consumers=("app", "web"))
+    (staged,) = task("staged", rotation_id="two")
+    (told,) = task("delivered", rotation_id="one", consumer="app")
+    assert told["changed"] and fields.pending(vault.data) == staged["password"]
+    assert fields.marker(vault.data) is not None and fields.undelivered(vault.data) == ["web"]
+    task("discarded", rotation_id="two")
+    assert (fields.undelivered(vault.data), fields.last_committed(vault.data)) == (["web"], "one")
+
+
+def test_a_key_waits_for_the_consumers_of_the_one_before(vault: FakeVault, task: Task) -> None:
+    task("staged", place=KEY_PAIR, rotation_id="one")
+    task("committed", place=KEY_PAIR, rotation_id="one", consumers=("app",))
+    (entry,) = task("staged", place=KEY_PAIR, check_mode=True)
+    assert not entry["due"] and entry["waiting"].startswith("its consumers app") and entry["fingerprint"]
+    assert task("staged", place=KEY_PAIR, force=True, check_mode=True)[0]["due"]
+    task("delivered", place=KEY_PAIR, rotation_id="one", consumer="app")
+    assert task("staged", place=KEY_PAIR, check_mode=True)[0]["due"]
+
+
 # -- many records
 
 
@@ -889,6 +940,8 @@ def _params(**given: t.Any) -> dict[str, t.Any]:
         {"record": " "},
         {"key_size": 1024},
         {"rotation_id": ""},
+        {"state": "delivered", "rotation_id": "one"},
+        {"state": "delivered", "consumer": "app"},
         {"rotation_id": " "},
         {"max_age": ""},
         {"max_age": "a month"},

@@ -1,0 +1,169 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who uses a secret is told of a new one at least once, whatever kills the run, and the old key lives until then."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.campaigns.keypair import KeyScene
+from tests.integration.kill import Side, kill_run
+from tests.integration.support import Run
+from tests.integration.test_role_snowflake_user_keypair import slots
+from tests.integration.test_role_snowflake_user_password import Scene, leaks, says
+from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.snowflake import SnowflakeSandbox
+
+AnyScene = t.TypeVar("AnyScene", Scene, KeyScene)
+
+
+class Consumers:
+    """Two consumers that write a line each; one that is told to fail does so after its line."""
+
+    def __init__(self, directory: Path, *names: str) -> None:
+        self.folder, self.log, self.broken = directory / "consumers", directory / "told.log", directory / "broken"
+        self.folder.mkdir()
+        for name in names:
+            self._write(name)
+
+    def _write(self, name: str) -> None:
+        line = f"{name} {{{{ keyturn_login }}}} {{{{ keyturn_record_uid }}}} {{{{ keyturn_rotation_id }}}}"
+        tasks: list[dict[str, t.Any]] = [
+            {
+                "name": "Write a line",
+                "ansible.builtin.shell": f"echo {line} >> {self.log}",
+                "changed_when": True,
+            },
+            {
+                "name": "Reload",
+                "ansible.builtin.command": f"test ! -e {self.broken}-{name}",
+                "changed_when": False,
+            },
+        ]
+        (self.folder / f"{name}.yml").write_text(yaml.safe_dump(tasks, width=10_000))
+
+    def told(self) -> list[tuple[str, str]]:
+        """(consumer, rotation) in order."""
+        lines = self.log.read_text().split("\n") if self.log.exists() else []
+        return [(line.split()[0], line.split()[3]) for line in lines if line]
+
+    def breaks(self, name: str) -> Path:
+        return Path(f"{self.broken}-{name}")
+
+
+@pytest.fixture
+def consumers(tmp_path: Path) -> Consumers:
+    return Consumers(tmp_path, "app", "web")
+
+
+@pytest.fixture
+def single(tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> Scene:
+    return Scene(tmp_path, snowflake, vault, "A")
+
+
+@pytest.fixture
+def keys(tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> KeyScene:
+    return KeyScene(tmp_path, snowflake, vault, "A")
+
+
+def delivering(scene: AnyScene, consumers: Consumers, *names: str) -> AnyScene:
+    """The same scene, whose runs all have these consumers."""
+    plain = scene.variables
+
+    def variables(**more: t.Any) -> dict[str, t.Any]:
+        return plain(**{"consumers": list(names), **more}) | {"keyturn_consumers_dir": str(consumers.folder)}
+
+    scene.variables = variables  # type: ignore[method-assign]
+    return scene
+
+
+def state(scene: Scene | KeyScene) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = json.loads(scene.vault.field(scene.uids["A"], "rotation_state") or "{}")
+    return found
+
+
+def settled(scene: Scene, consumers: Consumers) -> bool:
+    """Each was told of the newest rotation, and nothing is left."""
+    newest = state(scene)["committed"]
+    return {("app", newest), ("web", newest)} <= set(consumers.told()) and "undelivered" not in state(scene)
+
+
+def test_each_is_told_once_of_each_rotation_and_gets_no_secret(single: Scene, consumers: Consumers) -> None:
+    scene = delivering(single, consumers, "app", "web")
+    run = scene.run("-vvv")
+    assert run.returncode == 0 and settled(scene, consumers), run.output
+    assert [name for name, _id in consumers.told()] == ["app", "web"]
+    assert leaks(run.output + consumers.log.read_text(), scene.secrets()) == []
+    again = scene.run()
+    assert again.returncode == 0 and len(consumers.told()) == 2
+    assert [label.split()[0] for label in scene.vault.journal.labels()] == ["get_secret"] * 2
+
+
+@pytest.mark.parametrize("name", ["../outside", "unknown", "/etc/passwd"])
+def test_a_name_that_is_no_consumer_is_refused_before_anything_is_staged(
+    single: Scene, consumers: Consumers, name: str
+) -> None:
+    (consumers.folder.parent / "outside.yml").write_text("[]")
+    run = delivering(single, consumers, "app", name).run()
+    assert run.returncode == 2 and says(run, "keyturn_consumers_dir does not have") and says(run, "[invalid_input]")
+    assert single.password("A") == single.old["A"] and consumers.told() == []
+    assert "update_secret" not in " ".join(single.vault.journal.labels())
+
+
+# A kill at a request of the vault: updates are the staging, the commit, and a mark for each consumer.
+KILLS: list[tuple[int, Side]] = [(1, "after"), (2, "before"), (2, "after"), (3, "before"), (3, "after")]
+
+
+@pytest.mark.parametrize(("update", "side"), KILLS)
+def test_a_run_killed_after_the_commit_delivers_in_the_next_one(
+    single: Scene, consumers: Consumers, update: int, side: Side, table: t.Callable[[str], None]
+) -> None:
+    """After the commit, after one consumer before its mark, between two, after all before the mark, and after it."""
+    scene = delivering(single, consumers, "app", "web")
+    kill_run(scene, scene.vault, "update_secret", side, skip=update)
+    told = [name for name, _id in consumers.told()]
+    assert scene.live_is_known("A") and scene.pending("A") is None
+    password = scene.password("A")
+    run = scene.run()
+    assert run.returncode == 0 and settled(scene, consumers), run.output
+    assert scene.password("A") == password and scene.settled("A") and says(run, "0 rotated, 0 recovered, 1 not due")
+    table(f"update {update} {side}: told {told}, then {[name for name, _id in consumers.told()[len(told) :]]}")
+
+
+def test_five_failures_are_five_reports_and_one_delivery(single: Scene, consumers: Consumers) -> None:
+    scene = delivering(single, consumers, "app", "web")
+    consumers.breaks("app").touch()
+    runs: list[Run] = [scene.run() for _each in range(5)]
+    password = scene.password("A")
+    for run in runs:
+        assert run.returncode == 2 and says(run, "[delivery_failed]") and says(run, "app (its task failed: Reload)")
+    assert scene.settled("A") and state(scene)["undelivered"] == ["app"]
+    assert [name for name, _id in consumers.told()].count("web") == 1
+    consumers.breaks("app").unlink()
+    assert scene.run().returncode == 0 and settled(scene, consumers) and scene.password("A") == password
+
+
+def test_the_old_key_lives_until_all_are_told(keys: KeyScene, consumers: Consumers) -> None:
+    """A client that was not told logs in with the old key, and a further rotation does not take its slot."""
+    keys.connection["retire_previous_after"] = "0h"
+    scene = delivering(keys, consumers, "app", "web")
+    assert scene.run().returncode == 0
+    old = slots(scene)[0]
+    consumers.breaks("web").touch()
+    for more in ({"force": True}, {"max_age": "0s"}, {}):
+        run = scene.run(**more)
+        assert run.returncode == 2 and says(run, "[delivery_failed]"), run.output
+        assert old in slots(scene) and None not in slots(scene)
+    assert scene.snowflake.journal.labels("UNSET") == []
+    consumers.breaks("web").unlink()
+    # The client reads its new key while this run goes on.
+    assert scene.run().returncode == 0 and old in slots(scene)
+    run = scene.run()
+    assert run.returncode == 0 and old not in slots(scene) and None in slots(scene), run.output
