@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of rest_password_rotate, and what passwords the service takes, from a record and a recipe."""
+"""The options of the REST modules, and what passwords the service takes, from a record and a recipe."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 
 
 def rest_options(
-    record: t.Mapping[str, t.Any], recipe: str, folder: str, connection: t.Mapping[str, t.Any]
+    record: t.Mapping[str, t.Any],
+    recipe: str,
+    folder: str,
+    connection: t.Mapping[str, t.Any],
+    module: str = "rest_password_rotate",
 ) -> dict[str, t.Any]:
     """The options, users aside. Holds secrets."""
     from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rest_record
 
     try:
-        return _rest_record.module_options(record, _rest_record.recipe_of(record, recipe, folder), connection)
+        given = _rest_record.recipe_of(record, recipe, folder, module)
+        return _rest_record.module_options(record, given, connection, module)
     except RotationError as error:
         raise AnsibleFilterError(error.msg) from None
 

@@ -63,6 +63,10 @@ options:
       token:
         description: As O(token).
         type: str
+      minted:
+        description: As O(minted).
+        type: bool
+        default: false
       current_token_name:
         description: As O(current_token_name).
         type: str

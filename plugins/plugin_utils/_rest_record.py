@@ -17,31 +17,53 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import TAKEN_NAMES, options_from
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC, TOKEN_SPEC
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
 
 Options = dict[str, t.Any]
 
 DEFAULT_RECIPE = "keeper_sample"
-RECIPE_KEYS = frozenset({"vars", "headers", "auth", "lookup", "change", "verify", "password_policy"})
+_COMMON_KEYS = frozenset({"vars", "headers", "auth", "lookup", "verify"})
+RECIPE_KEYS = _COMMON_KEYS | {"change", "password_policy"}
+
+
+class Kind(t.NamedTuple):
+    """What a recipe is for. needs: the step without which it is none. taken: names that are no record's to give."""
+
+    spec: ArgumentSpec
+    needs: str
+    keys: t.AbstractSet[str]
+    taken: t.AbstractSet[str]
+
+
+KINDS = {
+    "rest_password_rotate": Kind(SPEC, "change", RECIPE_KEYS, TAKEN_NAMES),
+    "rest_token_rotate": Kind(
+        TOKEN_SPEC, "mint", _COMMON_KEYS | {"mint", "list", "revoke"}, TAKEN_NAMES | {"token_name", "current_token"}
+    ),
+}
 # Those of the caller's options that are completed, and not replaced.
 _MERGED = ("vars", "secrets", "headers")
-_STEPS = ("auth", "lookup", "change", "verify")
+_STEPS = ("auth", "lookup", "change", "mint", "list", "revoke", "verify")
 _ADDRESS = ("path", "query", "token_url")
 # A field with such a word in its name is never put where a secret must not be.
 _SECRET_WORDS = frozenset({"credential", "key", "passphrase", "password", "pin", "secret", "token"})
 
 
-def recipe_of(record: t.Mapping[str, t.Any], named: str, folder: str) -> Options:
-    """The recipe that the caller names; the record's C(recipe) stands for the default one. Raises as read_recipe."""
-    own = _record.text(_record.read(record), "recipe") if named == DEFAULT_RECIPE else None
-    return read_recipe(own or named, folder)
+def recipe_of(record: t.Mapping[str, t.Any], named: str, folder: str, module: str = "rest_password_rotate") -> Options:
+    """The recipe that the caller names; the record's C(recipe) stands for the default one, or for none.
+
+    Raises as read_recipe.
+    """
+    own = _record.text(_record.read(record), "recipe") if named in ("", DEFAULT_RECIPE) else None
+    return read_recipe(own or named, folder, KINDS[module])
 
 
-def read_recipe(reference: str, folder: str) -> Options:
+def read_recipe(reference: str, folder: str, kind: Kind = KINDS["rest_password_rotate"]) -> Options:
     """A recipe by its name in the folder, or from a file of the user's, whose path has a slash or a dot.
 
     Raises InvalidInput for one that is not there and for one that holds anything else than a recipe.
@@ -51,7 +73,8 @@ def read_recipe(reference: str, folder: str) -> Options:
     path = pathlib.Path(name).expanduser() if own else pathlib.Path(folder) / f"{name}.yml"
     if not own and not path.is_file():
         known = ", ".join(sorted(found.stem for found in pathlib.Path(folder).glob("*.yml")))
-        raise InvalidInput(f"There is no recipe {name}. There are {known}. A file of your own is named by its path.")
+        there = f"There is no recipe {name}." if name else "No recipe is named, neither here nor in the record."
+        raise InvalidInput(f"{there} There are {known}. A file of your own is named by its path.")
     try:
         # Once through JSON: what an anchor names twice must not be one mapping, in which defaults are filled in.
         content = json.loads(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")), default=str))
@@ -59,8 +82,8 @@ def read_recipe(reference: str, folder: str) -> Options:
         raise InvalidInput(f"The recipe {path} cannot be read.") from None
     except yaml.YAMLError:
         raise InvalidInput(f"The recipe {path} is not YAML.") from None
-    if not isinstance(content, dict) or "change" not in content or not content.keys() <= RECIPE_KEYS:
-        raise InvalidInput(f"The recipe {path} must hold change, and may hold {', '.join(sorted(RECIPE_KEYS))}.")
+    if not isinstance(content, dict) or kind.needs not in content or not content.keys() <= kind.keys:
+        raise InvalidInput(f"The recipe {path} must hold {kind.needs}, and may hold {', '.join(sorted(kind.keys))}.")
     for key, value in content.items():
         if not isinstance(value, dict) and not (key == "lookup" and isinstance(value, list)):
             raise InvalidInput(f"The recipe {path}: {key} must be a mapping.")
@@ -91,8 +114,13 @@ def _used(given: t.Mapping[str, t.Any]) -> set[str]:
     return set(used).difference(*(step.get("set") or () for step in _steps(given)))
 
 
-def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.Mapping[str, t.Any]) -> Options:
-    """The options of rest_password_rotate, users aside. Holds secrets. Raises InvalidInput for fields with two values.
+def module_options(
+    record: t.Mapping[str, t.Any],
+    given: Options,
+    connection: t.Mapping[str, t.Any],
+    module: str = "rest_password_rotate",
+) -> Options:
+    """The module's options, users aside. Holds secrets. Raises InvalidInput for fields with two values.
 
     record: as _record reads it. given: the recipe. connection: options that win. A field that is named like an option
     sets it. The record's C(login) is admin_username and client_id; its C(password) is admin_password, api_token and
@@ -104,12 +132,12 @@ def module_options(record: t.Mapping[str, t.Any], given: Options, connection: t.
     plain = (given.get("vars") or {}).keys() | _in_addresses({**given, **connection})
     variables: Options = {"admin_username": login, "client_id": login} if login else {}
     hidden: Options = dict.fromkeys(("admin_password", "api_token", "client_secret"), password) if password else {}
-    for name in sorted((_used({**given, **connection}) | variables.keys() | hidden.keys()) - set(TAKEN_NAMES)):
+    for name in sorted((_used({**given, **connection}) | variables.keys() | hidden.keys()) - KINDS[module].taken):
         value = _record.secret(fields, name)
         if value:
             is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
             (variables if is_plain else hidden)[name] = value
-    own = _record.options(fields, SPEC)
+    own = _record.options(fields, KINDS[module].spec)
     given = {name: value for name, value in given.items() if name != "password_policy"}
     options: Options = {**given, **own, "vars": {**(given.get("vars") or {}), **variables}, "secrets": hidden}
     for name, value in connection.items():

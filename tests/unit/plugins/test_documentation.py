@@ -107,6 +107,8 @@ def test_what_is_secret_by_its_name_is_not_logged(name: str) -> None:
             secret = words[-1] in ("password", "passphrase", "token", "config") or words[-2:] == ["private", "key"]
             # These say what to do with a password.
             telling = option in ("update_password", "must_change_password")
+            # Where in an answer the secret is, and not the secret.
+            telling = telling or (option, facts["type"]) == ("token", "raw")
             if secret and not telling and facts.get("no_log") is not True:
                 yield option
             yield from logged(facts.get("options") or {})
