@@ -105,8 +105,8 @@ def test_what_is_secret_by_its_name_is_not_logged(name: str) -> None:
         for option, facts in options.items():
             words = option.split("_")
             secret = words[-1] in ("password", "passphrase", "token", "config") or words[-2:] == ["private", "key"]
-            # These say what to do with a password.
-            telling = option in ("update_password", "must_change_password")
+            # These say what to do with a password, and where an answer holds a token.
+            telling = option in ("update_password", "must_change_password") or facts["type"] == "raw"
             if secret and not telling and facts.get("no_log") is not True:
                 yield option
             yield from logged(facts.get("options") or {})
