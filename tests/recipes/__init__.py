@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recipes of rest_password_rotate as data, for the tests and for the page in the documentation."""
+"""The recipes of rest_password_rotate and rest_token_rotate as data, for the tests and for the page in the documentation."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROLE = REPOSITORY / "roles" / "rest_password_rotate"
+TOKENS = REPOSITORY / "roles" / "rest_token_rotate"
 
 Recipe = dict[str, t.Any]
 
 _PLACEHOLDER = re.compile(r"(?<!\$)\$\{([^}|]+)")
 
 
-def names() -> list[str]:
-    return sorted(path.stem for path in (ROLE / "vars" / "recipes").glob("*.yml"))
+def names(role: Path = ROLE) -> list[str]:
+    return sorted(path.stem for path in (role / "vars" / "recipes").glob("*.yml"))
 
 
-def path(name: str) -> Path:
-    return ROLE / "vars" / "recipes" / f"{name}.yml"
+def path(name: str, role: Path = ROLE) -> Path:
+    return role / "vars" / "recipes" / f"{name}.yml"
 
 
-def source(name: str) -> str:
-    return path(name).read_text(encoding="utf-8")
+def source(name: str, role: Path = ROLE) -> str:
+    return path(name, role).read_text(encoding="utf-8")
 
 
-def recipe(name: str) -> Recipe:
-    return t.cast(Recipe, yaml.safe_load(source(name)))
+def recipe(name: str, role: Path = ROLE) -> Recipe:
+    return t.cast(Recipe, yaml.safe_load(source(name, role)))
 
 
-def about() -> dict[str, dict[str, t.Any]]:
+def about(role: Path = ROLE) -> dict[str, dict[str, t.Any]]:
     """What a recipe cannot say itself, by its name; in the order of the documentation."""
     return t.cast(
-        "dict[str, dict[str, t.Any]]", yaml.safe_load((ROLE / "meta" / "recipes.yml").read_text(encoding="utf-8"))
+        "dict[str, dict[str, t.Any]]", yaml.safe_load((role / "meta" / "recipes.yml").read_text(encoding="utf-8"))
     )
 
 
@@ -73,11 +74,11 @@ def is_secret(name: str) -> bool:
     return name.rpartition("_")[2] in ("password", "token", "secret")
 
 
-def given(name: str) -> set[str]:
-    """The placeholders that the recipe does not fill itself."""
-    found = recipe(name)
+def given(name: str, role: Path = ROLE) -> set[str]:
+    """The placeholders that neither the recipe nor the module fills itself."""
+    found = recipe(name, role)
     steps = {key: value for key, value in found.items() if key != "vars"}
-    return placeholders(steps) - {"username", "password", "token"} - _set(steps)
+    return placeholders(steps) - {"username", "password", "token", "token_name", "current_token"} - _set(steps)
 
 
 def _set(value: t.Any) -> set[str]:

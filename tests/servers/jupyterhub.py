@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 
 from tests.servers import venvs
-from tests.servers.launch import Launch, launched
+from tests.servers.launch import Launch, launched, private
 from tests.servers.server import Server, call, done
 
 _ADMIN = "admin"
@@ -48,6 +48,8 @@ c.Authenticator.allow_all = True
 c.NativeAuthenticator.open_signup = True
 c.NativeAuthenticator.check_common_password = True
 c.NativeAuthenticator.minimum_password_length = 8
+c.JupyterHub.services = [{{"name": "rotator", "api_token": "{api_token}"}}]
+c.JupyterHub.load_roles = [{{"name": "rotator", "scopes": ["admin:users", "tokens"], "services": ["rotator"]}}]
 """
 
 
@@ -55,9 +57,9 @@ def absent() -> str:
     return venvs.absent("jupyterhub")
 
 
-def _prepare(directory: Path, ports: list[int]) -> Launch:
-    settings = directory / "jupyterhub_config.py"
-    settings.write_text(_SETTINGS.format(directory=directory, port=ports[0], admin=_ADMIN))
+def _prepare(directory: Path, ports: list[int], api_token: str) -> Launch:
+    text = _SETTINGS.format(directory=directory, port=ports[0], admin=_ADMIN, api_token=api_token)
+    settings = private(directory / "jupyterhub_config.py", text)
     command = [str(venvs.program("jupyterhub", "jupyterhub")), "--config", str(settings)]
 
     def ready() -> bool:
@@ -68,9 +70,9 @@ def _prepare(directory: Path, ports: list[int]) -> Launch:
 
 @contextlib.contextmanager
 def start() -> t.Iterator[Server]:
-    with launched(_prepare, ports=1) as ports:
+    password, api_token = secrets.token_urlsafe(), secrets.token_hex()
+    with launched(lambda directory, ports: _prepare(directory, ports, api_token), ports=1) as ports:
         url = f"http://127.0.0.1:{ports[0]}"
-        password = secrets.token_urlsafe()
 
         def send(session: requests.Session, path: str, form: dict[str, str]) -> requests.Response:
             """As a browser: what the page has set as a cookie goes back with the form."""
@@ -95,7 +97,7 @@ def start() -> t.Iterator[Server]:
             version=venvs.version("jupyterhub"),
             url=url,
             vars={"admin_username": _ADMIN},
-            secrets={"admin_password": password},
+            secrets={"admin_password": password, "api_token": api_token},
             add_user=add_user,
             accepts=accepts,
             names=("é'\"\\${password}",),

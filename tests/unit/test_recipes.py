@@ -14,12 +14,17 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import LOOKUP, SPEC
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import LOOKUP, SPEC, TOKEN_SPEC
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.token_options import token_options_from
 from tests import recipes
 from tests.recipes import page, rendering
 from tests.servers import catalogue
+from tests.servers.test_real_tokens import SCENES
 
 NAMES = recipes.names()
+TOKENS = recipes.names(recipes.TOKENS)
 SERVICES = {
     *("keeper_sample", "okta", "auth0", "keycloak", "grafana", "elasticsearch", "gitlab", "gitea", "splunk"),
     *("servicenow", "rabbitmq", "influxdb", "etcd", "keystone", "synapse", "directus", "devpi", "ejabberd", "mailman"),
@@ -142,3 +147,31 @@ def test_the_page_is_up_to_date() -> None:
 def test_the_guide_writes_the_recipe_that_is_there() -> None:
     """Without its comments."""
     assert yaml.safe_load(recipes.in_guide("rabbitmq.yml")) == recipes.recipe("rabbitmq")
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_recipe_for_tokens_fits_the_module_and_says_what_it_needs(name: str) -> None:
+    found, about = recipes.recipe(name, recipes.TOKENS), recipes.about(recipes.TOKENS)[name]
+    given = recipes.given(name, recipes.TOKENS)
+    hidden = {key for key in given if recipes.is_secret(key)}
+    options = {
+        **found,
+        "url": "https://host.example",
+        "username": "user",
+        "secrets": dict.fromkeys(hidden, "a secret"),
+        "vars": {**dict.fromkeys(given - hidden, "a value"), **found.get("vars", {})},
+    }
+    result = ArgumentSpecValidator(**TOKEN_SPEC.module_arguments()).validate(options)
+    assert result.error_messages == []
+    checked = token_options_from(result.validated_parameters)
+    assert checked.listing.limit == about.get("slots") and checked.verify
+    own = {key for key in ("password", "current_token") if f"${{{key}}}" in recipes.source(name, recipes.TOKENS)}
+    assert {*about["needs"]} == {"url", "username"} | given | own
+    assert not any(map(recipes.is_secret, found.get("vars", {})))
+
+
+def test_every_recipe_for_tokens_says_how_far_it_is_tested() -> None:
+    about = recipes.about(recipes.TOKENS)
+    assert set(TOKENS) == set(about)
+    assert {name for name, told in about.items() if "tested" in told} == set(SCENES)
+    assert not any("tested" in told and "written_from" in told for told in about.values())

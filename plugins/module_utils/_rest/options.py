@@ -95,11 +95,12 @@ class Verify:
 class Options:
     """What holds for all users of any task. values: of vars and secrets.
 
-    own: placeholders of one user. own_secrets: those of them that vouch for the user.
+    own: placeholders of one user. own_secrets: those of them that vouch for the user. minted: of what the service makes.
     """
 
     own: t.ClassVar[frozenset[str]]
     own_secrets: t.ClassVar[frozenset[str]]
+    minted: t.ClassVar[frozenset[str]] = frozenset()
 
     url: str
     wire: Wire
@@ -126,7 +127,7 @@ class Options:
         before = [*self.auth.steps, *(self.verify.before if self.verify else ())]
         steps = [*before, *self.work, *(lookup.step for lookup in self.lookups)]
         wholes = template.names([step.body_from for step in steps], "body_from")
-        names = self.picked.union(*(step.picked for step in (*before, *self.work)))
+        names = (self.picked | self.minted).union(*(step.picked for step in (*before, *self.work)))
         return {name: {} if name in wholes else STAND_IN for name in names}
 
     @functools.cached_property

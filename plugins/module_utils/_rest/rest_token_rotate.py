@@ -49,8 +49,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.toke
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.tokens import Minted, TokenRotator, Tokens
 
-# Stands for a name, a token or a password that is not there yet, where a request is only tried out.
-_STAND_IN = "x"
 # Lengths of the ends of a token that services use as its name.
 _ENDS = range(4, 9)
 # Our own names tell when they were made up.
@@ -121,9 +119,8 @@ class RestTokens(Tokens):
                 "The age of a token cannot be known: the service gives the names, and list.created is not given. "
                 "Nothing was done."
             )
-        listed = dict.fromkeys(self._options.listed, _STAND_IN)
-        stand_ins = {"token": _STAND_IN, "token_name": user.announced or user.token_name or _STAND_IN}
-        self._client.rehearse({**listed, **self._values(user), **stand_ins})
+        name = user.announced or user.token_name
+        self._client.rehearse({**self._values(user), **({"token_name": name} if name else {})})
 
     def _needed(self) -> frozenset[str]:
         return self._options.auth.names.union(*(step.names for step in self._options.work))
@@ -271,7 +268,7 @@ def _wrong(token: str) -> str:
         for kind in ("0123456789", "abcdef", "ABCDEF", "ghijklmnopqrstuvwxyz", "GHIJKLMNOPQRSTUVWXYZ"):
             if token[place] in kind:
                 return token[:place] + kind[kind.index(token[place]) - 1] + token[place + 1 :]
-    return token + _STAND_IN
+    return f"{token}x"
 
 
 def _read_user(params: t.Mapping[str, t.Any], *, named: bool) -> RestUser:

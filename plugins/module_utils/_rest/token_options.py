@@ -46,6 +46,7 @@ class TokenOptions(Options):
 
     own = _OWN
     own_secrets = frozenset({"password", "current_token"})
+    minted = _MINTED
 
     mint: Step
     token: Source
