@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -14,11 +16,12 @@ import pytest
 import yaml
 
 from tests.campaigns.keypair import KeyScene
-from tests.integration.kill import Side, kill_run
+from tests.integration.kill import PATIENCE, Side, kill_run
 from tests.integration.support import Run
 from tests.integration.test_role_snowflake_user_keypair import slots
 from tests.integration.test_role_snowflake_user_password import Scene, leaks, says
 from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.processes import kill_tree
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 AnyScene = t.TypeVar("AnyScene", Scene, KeyScene)
@@ -53,6 +56,13 @@ class Consumers:
         """(consumer, rotation) in order."""
         lines = self.log.read_text().split("\n") if self.log.exists() else []
         return [(line.split()[0], line.split()[3]) for line in lines if line]
+
+    def hang(self, name: str) -> t.Callable[[], None]:
+        """From now on this one does not come to its end after its line; returns what makes it well again."""
+        path = self.folder / f"{name}.yml"
+        well = path.read_text()
+        path.write_text(well.replace(f"test ! -e {self.broken}-{name}", "sleep 60"))
+        return lambda: t.cast(None, path.write_text(well))
 
     def breaks(self, name: str) -> Path:
         return Path(f"{self.broken}-{name}")
@@ -117,6 +127,12 @@ def test_a_name_that_is_no_consumer_is_refused_before_anything_is_staged(
     assert "update_secret" not in " ".join(single.vault.journal.labels())
 
 
+def wait_until(seen: t.Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not seen() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 # A kill at a request of the vault: updates are the staging, the commit, and a mark for each consumer.
 KILLS: list[tuple[int, Side]] = [(1, "after"), (2, "before"), (2, "after"), (3, "before"), (3, "after")]
 
@@ -125,7 +141,7 @@ KILLS: list[tuple[int, Side]] = [(1, "after"), (2, "before"), (2, "after"), (3, 
 def test_a_run_killed_after_the_commit_delivers_in_the_next_one(
     single: Scene, consumers: Consumers, update: int, side: Side, table: t.Callable[[str], None]
 ) -> None:
-    """After the commit, after one consumer before its mark, between two, after all before the mark, and after it."""
+    """After the commit, before the first one's mark, between two, after all before the last mark, and after it."""
     scene = delivering(single, consumers, "app", "web")
     kill_run(scene, scene.vault, "update_secret", side, skip=update)
     told = [name for name, _id in consumers.told()]
@@ -135,6 +151,42 @@ def test_a_run_killed_after_the_commit_delivers_in_the_next_one(
     assert run.returncode == 0 and settled(scene, consumers), run.output
     assert scene.password("A") == password and scene.settled("A") and says(run, "0 rotated, 0 recovered, 1 not due")
     table(f"update {update} {side}: told {told}, then {[name for name, _id in consumers.told()[len(told) :]]}")
+
+
+def test_a_run_killed_inside_of_a_consumer_tells_it_again(single: Scene, consumers: Consumers) -> None:
+    scene = delivering(single, consumers, "app", "web")
+    hanging = consumers.hang("app")
+    process = scene.start()
+    wait_until(lambda: bool(consumers.told()), process)
+    kill_tree(process.pid)
+    scene.ansible.finish(process)
+    assert scene.live_is_known("A") and state(scene)["undelivered"] == ["app", "web"]
+    hanging()
+    run = scene.run()
+    assert run.returncode == 0 and settled(scene, consumers) and says(run, "1 not due"), run.output
+    assert [name for name, _id in consumers.told()] == ["app", "app", "web"]
+
+
+@pytest.mark.parametrize(("update", "side"), [pytest.param(*kill, marks=pytest.mark.slow) for kill in KILLS[:-1]])
+def test_a_client_on_the_old_key_is_never_refused(
+    keys: KeyScene, consumers: Consumers, update: int, side: Side, table: t.Callable[[str], None]
+) -> None:
+    """Killed anywhere, the old key lives until a run has found that all were told."""
+    scene = delivering(keys, consumers, "app", "web")
+    assert scene.run(consumers=[]).returncode == 0
+    old = scene.key("A")
+    scene.connection["retire_previous_after"] = "0h"
+    plain = scene.variables
+    scene.variables = lambda **more: plain(force=True, **more)  # type: ignore[method-assign]
+    kill_run(scene, scene.vault, "update_secret", side, skip=update)
+    scene.variables = plain  # type: ignore[method-assign]
+    accepted = [scene.accepts("A", old)]
+    assert scene.run().returncode == 0 and state(scene).get("undelivered") is None
+    accepted.append(scene.accepts("A", old))
+    assert scene.run().returncode == 0 and scene.settled("A")
+    told = {name for name, _id in consumers.told()}
+    assert accepted == [True, True] and not scene.accepts("A", old) and told == {"app", "web"}
+    table(f"key, update {update} {side}: logins on the old key until all were told: {accepted.count(True)} of 2")
 
 
 def test_five_failures_are_five_reports_and_one_delivery(single: Scene, consumers: Consumers) -> None:
