@@ -49,8 +49,8 @@ campaign: .venv/bin/nox ## the long test campaigns
 scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and slices, counted and measured
 	$(NOX) scale $(WORDS)
 
-lint: .venv/bin/nox ## all static checks, and the collection's tarball built and installed
-	$(NOX) lint sanity build
+lint: .venv/bin/nox ## all static checks, and the collection's tarball built, installed, and judged by Galaxy's importer
+	$(NOX) lint sanity build importer
 
 build: .venv/bin/nox ## the collection's tarball, in dist/
 	$(NOX) build

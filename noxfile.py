@@ -65,7 +65,16 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "sanity", "build", "molecule", "test-connector4", "test-rest-servers", "test"]
+nox.options.sessions = [
+    "lint",
+    "sanity",
+    "build",
+    "importer",
+    "molecule",
+    "test-connector4",
+    "test-rest-servers",
+    "test",
+]
 
 
 def interpreter(version: str) -> pathlib.Path | None:
@@ -252,13 +261,28 @@ def sanity(session: nox.Session, core: str) -> None:
         session.run(*command, env=environment)
 
 
+def build_tarball(session: nox.Session, folder: pathlib.Path) -> pathlib.Path:
+    """The collection's tarball, alone of its kind in the folder; its times are those of the last commit."""
+    for old in folder.glob("keyturn-credentials-*.tar.gz"):
+        old.unlink()
+    with copied_tree() as tree, session.chdir(tree):
+        session.run("ansible-galaxy", "collection", "build", "--output-path", str(folder), silent=True)
+    (tarball,) = folder.glob("keyturn-credentials-*.tar.gz")
+    seconds = subprocess.run(
+        ["git", "log", "-1", "--format=%ct"], capture_output=True, check=True, cwd=ROOT, text=True
+    ).stdout.strip()
+    session.run("python", "-m", "tests.tarball", str(tarball), seconds)
+    return tarball
+
+
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the tarball, install it with Keeper's as a user would, and use it by name."""
+    """Build the tarball twice alike, install it with Keeper's as a user would, and use it by name."""
     install(session, DEFAULT_CORE, *RUNTIME)
-    with copied_tree() as tree, session.chdir(tree):
-        session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(ROOT / "dist"))
-    (tarball,) = (ROOT / "dist").glob("keyturn-credentials-*.tar.gz")
+    tarball = build_tarball(session, ROOT / "dist")
+    with tempfile.TemporaryDirectory(prefix="keyturn-") as temporary:
+        if build_tarball(session, pathlib.Path(temporary)).read_bytes() != tarball.read_bytes():
+            session.error("a second build differs from the first")
     with tempfile.TemporaryDirectory(prefix="keyturn-") as temporary:
         keeper = run_lines(session, "python", "-m", "tests.sandbox.keeper_collection", "--build", temporary)[-1]
         session.env["ANSIBLE_COLLECTIONS_PATH"] = temporary
@@ -271,6 +295,19 @@ def build(session: nox.Session) -> None:
             session.run("ansible-playbook", "--syntax-check", f"keyturn.credentials.{playbook.stem}")
         session.chdir(ROOT)
         session.run("python", "-m", "tests.sandbox.demo", "--collections", temporary, **PATIENT)
+
+
+@nox.session
+def importer(session: nox.Session) -> None:
+    """What Galaxy's own importer says of the tarball; a warning is a failure."""
+    install(session, DEFAULT_CORE, "galaxy-importer==0.4.44")
+    with tempfile.TemporaryDirectory(prefix="keyturn-") as temporary:
+        tarball = build_tarball(session, pathlib.Path(temporary))
+        session.chdir(temporary)  # it leaves a file there
+        lines = run_lines(session, "python", "-m", "galaxy_importer.main", str(tarball))
+    if found := [line for line in lines if line.startswith(("WARNING", "ERROR"))]:
+        session.error("\n".join(found))
+    session.log(lines[-1])
 
 
 @nox.session
