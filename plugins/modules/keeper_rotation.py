@@ -96,9 +96,13 @@ options:
     description:
       - When that ends, an RFC 3339 time. The record then is due, too, when a quarter of its life is left.
     type: str
+  token_name:
+    description:
+      - The name that the service has given it, where that is not the announced one.
+    type: str
   secrets:
     description:
-      - For each of the O(records) a dictionary with C(secret) and, where it ends, C(expires_at).
+      - For each of the O(records) a dictionary with C(secret) and, where they apply, C(expires_at) and C(token_name).
     type: dict
   token_prefix:
     description:

@@ -207,7 +207,7 @@ class Run:
         """{uid: what is to be saved} of the records for which the service has just minted a secret. Holds it."""
         applied = self.role.outcomes(self.staged, self.applied)
         return {
-            uid: {"secret": outcome["token"], "expires_at": outcome.get("expires_at")}
+            uid: {"secret": outcome["token"], **{name: outcome.get(name) for name in ("expires_at", "token_name")}}
             for uid, outcome in applied.items()
             if outcome.get("token")
         }

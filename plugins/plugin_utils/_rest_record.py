@@ -138,6 +138,10 @@ def module_options(
             is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
             (variables if is_plain else hidden)[name] = value
     own = _record.options(fields, KINDS[module].spec)
+    if module == "rest_token_rotate" and password:
+        # Where users make their tokens themselves, who asks is the user.
+        asked = _used({**given, **connection}) & {"password", "current_token"}
+        own |= dict.fromkeys(sorted(asked), password)
     given = {name: value for name, value in given.items() if name != "password_policy"}
     options: Options = {**given, **own, "vars": {**(given.get("vars") or {}), **variables}, "secrets": hidden}
     for name, value in connection.items():

@@ -231,7 +231,8 @@ class VaultRotator(Rotator[str, State, Step]):
         )
         if isinstance(step, Save):
             found = minted(self._options, record)
-            secret, mark = found.secret, dataclasses.replace(mark, expires_at=found.expires_at)
+            secret, given = found.secret, found.token_name or mark.token_name
+            mark = dataclasses.replace(mark, token_name=given, expires_at=found.expires_at)
         elif isinstance(step, Stage) and self._announces:
             secret, mark = None, dataclasses.replace(mark, token_name=self._made[record.uid], expires_at=None)
         return fields.staged(data, self._options.place, secret, mark)

@@ -54,6 +54,7 @@ SPEC = CONNECTION_SPEC.merged(
             },
             "secret": {"type": "str", "no_log": True},
             "expires_at": {"type": "str", "no_log": False},
+            "token_name": {"type": "str", "no_log": False},
             "secrets": {"type": "dict", "no_log": True},
             "token_prefix": {"type": "str", "default": "KEYTURN", "no_log": False},
             "password_policy": _POLICY,
@@ -119,13 +120,16 @@ def _minted(params: t.Mapping[str, t.Any]) -> dict[str, Minted]:
     """{record: what a service has minted for it}."""
     given = params["secrets"] or {}
     if params["secret"] is not None:
-        given = {params["record"]: {"secret": params["secret"], "expires_at": params["expires_at"]}}
+        given = {params["record"]: {name: params[name] for name in ("secret", "expires_at", "token_name")}}
     if (params["secrets"] is not None or given) and params["state"] != "staged":
         raise InvalidInput("secret and secrets go with state=staged.")
     bad = [record for record, told in given.items() if not isinstance(told, dict) or not told.get("secret")]
     if bad or params["secrets"] == {}:
         raise InvalidInput("secrets needs for each record a dictionary with secret, which is not empty.")
-    return {record: Minted(str(told["secret"]), told.get("expires_at")) for record, told in given.items()}
+    return {
+        record: Minted(str(told["secret"]), told.get("expires_at"), told.get("token_name"))
+        for record, told in given.items()
+    }
 
 
 def _extra_fields(given: t.Mapping[str, t.Any], key_field: str | None) -> dict[str, str]:

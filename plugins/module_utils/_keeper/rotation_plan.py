@@ -70,10 +70,15 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Minted:
-    """A secret that a service has minted, and when it ends (RFC 3339), if it does."""
+    """A secret that a service has minted.
+
+    expires_at: when it ends (RFC 3339), if it does. token_name: where the service has given it another name than the
+    announced one.
+    """
 
     secret: str = dataclasses.field(repr=False)
     expires_at: str | None = None
+    token_name: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -263,7 +263,7 @@ def minting(*records: Entry, **answers: t.Any) -> Run:
 def test_what_was_minted_is_saved_before_it_is_committed() -> None:
     applied = answer(worked(token="minted", expires_at="soon"), failed("unreachable"), worked(changed=False))
     about = minting(record("A"), record("B"), record("R", "recovered", token="left"), applied=applied)
-    assert about.minted() == {"A": {"secret": "minted", "expires_at": "soon"}}
+    assert about.minted() == {"A": {"secret": "minted", "expires_at": "soon", "token_name": None}}
     assert about.ending("commit") == ["R"], "nothing that is nowhere but in this run"
     saved = minting(record("A"), record("B"), record("R", "recovered"), applied=applied, saved=ended("A"))
     assert saved.ending("commit") == ["A", "R"]

@@ -1017,6 +1017,16 @@ def test_a_token_from_its_announcement_to_the_end(vault: FakeVault, task: Task) 
     assert idle["previous_token_names"] == [name] and "orphans" not in idle
 
 
+def test_the_name_that_the_service_has_given_counts(vault: FakeVault, task: Task) -> None:
+    """As with Meraki's keys, which are listed by their last characters."""
+    (announced,) = task("announced")
+    task("saved", rotation_id=announced["rotation_id"], minted={UID: Minted("minted", token_name="nted")})
+    (again,) = task("announced")
+    assert (again["token"], again["current_token_name"]) == ("minted", "nted")
+    task("committed", rotation_id=again["rotation_id"])
+    assert fields.text(vault.data, label="token_name") == "nted" and fields.pending(vault.data) is None
+
+
 def test_check_mode_announces_nothing_and_shows_no_token(vault: FakeVault, task: Task) -> None:
     (entry,) = task("announced", check_mode=True)
     assert (entry["due"], entry["changed"], vault.saves) == (True, True, 0) and "token_name" not in entry
