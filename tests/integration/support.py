@@ -161,18 +161,23 @@ class Ansible:
 
         A fifth of what a playbook costs. What reaches the output must be tested with one.
         """
-        done = subprocess.run(
+        process = self.start_alone(name)
+        given = json.dumps({**options, "_ansible_check_mode": check_mode})
+        stdout, stderr = process.communicate(given, timeout=_LONGEST_RUN)
+        assert stdout, stderr
+        return {"failed": False, "changed": False, **json.loads(stdout.splitlines()[-1])}
+
+    def start_alone(self, name: str) -> subprocess.Popen[str]:
+        """The process of C(alone), which waits for its options."""
+        return subprocess.Popen(
             [sys.executable, "-m", "tests.integration.run_module", name],
-            input=json.dumps({**options, "_ansible_check_mode": check_mode}),
             env={**self.environ({}), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             cwd=self.directory,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=_LONGEST_RUN,
         )
-        assert done.stdout, done.stderr
-        return {"failed": False, "changed": False, **json.loads(done.stdout.splitlines()[-1])}
 
     def calls(self, name: str, calls: t.Sequence[Call], *arguments: str, **environment: str) -> Run:
         """Many tasks in one play, censored by nothing but the module; ``answers`` holds what they returned."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import secrets
+import signal
 import typing as t
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import client
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_token import SPEC, run
 from tests.integration.conftest import ADMIN, fresh_password, survives_crashes
-from tests.integration.support import Ansible, Call, call_logic
+from tests.integration.support import Ansible, Call, call_logic, variants
 from tests.integration.test_leaks import leaks, leaks_below
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
@@ -603,3 +605,35 @@ def test_an_administrator_rotates_its_own_token_with_a_password(etl: SnowflakeSa
     answer = decide(users=users, role_restriction="SECURITYADMIN")
     assert [entry["verified"] for entry in answer["rotations"]] == [True, True]
     assert [label.split()[2] for label in writes(etl)] == ["ETL", ADMIN]
+
+
+# -- kills
+
+
+# Of a run that finds a lost token: the requests from the first look at the user on.
+STEPS = ("DESCRIBE", "SHOW", "SHOW", "REMOVE", "SHOW", "ADD", "SHOW", "login ETL")
+KILLS = [(number, side) for number in range(len(STEPS)) for side in ("before", "after")]
+
+
+@pytest.mark.parametrize("point", variants(KILLS, (3, "after"), (5, "before"), (5, "after"), (7, "after")))
+def test_killed_anywhere_no_orphan_is_left(
+    etl: SnowflakeSandbox, ansible: Ansible, login: Answer, point: tuple[int, str]
+) -> None:
+    """SIGKILL at each request; the vault's part, which knows the announced name, is played by the options."""
+    number, side = point
+    used = add(etl, OLD)
+    add(etl, NEW)
+    options = {**login, "name": "etl", "role_restriction": ROLE, "current_token_name": OLD}
+    options |= {"announced": NEW, "recovered": True}
+    seen = re.compile("DESCRIBE|SHOW|ALTER|login ETL")
+    process = ansible.start_alone(MODULE)
+    fault = Fault(seen.pattern, skip=number)
+    setattr(fault, side, process.kill)
+    etl.faults.add(fault)
+    process.communicate(json.dumps(options), timeout=60)
+    labels = etl.journal.labels(seen.pattern)
+    assert process.returncode == -signal.SIGKILL and len(labels) == number + 1 and STEPS[number] in labels[-1]
+    assert etl.accepts_token("ETL", used)
+    answer = ansible.alone(MODULE, options)
+    assert answer["verified"] and held(etl) == {OLD, NEW}
+    assert etl.accepts_token("ETL", answer["token"]) and etl.accepts_token("ETL", used)
