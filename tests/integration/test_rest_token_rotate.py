@@ -89,7 +89,7 @@ def test_from_the_first_to_the_second(bob: Bob) -> None:
     new = bob.decide(announced=NEW, current_token_name=OLD)
     assert (new["verified"], new["in_force"], new["token_name"], bob.held) == (True, True, NEW, [OLD, NEW])
     assert bob.rest.tokens.owner(old.secret) and bob.rest.tokens.owner(new["token"])
-    in_use = {"token": new["token"], "current_token_name": NEW, "previous_token_names": [OLD]}
+    in_use: Answer = {"token": new["token"], "current_token_name": NEW, "previous_token_names": [OLD]}
     young = bob.decide(**in_use, retire_previous_after="1h")
     assert (young["changed"], young["verified"], bob.held) == (False, True, [OLD, NEW])
     due = bob.decide(**in_use, retire_previous_after="0h")
@@ -99,7 +99,7 @@ def test_from_the_first_to_the_second(bob: Bob) -> None:
 def test_the_grace_is_measured_by_the_service(bob: Bob) -> None:
     bob.add(OLD, 3 * DAY)
     new = bob.add(NEW, DAY)
-    in_use = {"token": new.secret, "current_token_name": NEW, "previous_token_names": [OLD]}
+    in_use: Answer = {"token": new.secret, "current_token_name": NEW, "previous_token_names": [OLD]}
     assert not bob.decide(**in_use, retire_previous_after="2d")["changed"]
     assert bob.decide(**in_use, retire_previous_after="23h")["retired_token_names"] == [OLD]
 
@@ -143,7 +143,7 @@ def test_a_token_that_does_not_work_yet_is_returned(bob: Bob) -> None:
     bob.rest.tokens.late = True
     answer = bob.decide(announced=NEW)
     assert (answer["error_code"], answer["changed"], bob.held) == ("verify_failed", True, [NEW])
-    again = {"token": answer["token"], "current_token_name": NEW, "recovered": True}
+    again: Answer = {"token": answer["token"], "current_token_name": NEW, "recovered": True}
     never = bob.decide(**again)
     assert (never["error_code"], never["in_force"], bob.held) == ("refused", False, [NEW])
     bob.rest.tokens.held[bob.id][0].working = True
@@ -155,14 +155,14 @@ def test_a_verify_that_proves_nothing(bob: Bob) -> None:
     answer = bob.decide(announced=NEW)
     assert (answer["error_code"], answer["verified"]) == ("invalid_input", False) and answer["token"]
     old = bob.add(OLD)
-    new = {"token": old.secret, "current_token_name": OLD, "previous_token_names": [NEW]}
+    new: Answer = {"token": old.secret, "current_token_name": OLD, "previous_token_names": [NEW]}
     assert bob.decide(**new, retire_previous_after="0h")["error_code"] == "invalid_input" and NEW in bob.held
 
 
 def test_without_verify_nothing_is_retired(bob: Bob) -> None:
     bob.add(OLD)
     new = bob.add(NEW)
-    in_use = {"token": new.secret, "current_token_name": NEW, "previous_token_names": [OLD]}
+    in_use: Answer = {"token": new.secret, "current_token_name": NEW, "previous_token_names": [OLD]}
     answer = bob.decide(**in_use, retire_previous_after="0h", verify=None)
     assert (answer["changed"], answer["verified"], bob.held) == (False, False, [OLD, NEW])
 
@@ -172,7 +172,7 @@ def test_a_removal_that_is_refused(bob: Bob, status: int, code: str) -> None:
     bob.add(OLD)
     new = bob.add(NEW)
     bob.rest.faults.add(Fault("DELETE tokens", response=json_answer(status, {"error": "no"})))
-    in_use = {"token": new.secret, "current_token_name": NEW, "previous_token_names": [OLD]}
+    in_use: Answer = {"token": new.secret, "current_token_name": NEW, "previous_token_names": [OLD]}
     answer = bob.decide(**in_use, retire_previous_after="0h")
     assert (answer["error_code"], answer["in_force"], bob.held) == (code, True, [OLD, NEW]), answer["msg"]
 
@@ -194,7 +194,7 @@ def test_names_that_the_service_gives(bob: Bob) -> None:
     assert first["verified"] and bob.held == [first["token_name"]] == [first["token"][-4:]]
     lost = bob.add(None)
     full = {**settings(bob.rest)["list"], "limit": 2}
-    kept = {"announced": NEW, "current_token_name": first["token_name"], "recovered": True, "list": full}
+    kept: Answer = {"announced": NEW, "current_token_name": first["token_name"], "recovered": True, "list": full}
     # Without what was known, nothing unknown is removed.
     assert bob.nameless(**kept)["error_code"] == "slots_full" and len(bob.held) == 2
     second = bob.nameless(**kept, known=[first["token_name"]])
@@ -204,7 +204,7 @@ def test_names_that_the_service_gives(bob: Bob) -> None:
 
 def test_the_key_that_asks_is_kept(bob: Bob) -> None:
     old, new = bob.add(None), bob.add(None)
-    in_use = {"token": new.secret, "current_token_name": new.name, "previous_token_names": [old.name]}
+    in_use: Answer = {"token": new.secret, "current_token_name": new.name, "previous_token_names": [old.name]}
     kept = bob.nameless(**in_use, retire_previous_after="0h", current_token=old.secret)
     assert not kept["changed"] and len(bob.held) == 2
     assert bob.nameless(**in_use, retire_previous_after="0h")["retired_token_names"] == [old.name]

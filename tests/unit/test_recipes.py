@@ -13,7 +13,6 @@ import jmespath
 import jsonschema
 import pytest
 import yaml
-
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import LOOKUP, SPEC, TOKEN_SPEC

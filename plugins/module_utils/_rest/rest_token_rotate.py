@@ -119,8 +119,8 @@ class RestTokens(Tokens):
                 "The age of a token cannot be known: the service gives the names, and list.created is not given. "
                 "Nothing was done."
             )
-        name = user.announced or user.token_name
-        self._client.rehearse({**self._values(user), **({"token_name": name} if name else {})})
+        called = user.announced or user.token_name
+        self._client.rehearse({**self._values(user), **({"token_name": called} if called else {})})
 
     def _needed(self) -> frozenset[str]:
         return self._options.auth.names.union(*(step.names for step in self._options.work))
