@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recipes of rest_password_rotate and rest_token_rotate as data, for the tests and the documentation's page."""
+"""The recipes of the REST roles as data, for the tests and for the page in the documentation."""
 
 from __future__ import annotations
 

@@ -95,8 +95,8 @@ class Verify:
 class Options:
     """What holds for all users of any task. values: of vars and secrets.
 
-    own: placeholders of one user. own_secrets: those of them that vouch for the user. minted: of what the service
-    makes.
+    own: placeholders of one user. own_secrets: those of them that vouch for the user. minted: of what the
+    service makes.
     """
 
     own: t.ClassVar[frozenset[str]]

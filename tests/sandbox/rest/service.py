@@ -9,6 +9,7 @@
     GET  /users          ?name=, ?page= or ?cursor= → {users: [{id, name, tags}], next, cursor}, Link, X-Next-Page
     PUT  /users/{id}     {password, tags} → 204, 404
     GET  /whoami         HTTP Basic → 200 {name}, 401
+    /users/{id}/tokens…  see tokens.py
     PUT  /echo           anything → 200 {error}, which quotes the whole request, as careless services do
 
 The administrator's token goes in C(Authorization: Bearer).
@@ -26,6 +27,7 @@ import ssl
 import typing as t
 import urllib.parse
 
+from tests.sandbox.rest.tokens import Store
 from tests.sandbox.server import LoopbackServer, Request, Response
 
 
@@ -58,6 +60,7 @@ class RestSandbox(LoopbackServer):
         self.token = secrets.token_urlsafe(18)
         self.page = 100
         self.gullible = False
+        self.tokens = Store()
         self.requests: list[Request] = []
         self.logins: list[tuple[str, bool]] = []
         super().__init__(self, tls=tls)
@@ -83,6 +86,8 @@ class RestSandbox(LoopbackServer):
         """Method and path, and the user of a login in place of the credentials."""
         if request.path == "/whoami":
             return f"whoami {self._basic(request)[0]}"
+        if request.path.startswith("/users/") and "/tokens" in request.path:
+            return f"{request.method} tokens"
         if request.path.startswith("/users/"):
             number = request.path.rpartition("/")[2]
             return f"change {self.users[number].name if number in self.users else '?'}"
@@ -98,6 +103,8 @@ class RestSandbox(LoopbackServer):
             return self._client(request)
         if request.path == "/whoami":
             return self._whoami(request)
+        if request.path == "/me":
+            return self._me(request)
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return json_answer(401, {"error": "who are you?"})
         if request.path == "/users":
@@ -105,6 +112,10 @@ class RestSandbox(LoopbackServer):
         if request.path == "/echo":
             words = ["you said", *request.headers.values(), request.body.decode()]
             return json_answer(200, {"error": "\n".join(words)})
+        parts = request.path.split("/")[2:]
+        if request.path.startswith("/users/") and parts[1:2] == ["tokens"] and parts[0] in self.users:
+            status, body = self.tokens.respond(request.method, parts[0], parts[2:], request.body)
+            return json_answer(status, body) if body is not None else Response(status)
         if request.method == "PUT" and request.path.startswith("/users/"):
             return self._change(request)
         return json_answer(404, {"error": "no such path"})
@@ -128,6 +139,12 @@ class RestSandbox(LoopbackServer):
         accepted = self.gullible or any((user.name, user.password) == (name, password) for user in self.users.values())
         self.logins.append((name, accepted))
         return json_answer(200, {"name": name}) if accepted else json_answer(401, {"error": "wrong"})
+
+    def _me(self, request: Request) -> Response:
+        owner = self.tokens.owner((request.headers.get("Authorization") or "").removeprefix("Bearer "))
+        if owner is None and not self.gullible:
+            return json_answer(401, {"error": "wrong"})
+        return json_answer(200, {"name": self.users[owner].name if owner else "anybody"})
 
     def _list(self, request: Request) -> Response:
         found = list(self.users.values())
