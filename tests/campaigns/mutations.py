@@ -198,8 +198,8 @@ MUTATIONS = (
     Mutation(
         "exit 0 without receipt",
         GATEWAY,
-        'raise Failure("no_receipt", f"ansible-playbook ended with {ended} and without a receipt. {last_words(words)}")',
-        'return {**expected, "module": ""}',
+        'raise Failure("no_receipt", f"ansible-playbook ended',
+        'return {**expected, "module": ""} or print(f"',
         GATEWAY_TESTS,
     ),
     Mutation(
