@@ -30,7 +30,14 @@ COLLECTIONS = CACHE / "collections"
 IN_COLLECTIONS = pathlib.Path("ansible_collections", "keyturn", "credentials")
 
 # ansible-core, and the Pythons that can run it, the preferred one first.
-CORES = {"2.19": ("3.11", "3.12", "3.13"), "2.21": ("3.12", "3.13", "3.14")}
+CORES = {
+    "2.19": ("3.11", "3.12", "3.13"),
+    "2.20": ("3.12", "3.13", "3.14"),
+    "2.21": ("3.12", "3.13", "3.14"),
+    "2.22": ("3.13", "3.14"),
+}
+# Naming a candidate lets pip take one, until the release is there.
+CANDIDATES = {"2.22": "2.22.0rc1"}
 # For the sessions that run once, with the Python that runs nox.
 DEFAULT_CORE = "2.19" if sys.version_info < (3, 12) else "2.21"
 
@@ -131,7 +138,7 @@ NEWEST_CORE = [core for core in CORES if python_for(core) in INTERPRETERS][-1]
 
 def install(session: nox.Session, core: str, *packages: str) -> None:
     """Install ansible-core and the packages, and let nothing of the user's own Ansible in."""
-    session.install("--quiet", f"ansible-core~={core}.0", *packages)
+    session.install("--quiet", f"ansible-core~={CANDIDATES.get(core, f'{core}.0')}", *packages)
     session.env.update({name: None for name in os.environ if name.startswith("ANSIBLE_")})
     session.env.update(
         ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),

@@ -385,3 +385,18 @@ def test_cookies_are_kept_where_there_is_a_jar_and_only_there(server: LoopbackSe
         client.send(http.Request("GET", url(server)), "never")
         client.send(http.Request("GET", url(server), jar=jar), "never")
     assert [request.headers.get("Cookie") for request in echo.requests] == [None, "a=1"]
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_unless_asked(tmp_path: Path) -> None:
+    context, ca_path = server_context(tmp_path)
+    with LoopbackServer(Echo(), tls=context) as server:
+        request = http.Request("GET", f"https://127.0.0.1:{server.port}/")
+        with http.Http(WIRE) as client, pytest.raises(http.NoAnswer) as caught:
+            client.send(request, "read")
+        assert caught.value.certificate and caught.value.unsent and arrived(server) == 0
+        for wire in (
+            dataclasses.replace(WIRE, ca_path=str(ca_path)),
+            dataclasses.replace(WIRE, validate_certs=False),
+        ):
+            with http.Http(wire) as client:
+                assert client.send(request, "read").status == 200
