@@ -264,7 +264,7 @@ def _http_date(text: str | None) -> dt.datetime | None:
 
 def _wrong(token: str) -> str:
     """Of the same shape, and another one: one character before the last quarter is another of its kind."""
-    for place in range(len(token) * 3 // 4, -1, -1):
+    for place in reversed(range((len(token) * 3 + 3) // 4)):
         for kind in ("0123456789", "abcdef", "ABCDEF", "ghijklmnopqrstuvwxyz", "GHIJKLMNOPQRSTUVWXYZ"):
             if token[place] in kind:
                 return token[:place] + kind[kind.index(token[place]) - 1] + token[place + 1 :]
