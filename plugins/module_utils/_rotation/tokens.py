@@ -345,7 +345,8 @@ def _in_force(item: Wanted, state: State) -> bool | None:
     if not item.exists:
         return state.secret is not None
     mine = own(state)
-    return True if mine is not None and mine.active is not False else None
+    works = state.answer is not None and state.answer.verdict == "accepted"
+    return True if works or (mine is not None and mine.active is not False) else None
 
 
 def _time(moment: dt.datetime | None) -> str | None:

@@ -397,8 +397,30 @@ def test_a_token_in_use_that_does_not_work_retires_nothing() -> None:
 
 
 def test_a_token_that_is_not_listed_is_not_in_force() -> None:
+    """Where somebody can log in, that tells; a list may be behind."""
     answer = call(Service(), token="gone", token_name=NEW, recovered=True)
+    assert (answer["error_code"], answer["in_force"]) == ("refused", False)
+    answer = call(Service(), token="gone", token_name=NEW, recovered=True, verify=False)
     assert (answer["error_code"], answer["in_force"]) == ("not_found", False)
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("accepted", None), ("unknown", "not_found"), ("silent", "unreachable")])
+def test_a_pending_token_that_the_list_does_not_show_yet_is_never_thrown_away(verdict: t.Any, code: str | None) -> None:
+    service = Service()
+    secret = service.add(NEW)
+    service.blind_to = {NEW}
+    service.answers[NEW] = Answer(verdict, "why", 7)
+    answer = call(service, token=secret, token_name=NEW, recovered=True)
+    assert (answer.get("error_code"), answer.get("in_force")) == (code, True if code is None else None)
+
+
+def test_a_token_in_use_that_is_not_listed_retires_nothing() -> None:
+    service = Service()
+    secret = service.add(NEW)
+    service.add("OLD")
+    service.blind_to = {NEW}
+    answer = call(service, token=secret, token_name=NEW, previous=("OLD",))
+    assert (answer["error_code"], service.writes()) == ("not_found", [])
 
 
 def test_a_closed_account_is_not_asked_for_a_login() -> None:
