@@ -12,15 +12,30 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Answer, Entry, Role, Run
 
+_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
-def rotation_users(vault: Answer, role: t.Mapping[str, t.Any]) -> list[Entry]:
+
+def _consumers(folder: str) -> dict[str, str]:
+    """The task files of a folder by their names; none that a link has elsewhere."""
+    root = pathlib.Path(folder).expanduser().resolve()
+    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
+    return {
+        path.stem: str(path)
+        for path in files
+        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
+    }
+
+
+def rotation_users(vault: Answer, role: t.Mapping[str, t.Any], consumers_dir: str = "") -> list[Entry]:
     """The C(users) for the service's module, from keeper_rotation's answer. Holds the secrets that the answer holds."""
-    return Role(**role).users(vault)
+    return Role(**role, consumers=_consumers(consumers_dir)).users(vault)
 
 
-def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -> dict[str, t.Any]:
+def rotation_run(
+    found: Answer, role: t.Mapping[str, t.Any], consumers_dir: str = "", **answers: t.Any
+) -> dict[str, t.Any]:
     """What to stage, commit, discard and say. Holds no secrets."""
-    run = Run(Role(**role), found, **answers)
+    run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, **answers)
     told, failures = run.told()
     return {
         "stage": run.to_stage(),
@@ -35,20 +50,6 @@ def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -
     }
 
 
-_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-
-
-def rotation_consumers(folder: str) -> dict[str, str]:
-    """The task files of a folder by their names; none that a link has elsewhere."""
-    root = pathlib.Path(folder).expanduser().resolve()
-    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
-    return {
-        path.stem: str(path)
-        for path in files
-        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
-    }
-
-
 class FilterModule:
     """The roles' filters."""
 
@@ -56,5 +57,4 @@ class FilterModule:
         return {
             "rotation_users": rotation_users,
             "rotation_run": rotation_run,
-            "rotation_consumers": rotation_consumers,
         }
