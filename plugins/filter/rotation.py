@@ -12,15 +12,30 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Answer, Entry, Role, Run
 
+_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
-def rotation_users(vault: Answer, role: t.Mapping[str, t.Any]) -> list[Entry]:
+
+def _consumers(folder: str) -> dict[str, str]:
+    """The task files of a folder by their names; none that a link has elsewhere."""
+    root = pathlib.Path(folder).expanduser().resolve()
+    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
+    return {
+        path.stem: str(path)
+        for path in files
+        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
+    }
+
+
+def rotation_users(vault: Answer, role: t.Mapping[str, t.Any], consumers_dir: str = "") -> list[Entry]:
     """The C(users) for the service's module, from keeper_rotation's answer. Holds the secrets that the answer holds."""
-    return Role(**role).users(vault)
+    return Role(**role, consumers=_consumers(consumers_dir)).users(vault)
 
 
-def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -> dict[str, t.Any]:
+def rotation_run(
+    found: Answer, role: t.Mapping[str, t.Any], consumers_dir: str = "", **answers: t.Any
+) -> dict[str, t.Any]:
     """What to stage, save, commit, discard and say. Holds no secrets."""
-    run = Run(Role(**role), found, **answers)
+    run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, **answers)
     told, failures = run.told()
     return {
         "stage": run.to_stage(),
@@ -36,23 +51,11 @@ def rotation_run(found: Answer, role: t.Mapping[str, t.Any], **answers: t.Any) -
     }
 
 
-def rotation_minted(staged: Answer, role: t.Mapping[str, t.Any], applied: Answer) -> dict[str, Entry]:
+def rotation_minted(
+    staged: Answer, role: t.Mapping[str, t.Any], applied: Answer, consumers_dir: str = ""
+) -> dict[str, Entry]:
     """The C(secrets) for keeper_rotation: what the service's module has minted, by record. Holds secrets."""
-    return Run(Role(**role), {}, staged=staged, applied=applied).minted()
-
-
-_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-
-
-def rotation_consumers(folder: str) -> dict[str, str]:
-    """The task files of a folder by their names; none that a link has elsewhere."""
-    root = pathlib.Path(folder).expanduser().resolve()
-    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
-    return {
-        path.stem: str(path)
-        for path in files
-        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
-    }
+    return Run(Role(**role, consumers=_consumers(consumers_dir)), {}, staged=staged, applied=applied).minted()
 
 
 class FilterModule:
@@ -63,5 +66,4 @@ class FilterModule:
             "rotation_users": rotation_users,
             "rotation_run": rotation_run,
             "rotation_minted": rotation_minted,
-            "rotation_consumers": rotation_consumers,
         }

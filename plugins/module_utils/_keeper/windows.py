@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-import zoneinfo
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
@@ -80,6 +79,9 @@ def _parse_days(text: str | None) -> frozenset[int]:
 def _parse_zone(name: str | None) -> dt.tzinfo:
     if name is None or name.upper() == "UTC":
         return dt.UTC
+    # Here, because it takes long to load, and few records need it.
+    import zoneinfo
+
     try:
         return zoneinfo.ZoneInfo(name)
     except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):

@@ -485,9 +485,13 @@ def test_consumers_are_files_of_one_folder(tmp_path: Path) -> None:
     (folder / "sub.yml").mkdir()
     (folder / "link.yml").symlink_to(tmp_path / "outside.yml")
     (folder / "alias.yml").symlink_to(folder / "app.yml")
-    found = rotation.rotation_consumers(str(folder))
-    assert sorted(found) == ["alias", "app", "web"]
-    assert rotation.rotation_consumers("") == rotation.rotation_consumers(str(tmp_path / "none")) == {}
+    names = ["alias", "app", "web", "link", "sub", "hidden", ".hidden", "../outside", "outside"]
+    for name in names:
+        vault = answer(record("A", consumers=[name]))
+        known = bool(rotation.rotation_users(vault, {"columns": COLUMNS}, str(folder)))
+        assert known is (name in names[:3]), name
+        for nowhere in ("", str(tmp_path / "none")):
+            assert rotation.rotation_users(vault, {"columns": COLUMNS}, nowhere) == []
 
 
 def test_keys_that_are_not_due() -> None:
@@ -566,7 +570,7 @@ def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
 
 def test_every_filter_has_its_name() -> None:
     found = rotation.FilterModule().filters()
-    assert sorted(found) == ["rotation_consumers", "rotation_minted", "rotation_run", "rotation_users"]
+    assert sorted(found) == ["rotation_minted", "rotation_run", "rotation_users"]
     staged = answer(record("A"))
     assert found["rotation_users"](staged, {"columns": {"name": "login"}}) == [{"name": "user_A"}]
     ran = found["rotation_run"](staged, {"columns": {}}, staged=staged, applied=answer(worked()))
