@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test judge-meraki judge-awx test-rest-servers test-gateway campaign scale lint build ci clean
+.PHONY: help demo sandbox test test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations scale lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -31,6 +31,9 @@ sandbox: .venv/bin/nox ## the local servers, until Ctrl-C
 test: .venv/bin/nox ## all tests, with every supported ansible-core for which a Python is here
 	$(NOX) $(if $(ARGS),test,molecule judge-meraki test-connector4 test-rest-servers test) $(WORDS)
 
+test-lowest: .venv/bin/nox ## unit tests and a run of each role with the oldest Python packages that are permitted
+	$(NOX) test-lowest $(WORDS)
+
 judge-meraki: .venv/bin/nox ## Cisco's clients, and Prism with Cisco's document (SPEC=file), judge what we send and the sandbox
 	$(NOX) judge-meraki $(if $(SPEC),-- $(SPEC))
 
@@ -45,6 +48,9 @@ test-gateway: .venv/bin/nox ## every case of the Keeper Gateway's script, and it
 
 campaign: .venv/bin/nox ## the long test campaigns
 	$(NOX) campaign $(WORDS)
+
+mutations: .venv/bin/nox ## promises broken on purpose, one at a time: a test must notice each
+	$(NOX) mutations $(WORDS)
 
 scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and slices, counted and measured
 	$(NOX) scale $(WORDS)

@@ -354,6 +354,31 @@ def test_connector4(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or WORKERS))
 
 
+def lowest() -> list[str]:
+    """What meta/ee-requirements.txt permits at least, as requirements of exactly that."""
+    text = (ROOT / "meta" / "ee-requirements.txt").read_text("utf-8")
+    return [f"{name}=={version}" for name, version in re.findall(r"^([\w-]+)>=([\d.]+)", text, re.MULTILINE)]
+
+
+@nox.session(name="test-lowest")
+def test_lowest(session: nox.Session) -> None:
+    """The unit tests, and a run of each role, with the lowest versions that meta/ee-requirements.txt permits."""
+    install(session, DEFAULT_CORE, *TESTS, *lowest())
+    link_collections(session)
+    session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, "tests/unit")))
+    if not session.posargs:
+        session.run("python", "-m", "pytest", *WORKERS, "tests/integration", "-k", "many_records_in_one_run")
+
+
+@nox.session
+def mutations(session: nox.Session) -> None:
+    """Promises broken on purpose, one at a time, in a copy: a test must notice each."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    session.run("python", "-m", "tests.campaigns.mutations", *session.posargs, env={"PYTHONPATH": both})
+
+
 @nox.session(name="judge-meraki")
 def judge_meraki(session: nox.Session) -> None:
     """Cisco's own clients and, with npm and Cisco's document, Prism: do they find fault with our requests and sandbox?

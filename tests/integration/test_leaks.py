@@ -434,9 +434,11 @@ class Syslog:
 @pytest.fixture
 def syslog(monkeypatch: pytest.MonkeyPatch) -> Syslog:
     log = Syslog()
-    monkeypatch.setattr(basic, "has_journal", False)
-    monkeypatch.setattr(basic, "HAS_SYSLOG", True)
-    monkeypatch.setattr(basic, "syslog", log)
+    # Since ansible-core 2.22 in a module of its own.
+    logging = getattr(basic, "_logging", basic)
+    monkeypatch.setattr(logging, "has_journal", False)
+    monkeypatch.setattr(logging, "HAS_SYSLOG", True)
+    monkeypatch.setattr(logging, "syslog", log)
     return log
 
 
@@ -477,9 +479,11 @@ def test_whatever_the_logic_says_is_scrubbed(syslog: Syslog, capsys: pytest.Capt
         run_module(SPEC, logic)
     output = capsys.readouterr()
     shown = json.loads(output.out)
+    # How ansible-core 2.22 hears what to mask; it keeps that to itself.
+    shown.pop("_ansible_new_secrets", None)
     assert shown.get("failed", False) is (where != "answer")
     texts = output.err + str(syslog.lines) + "\n".join(_texts(shown))
-    assert [form for form in wanted if form in texts or json.dumps(form)[1:-1] in output.out] == []
+    assert [form for form in wanted if form in texts or json.dumps(form)[1:-1] in json.dumps(shown)] == []
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:
