@@ -428,11 +428,12 @@ def test_rest_servers(session: nox.Session) -> None:
 
 @nox.session
 def recipes(session: nox.Session) -> None:
-    """Write what is made from the recipes: their page in the documentation, and the requests that the tests compare."""
+    """Write what is made from the sources: the pages of recipes and error codes, and the requests that are compared."""
     install(session, DEFAULT_CORE, *TESTS)
     link_collections(session)
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     session.run("python", "-m", "tests.recipes", env={"PYTHONPATH": both})
+    session.run("python", "-m", "tests.error_codes", env={"PYTHONPATH": both})
 
 
 @nox.session(name="judge-awx")
