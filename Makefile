@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations scale lint build ci clean
+.PHONY: help fix quick demo sandbox test test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations scale lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -21,6 +21,12 @@ help: ## this list
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
+
+fix: .venv/bin/nox ## format and sort all Python here
+	$(NOX) fix
+
+quick: .venv/bin/nox ## ruff, mypy, and the unit tests of what changed since main
+	.venv/bin/nox -R --session quick $(WORDS)
 
 demo: .venv/bin/nox ## one rotation from beginning to end against local servers
 	$(NOX) demo $(WORDS)

@@ -214,6 +214,70 @@ def prepare_ansible_test(session: nox.Session, core: str) -> dict[str, str]:
     return {"HOME": str(home)}
 
 
+MYPY_ENV = {"MYPYPATH": f"{COLLECTIONS}{os.pathsep}{ROOT}"}
+
+
+def mypy_command() -> list[str]:
+    """What mypy is asked: every Python package that is here; its cache makes a second run short."""
+    packages = ["tests", "benchmarks"]
+    if any(ROOT.glob("plugins/**/*.py")):
+        packages.append("ansible_collections.keyturn.credentials.plugins")
+    if any(ROOT.glob("extensions/**/*.py")):
+        packages.append("extensions")
+    return ["mypy", "-m", "noxfile", *(word for package in packages for word in ("-p", package))]
+
+
+def changed_files() -> set[pathlib.PurePosixPath]:
+    """What differs from the branch main, or from the last commit where there is no main; new files too."""
+
+    def git(*words: str) -> list[str]:
+        answer = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=False, text=True)
+        return answer.stdout.splitlines() if answer.returncode == 0 else []
+
+    base = next(iter(git("merge-base", "HEAD", "main")), "HEAD")
+    names = git("diff", "--name-only", base) + git("ls-files", "--others", "--exclude-standard")
+    return {pathlib.PurePosixPath(name) for name in names}
+
+
+def unit_tests_of(changed: set[pathlib.PurePosixPath]) -> list[str]:
+    """The unit tests that changed, and for each changed plugin its test file, or its folder's tests if it has none."""
+    found = set()
+    for path in changed:
+        if path.parts[:2] == ("tests", "unit") and path.match("test_*.py") and (ROOT / path).exists():
+            found.add(str(path))
+        if path.parts[0] == "plugins" and path.suffix == ".py":
+            folder = pathlib.PurePosixPath("tests", "unit", path.parent)
+            named = folder / f"test_{path.stem.lstrip('_')}.py"
+            if (ROOT / named).exists():
+                found.add(str(named))
+            elif any((ROOT / folder).glob("test_*.py")):
+                found.add(str(folder))
+    return sorted(found)
+
+
+@nox.session
+def fix(session: nox.Session) -> None:
+    """Format and sort all Python here, and mend what ruff can mend by itself."""
+    session.install("--quiet", *(package for package in LINTERS if package.startswith("ruff==")))
+    session.run("ruff", "check", "--fix-only", "--quiet", ".")
+    session.run("ruff", "format", ".")
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Ruff, mypy, and the unit tests of what changed since main: the check between two edits."""
+    install(session, DEFAULT_CORE, *TESTS, *LINTERS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run(*mypy_command(), env=MYPY_ENV)
+    tests = session.posargs or unit_tests_of(changed_files())
+    if tests:
+        session.run("python", "-m", "pytest", *WORKERS, "-m", "not slow and not servers", *tests)
+    else:
+        session.log("no unit test belongs to what changed")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """All static checks that need no ansible-test; every one runs, whatever the others found."""
@@ -231,16 +295,7 @@ def lint(session: nox.Session) -> None:
     check("ruff", "format", "--check", ".")
     check("yamllint", "--strict", ".")
     check("reuse", "lint", "--quiet")
-    packages = ["tests", "benchmarks"]
-    if any(ROOT.glob("plugins/**/*.py")):
-        packages.append("ansible_collections.keyturn.credentials.plugins")
-    if any(ROOT.glob("extensions/**/*.py")):
-        packages.append("extensions")
-    check(
-        *("mypy", "-m", "noxfile"),
-        *(word for package in packages for word in ("-p", package)),
-        env={"MYPYPATH": f"{COLLECTIONS}{os.pathsep}{ROOT}"},
-    )
+    check(*mypy_command(), env=MYPY_ENV)
     with copied_tree() as tree, session.chdir(tree):
         collections = tree.parents[2]
         session.run("python", "-m", "tests.sandbox.keeper_collection", str(collections), silent=True)
@@ -444,11 +499,12 @@ def test_rest_servers(session: nox.Session) -> None:
 
 @nox.session
 def recipes(session: nox.Session) -> None:
-    """Write what is made from the recipes: their page in the documentation, and the requests that the tests compare."""
+    """Write what is made from the sources: the pages of recipes and error codes, and the requests that are compared."""
     install(session, DEFAULT_CORE, *TESTS)
     link_collections(session)
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     session.run("python", "-m", "tests.recipes", env={"PYTHONPATH": both})
+    session.run("python", "-m", "tests.error_codes", env={"PYTHONPATH": both})
 
 
 @nox.session(name="judge-awx")
