@@ -24,6 +24,7 @@ from tests.sandbox.scenery import (
     PLAYBOOK,
     REST_PLAYBOOK,
     ROLE,
+    TOKEN_PLAYBOOK,
     Scenery,
     Stopped,
     exit_on_signals,
@@ -74,10 +75,10 @@ def instructions(scenery: Scenery) -> str:
 def _commands(scenery: Scenery) -> list[str]:
     """Each with a comment, which a shell takes, too."""
     return [
-        "# Rotate: key pair, API, Meraki, passwords of Snowflake",
+        "# Rotate: key pair, token, API, Meraki, passwords of Snowflake",
         *(
             shlex.join(scenery.command(playbook=playbook))
-            for playbook in (KEY_PLAYBOOK, REST_PLAYBOOK, MERAKI_PLAYBOOK, PLAYBOOK)
+            for playbook in (KEY_PLAYBOOK, TOKEN_PLAYBOOK, REST_PLAYBOOK, MERAKI_PLAYBOOK, PLAYBOOK)
         ),
         "# All of them as a fleet; nothing is due any more",
         shlex.join(scenery.fleet_command()),

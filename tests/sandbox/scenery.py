@@ -34,6 +34,7 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAYBOOK = "keyturn.credentials.snowflake_user_password"
 KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
+TOKEN_PLAYBOOK = "keyturn.credentials.snowflake_user_token"
 KEY_USER = "PIPELINE"
 TOKEN_USER, TOKEN_ROLE = "INGEST_SVC", "INGEST"
 MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
@@ -312,6 +313,7 @@ class Scenery:
         return [
             *((entry.title, entry.special) for entry in self.entries),
             (self.key_entry.title, "a service user with a key pair"),
+            (self.token_entry.title, "a service user with an access token"),
             *((entry.title, "") for entry in (*self.vpn_entries, *self.rest_entries)),
             (_ADMIN_TITLE, "the administrator's"),
             (_MERAKI_ADMIN_TITLE, "the administrator's"),
