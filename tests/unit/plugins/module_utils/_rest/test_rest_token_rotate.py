@@ -52,7 +52,7 @@ def test_the_clock_of_the_service() -> None:
     assert module._http_date(None) is None and module._http_date("noon") is None
 
 
-@pytest.mark.parametrize("token", [secrets.token_hex(20), secrets.token_urlsafe(40), "0", "---", ""])
+@pytest.mark.parametrize("token", [secrets.token_hex(20), secrets.token_urlsafe(40), "0", "---", ""], ids=range(5))
 def test_a_wrong_token_looks_like_the_right_one(token: str) -> None:
     wrong = module._wrong(token)
     assert wrong != token and len(wrong) - len(token) in (0, 1)
