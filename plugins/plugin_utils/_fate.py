@@ -47,6 +47,7 @@ def _by_uid(vault: Answer) -> dict[str, Entry]:
     return {entry["record"]: entry for entry in _entries(vault)}
 
 
+# Why: docs/decisions/01-pending-before-service.md
 def fate(record: Entry, outcome: Entry | None) -> Fate:
     """What becomes of the pending secret of a staged record. Total: every answer, also one that nobody listed, has one.
 

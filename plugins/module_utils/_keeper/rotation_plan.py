@@ -147,6 +147,7 @@ def _check_keys(options: Options, record: Record) -> None:
             raise Refused(f"{name(record)} holds a {what} that cannot be used. {error.msg}") from None
 
 
+# Why: docs/decisions/04-no-lease-in-roles.md
 def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
     data = state.record.data
     if options.place.credential == "password" and options.place.field(data) is None:
