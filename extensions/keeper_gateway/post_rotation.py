@@ -299,6 +299,7 @@ def private_folder(collection: str) -> t.Iterator[str]:
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         os.mkdir(os.path.join(folder, "tmp"), 0o700)
+        # Why: docs/decisions/05-fifo.md
         os.mkfifo(os.path.join(folder, "variables.json"), 0o600)
         open(os.path.join(folder, "ansible.cfg"), "x").close()
         link = os.path.join(folder, "collections", "ansible_collections", *COLLECTION.split("."))

@@ -47,6 +47,7 @@ def _by_uid(vault: Answer) -> dict[str, Entry]:
     return {entry["record"]: entry for entry in _entries(vault)}
 
 
+# Why: docs/decisions/01-pending-before-service.md
 def fate(record: Entry, outcome: Entry | None) -> Fate:
     """What becomes of the pending secret of a staged record. Total: every answer, also one that nobody listed, has one.
 
@@ -64,7 +65,8 @@ def fate(record: Entry, outcome: Entry | None) -> Fate:
     refused = outcome["error_code"] in _DEFINITE and not 200 <= outcome.get("status", 0) < 400
     nobody_has_it = outcome.get("in_force") is False or (fresh and not outcome["changed"])
     # What this user has not got, the one may have whom the record named when the secret was staged.
-    return "discard" if refused and nobody_has_it and not record.get("former_logins") else "keep"
+    known = not record.get("former_logins") or record.get("token_name")
+    return "discard" if refused and nobody_has_it and known else "keep"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +140,9 @@ class Role:
         """Whether this run is about it: it is due, or has a key that is looked after all the same."""
         older = any(entry.get(name) for name in ("fingerprint", "previous_token_names", "orphans"))
         # What the previous one is still used by, has not been told of the new one.
-        return bool(entry.get("due") or (self.settled is not None and older and not entry.get("undelivered")))
+        idle = self.settled is not None and older and not entry.get("undelivered")
+        # Without a token of its own that can be proved, nothing goes.
+        return bool(entry.get("due") or (idle and (entry.get("minted") or not self.mints)))
 
     def asked(self, vault: Answer) -> list[Entry]:
         """The records whose users the service's module is given, each once."""
@@ -152,9 +156,12 @@ class Role:
 
     def users(self, vault: Answer) -> list[Entry]:
         """The C(users) of the service's module. Holds secrets where the vault's answer does."""
-        users = []
+        users, in_use = [], {entry.get("current_token_name") for entry in _entries(vault)}
         for entry in self.asked(vault):
             own = {option: entry[field] for option, field in self.columns.items() if entry.get(field) is not None}
+            if "previous_token_names" in own:
+                # A name that another record holds, too, is not this one's to retire.
+                own["previous_token_names"] = [name for name in own["previous_token_names"] if name not in in_use]
             if "private_key" in own:
                 # The module takes one half or the other; in check mode the vault shows only the public one.
                 own.pop("public_key", None)
@@ -250,7 +257,8 @@ class Run:
 
     def rotation_id(self) -> str | None:
         """The name of this run's rotation: staging without a name gives all its records one and the same."""
-        return next((entry["rotation_id"] for entry in _entries(self.staged) if entry.get("rotation_id")), None)
+        due = (entry for entry in _entries(self.staged) if entry.get("due"))
+        return next((entry["rotation_id"] for entry in due if entry.get("rotation_id")), None)
 
     def account(self) -> str | None:
         """The account as the service's module found it, where it tells."""

@@ -38,6 +38,7 @@ _BY_TYPE = "type:"
 _REFERENCES = ("fileRef", "addressRef", "cardRef")
 
 
+# Why: docs/decisions/10-labels-of-fields.md
 @functools.lru_cache(maxsize=4096)
 def key(label: str) -> str:
     """The same for all spellings of a label: case, blanks, C(-), C(_) and their like make no difference."""

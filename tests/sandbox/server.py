@@ -24,6 +24,7 @@ import typing as t
 import urllib.parse
 
 
+# Why: docs/decisions/07-own-sandbox.md
 @dataclasses.dataclass
 class Request:
     """One HTTP request, its body undecoded."""

@@ -156,6 +156,7 @@ class NoAnswer(Exception):
         self.certificate = certificate
 
 
+# Why: docs/decisions/06-own-http-wrapper.md
 class Http:
     """A kept-alive connection under the policy.
 

@@ -114,10 +114,14 @@ class VaultRotator(Rotator[str, State, Step]):
         return waiting(self._options, record, self._snapshot, self._among, self._now)
 
     def observe(self, item: str) -> State:
-        record = self._snapshot.find(item)
-        check_record(self._options, record)
+        record = self._found(item)
         self._before[item] = _metadata(record.data)
         return State(record=record, recovered=self._left(record.data), waiting=self._waiting(record))
+
+    def _found(self, reference: str) -> Record:
+        record = self._snapshot.find(reference)
+        check_record(self._options, record)
+        return dataclasses.replace(record, data=fields.own(record.data, record.uid))
 
     def _left(self, data: fields.Data) -> bool:
         """Whether an earlier run has left something to go on with."""
@@ -168,8 +172,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if state.wrote is None:
             return dataclasses.replace(state, settled=True)
         self._read_back(state)
-        record = self._snapshot.find(state.record.uid)
-        check_record(self._options, record)
+        record = self._found(state.record.uid)
         if self._is_there(state.wrote, state.record.data, record.data):
             return dataclasses.replace(state, record=record, settled=True)
         staging = not isinstance(state.wrote, Deliver)
@@ -228,6 +231,7 @@ class VaultRotator(Rotator[str, State, Step]):
             started=duration.now(),
             token_name=before.token_name if before is not None else None,
             expires_at=before.expires_at if before is not None else None,
+            of=fields.owner(data, record.uid) if self._options.kinds[0] == "token" else None,
         )
         if isinstance(step, Save):
             found = minted(self._options, record)
@@ -330,7 +334,8 @@ class VaultRotator(Rotator[str, State, Step]):
         data = state.record.data
         pending, live = fields.pending(data), fields.live_secret(data, self._options.place)
         mark = fields.marker(data)
-        found: dict[str, t.Any] = {"rotation_id": _name_of(data)}
+        # What a record that is not under way has left of former times names no rotation of this run.
+        found: dict[str, t.Any] = {"rotation_id": _name_of(data) if fields.under_way(data) else None}
         if mark is not None and mark.former_logins:
             found["former_logins"] = list(mark.former_logins)
         if self._announces:
@@ -348,12 +353,14 @@ class VaultRotator(Rotator[str, State, Step]):
         """Names of tokens; and the pending one, or that of a record that is not due, so that it can be proved."""
         data, idle = state.record.data, not self._due(state)
         coming = mark.token_name if mark is not None else None
-        pending, held = fields.pending(data), fields.text(data, fields.TOKEN_NAME)
+        pending, live = fields.pending(data), fields.live_secret(data, self._options.place)
+        # What a person has put into the record since is another token than the name says.
+        held = (fields.text(data, fields.TOKEN_NAME) or "").strip() if fields.holds(data, live) else None
         told = {
             "token_name": coming,
             "announced": coming if pending is None else None,
-            "minted": idle or pending is not None,
-            "token": fields.live_secret(data, self._options.place) if idle else pending,
+            "minted": bool(idle and held) or pending is not None,
+            "token": pending if pending is not None else live if idle and held else None,
             "current_token_name": held if pending is None else coming,
             "token_expires_at": fields.text(data, fields.TOKEN_EXPIRES_AT),
             "previous_token_names": [*fields.names(data, "previous"), *([held] if held and pending else [])],

@@ -86,7 +86,8 @@ def policy_from(*layers: t.Mapping[str, t.Any] | None) -> PasswordPolicy:
     default, longest, allowed = PasswordPolicy(), min([*given("max_length"), LONGEST]), given("special_characters")
     special = "".join(
         character
-        for character in (allowed or [default.special_characters])[0]
+        # Each once: otherwise a repeated one would be chosen more often.
+        for character in dict.fromkeys((allowed or [default.special_characters])[0])
         if all(character in others for others in allowed)
     )
     usual = {**dataclasses.asdict(default), **({} if special else {"min_special": 0})}
@@ -96,7 +97,7 @@ def policy_from(*layers: t.Mapping[str, t.Any] | None) -> PasswordPolicy:
         **{name: max(given(name), default=usual[name]) for name in _MINIMUMS},
     )
     if policy.length > longest:
-        raise InvalidInput(f"password_policy asks for {policy.length} characters, and allows at most {longest}.")
+        raise InvalidInput(f"password_policy asks for more characters than it allows, which is {longest} at most.")
     policy.check()
     return policy
 

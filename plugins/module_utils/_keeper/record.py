@@ -41,7 +41,8 @@ _STATE_VERSION = 1
 _TEXT_TYPES = ("text", "secret", "multiline", "note", "")
 
 
-_TOLD = ("place", "login", "value", "token_name", "expires_at")
+_TOLD = ("place", "login", "value", "token_name", "expires_at", "of")
+_CREDENTIALS = ("password", "key_pair", "token")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Marker:
 
     place, login, value: what the value was staged for, and its digest, so that a later edit is noticed; None where the
     state does not tell. former_logins: whom it may have been given to before the record's login was changed.
-    token_name: of the token that was announced before a service was asked for it. expires_at: of that token.
+    token_name: of the token that was announced before a service was asked for it. expires_at: of that token. of: whose
+    the names of tokens are, as C(owner) tells.
     """
 
     rotation_id: str
@@ -63,6 +65,7 @@ class Marker:
     former_logins: tuple[str, ...] = ()
     token_name: str | None = None
     expires_at: str | None = None
+    of: str | None = None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -227,7 +230,7 @@ def _state(data: Data) -> dict[str, t.Any]:
 def marker(data: Data) -> Marker | None:
     """The state that belongs to the pending value; None when it is absent or unreadable."""
     state = _state(data)
-    if "run" not in state:
+    if "run" not in state or state.get("credential") not in _CREDENTIALS:
         return None
     return Marker(
         rotation_id=str(state.get("rotation_id", "")),
@@ -249,8 +252,43 @@ def changed_since(data: Data, place: Place, mark: Marker) -> str | None:
 
 def _seal(data: Data, place: Place, secret: str | None, run: str) -> dict[str, str | None]:
     """What a pending value is meant for, and what it is, without saying it. An announced one has no value yet."""
-    value = None if secret is None else hashlib.sha256(f"{run}\0{secret}".encode(errors="surrogatepass")).hexdigest()
+    value = None if secret is None else _digest(run, secret)
     return {"place": place.describe(data), "login": login(data), "value": value}
+
+
+def _digest(salt: str | None, secret: str) -> str:
+    return hashlib.sha256(f"{salt}\0{secret}".encode(errors="surrogatepass")).hexdigest()
+
+
+def owner(data: Data, uid: str) -> str:
+    """Whose the names of tokens in this record are: the record's own, and its user's, however that one is spelt."""
+    return f"{uid}/{same_login(login(data))}"
+
+
+def same_login(name: str) -> str:
+    """The same for spellings of a login that no service tells apart."""
+    return name.strip().strip('"').casefold()
+
+
+def own(data: Data, uid: str) -> Data:
+    """The record without names of tokens that are another record's, of which it is a copy, or another user's.
+
+    Whoever removed a token by such a name would take it from those who use it.
+    """
+    state = _state(data)
+    if state.get("of") in (None, owner(data, uid)):
+        return data
+    data = _copied(data)
+    foreign = ("of", "held", "previous", "orphans", "token_name", "expires_at")
+    put_custom(data, STATE, json.dumps({name: told for name, told in state.items() if name not in foreign}))
+    put_custom(data, TOKEN_NAME, None)
+    return data
+
+
+def holds(data: Data, live: str | None) -> bool:
+    """Whether the live token is the one that was committed last, and not one that a person has put there since."""
+    held = _state(data).get("held")
+    return live is not None and held in (None, _digest(last_committed(data), live))
 
 
 def last_committed(data: Data) -> str | None:
@@ -320,6 +358,7 @@ def staged(data: Data, place: Place, secret: str | None, mark: Marker) -> Data:
     seal = _seal(data, place, secret, mark.run)
     left = before is not None and (before.token_name is not None or pending(data) is not None)
     former = [*before.former_logins, before.login or ""] if before is not None and left else []
+    former = [name for name in former if same_login(name) != same_login(seal["login"] or "")]
     state = {
         **_kept(data, last_committed(data), besides=mark.token_name),
         **seal,
@@ -327,9 +366,10 @@ def staged(data: Data, place: Place, secret: str | None, mark: Marker) -> Data:
         "run": mark.run,
         "credential": mark.credential,
         "started": duration.rfc3339(mark.started or duration.now()),
-        "former_logins": sorted({name for name in former if name} - {seal["login"]}),
+        "former_logins": sorted({name for name in former if name}),
         "token_name": mark.token_name,
         "expires_at": mark.expires_at,
+        "of": mark.of,
     }
     if secret is not None:
         put_custom(data, PENDING, secret, kind="secret")
@@ -374,6 +414,7 @@ def _kept(data: Data, committed: str | None, besides: str | None = None) -> dict
         "undelivered": undelivered(data),
         "previous": names(data, "previous"),
         "orphans": orphans[-_MOST_NAMES:],
+        **{name: _state(data).get(name) for name in ("of", "held")},
     }
     return {"v": _STATE_VERSION, **{name: told for name, told in kept.items() if told}}
 
@@ -408,8 +449,9 @@ def committed(
     kept = _kept(data, None) if mark is None else _kept(data, mark.rotation_id, besides=mark.token_name)
     if mark is not None and mark.token_name is not None:
         replaced = text(data, TOKEN_NAME)
-        kept["previous"] = [*names(data, "previous"), *([replaced] if replaced else [])][-_MOST_NAMES:]
+        kept["previous"] = [*names(data, "previous"), *([replaced.strip()] if replaced else [])][-_MOST_NAMES:]
         tokens = {TOKEN_NAME: mark.token_name, TOKEN_EXPIRES_AT: mark.expires_at}
+        kept |= {"of": mark.of, "held": _digest(mark.rotation_id, secret)}
     kept["undelivered"] = list(tell)
     data = _ended(data, {name: told for name, told in kept.items() if told})
     # First, so that none of them can overwrite what follows.

@@ -182,6 +182,7 @@ def _check_keys(options: Options, record: Record) -> None:
             raise Refused(f"{name(record)} holds a {what} that cannot be used. {error.msg}") from None
 
 
+# Why: docs/decisions/04-no-lease-in-roles.md
 def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
     data = state.record.data
     if options.place.credential == "password" and options.place.field(data) is None:
@@ -196,6 +197,11 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
             )
         due = state.waiting is None and is_due(options, data, now)
         return _plan_new(options, state.record) if due else None
+    if pending is not None and options.kinds == ("token",) and (mark is None or mark.token_name is None):
+        raise Refused(
+            f"{name(state.record)} holds a pending value, and nobody knows which token it is: its rotation_state is "
+            "gone, or of another record or user. Nothing was written. Discard it (state: discarded), then run again."
+        )
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()
@@ -207,24 +213,27 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
     mine = options.rotation_id == mark.rotation_id
     if options.target == "saved":
         return _plan_saving(options, state, mine=mine or options.rotation_id is None)
-    if mine and not fields.changed_since(data, options.place, mark):
+    if mine and pending is not None and not fields.changed_since(data, options.place, mark):
         return None
     if options.rotation_id is not None and not mine and mark.started and abs(now - mark.started) < options.lease:
         raise Busy(
             f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
         )
-    # What was announced under a name of another run may still come to be there, so that the name is not used again.
+    # What was announced by another run may still come to be there, so that the name is not used again.
     return Adopt() if pending is not None else Stage()
 
 
 def _plan_saving(options: Options, state: State, *, mine: bool) -> Step | None:
     pending, mark = fields.pending(state.record.data), fields.marker(state.record.data)
+    given = minted(options, state.record)
+    # Of the same rotation, announced once more: what came of the earlier name is to be revoked.
+    mine = mine and given.token_name not in fields.names(state.record.data, "orphans")
     if mine and pending is None:
         changed = fields.changed_since(state.record.data, options.place, mark) if mark is not None else None
         if changed is not None:
             raise _edited(state, changed)
         return Save()
-    if mine and pending == minted(options, state.record).secret:
+    if mine and pending == given.secret:
         return None
     raise Busy(
         f"{name(state.record)} is being rotated by another run, so this secret is not the one to keep. Nothing was "

@@ -143,6 +143,7 @@ class Mint:
 Step = t.Union[Remove, Mint]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
+# Why: docs/decisions/03-add-never-rotate.md
 def plan(options: Options, item: Wanted, state: State, now: dt.datetime | None) -> list[Step]:
     """The steps from here to the wanted state. Raises NotFound, Refused or SlotsFull where none may be taken.
 

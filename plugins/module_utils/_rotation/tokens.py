@@ -125,6 +125,8 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         self._service = service
         self._options = options
         self._check_mode = check_mode
+        # Users who were refused a login: one failed login for each, whatever tokens they have.
+        self._rejected: set[str] = set()
 
     def identity(self, item: Wanted) -> dict[str, str]:
         return self._service.identity(item)
@@ -147,7 +149,8 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         self._service.check(item)
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
-        return one.token is not None and (one.token, one.token_name) == (other.token, other.token_name)
+        there = one.token is not None or (self._check_mode and one.exists)
+        return there and (one.token, one.token_name) == (other.token, other.token_name)
 
     def session(self) -> contextlib.AbstractContextManager[None]:
         return self._service.session()
@@ -159,7 +162,8 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         if name is None and not self._check_mode:
             name = fresh_name(self._options.prefix)
         # In check mode the login that a retirement needs is taken for granted.
-        granted = Answer("accepted") if self._check_mode and self._options.verify else None
+        logs_in = self._check_mode and self._options.verify and account.closed is None
+        granted = Answer("accepted") if logs_in else None
         return State(account=account, found=tokens, tokens=tokens, name=name, answer=granted)
 
     def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
@@ -268,7 +272,15 @@ class TokenRotator(Rotator[Wanted, State, Step]):
             state = self._listed_again(item, state)
         if not self._options.verify or state.account.closed is not None:
             return dataclasses.replace(state, proof_done=True)
+        user = self._service.account(item)
+        if user in self._rejected:
+            raise VerifyFailed(
+                f"The token {state.name} of {state.account.who} was not tried, because another login of this user was "
+                "refused in this run. Nothing was removed. Run again."
+            )
         answer = self._service.login(item, state.account, t.cast(str, state.secret or item.token))
+        if answer.verdict == "rejected":
+            self._rejected.add(user)
         self._check_proof(item, state, answer)
         return dataclasses.replace(state, answer=answer, proof_done=True)
 

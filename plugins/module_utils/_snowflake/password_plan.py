@@ -119,6 +119,7 @@ def plan(options: Options, item: Wanted, state: State) -> list[Step]:
     return steps
 
 
+# Why: docs/decisions/09-unknown-is-set-again.md
 def _password_is_due(options: Options, item: Wanted, state: State) -> bool:
     if state.password_set:
         return False
@@ -171,6 +172,7 @@ def needs_login(item: Wanted, before: State, error: RotationError, moved: bool |
     return item.recovered or moved is not False or isinstance(error, Unreachable) or _prior_use(error)
 
 
+# Why: docs/decisions/02-no-rollback-on-snowflake.md
 def decide(
     item: Wanted, before: State, written: State, error: RotationError, moved: bool | None, answer: LoginAnswer | None
 ) -> State:

@@ -18,6 +18,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     InvalidInput,
@@ -144,7 +145,9 @@ class SnowflakeTokens(Tokens):
         except (Refused, NotFound) as error:
             raise self._explained(item, error) from None
         secret = rows[0].get("token_secret") if len(rows) == 1 else None
-        return Minted(str(secret) if secret else None)
+        # In case that no list will tell.
+        life = dt.timedelta(days=t.cast(SnowflakeUser, item).days or _DEFAULT_LIFE)
+        return Minted(str(secret) if secret else None, expires=duration.now() + life)
 
     def revoke(self, item: Wanted, token: Token) -> None:
         statement = sql.remove_token(sql.exact_name(item.name), token.name)

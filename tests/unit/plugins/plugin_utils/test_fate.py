@@ -288,6 +288,31 @@ def test_a_minted_secret_that_could_not_be_saved_is_a_failure_of_its_record() ->
     assert "minted" not in json.dumps(told)
 
 
+def test_a_name_that_another_record_holds_is_not_retired() -> None:
+    """As where somebody has made a second consumer's record by copying."""
+    columns = {**MINTING.columns, "previous_token_names": "previous_token_names"}
+    role = dataclasses.replace(MINTING, columns=columns)
+    mine = record("A", "idle", fingerprint=None, token="x", minted=True, previous_token_names=["OLD", "SHARED"])
+    other = record("B", "idle", fingerprint=None, current_token_name="SHARED")
+    (user,) = role.users(answer(mine, other))
+    assert user["previous_token_names"] == ["OLD"]
+
+
+def test_without_a_token_of_its_own_nothing_of_a_record_goes() -> None:
+    assert MINTING.users(answer(record("I", "idle", fingerprint=None, orphans=["KEYTURN_old"]))) == []
+
+
+def test_what_a_record_has_left_of_former_times_names_no_rotation() -> None:
+    staged = answer(record("I", "idle", rotation_id="old"), record("A", rotation_id="mine"))
+    assert run(record("I", "idle"), record("A"), staged=staged).rotation_id() == "mine"
+
+
+def test_a_token_that_is_certainly_wrong_is_discarded_whatever_the_login_was() -> None:
+    """For a former user it is an orphan."""
+    moved = record("R", "recovered", former_logins=["user_before"], token_name="KEYTURN_1")
+    assert fate(moved, failed("refused", in_force=False)) == "discard"
+
+
 def test_a_refusal_to_mint_discards_the_announcement() -> None:
     assert minting(record("A"), applied=answer(failed("refused", in_force=False))).ending("discard") == ["A"]
 
@@ -308,7 +333,7 @@ def test_one_user_can_have_tokens_in_several_records() -> None:
 
 @pytest.mark.parametrize("older", ["previous_token_names", "orphans"])
 def test_a_record_with_tokens_of_former_times_is_looked_after(older: str) -> None:
-    idle = record("I", "idle", fingerprint=None, token="present")
+    idle = record("I", "idle", fingerprint=None, token="present", minted=True)
     assert MINTING.users(answer(idle)) == []
     found = answer({**idle, older: ["KEYTURN_old"]})
     assert MINTING.users(found) == [{"name": "user_I", "token": "present", "minted": True}]

@@ -1049,12 +1049,80 @@ def test_what_was_announced_and_not_saved_is_an_orphan_of_the_next_run(vault: Fa
     assert idle["orphans"] == [first["token_name"]] and idle["token"] == "of the second"
 
 
-def test_the_same_rotation_keeps_its_name(task: Task) -> None:
+def test_the_same_rotation_never_gets_its_name_twice(vault: FakeVault, task: Task) -> None:
+    """Else the second of two overlapping runs would revoke what the first has just committed."""
     (first,) = task("announced", rotation_id="job")
     (again,) = task("announced", rotation_id="job")
-    assert (again["token_name"], again["changed"], again["recovered"]) == (first["token_name"], False, True)
+    assert again["token_name"] != first["token_name"] and again["orphans"] == [first["token_name"]]
+    late = Minted("of the first", token_name=first["token_name"])
+    assert task("saved", rotation_id="job", minted={UID: late})[0]["error_code"] == "busy"
+    mine = Minted("of the second", token_name=again["token_name"])
+    assert task("saved", rotation_id="job", minted={UID: mine})[0]["changed"]
+    assert fields.pending(vault.data) == "of the second"
     (other,) = task("announced", rotation_id="other")
     assert other["error_code"] == "busy"
+
+
+OTHER = "O" * 22
+
+
+def _copy(vault: FakeVault) -> None:
+    """As Keeper's "duplicate" makes it: with the state, under another UID."""
+    vault.records[OTHER] = (copy.deepcopy(vault.data), 1)
+
+
+def test_a_copied_record_removes_nothing_of_the_original(vault: FakeVault, task: Task) -> None:
+    _rotate_token(task, "first")
+    _rotate_token(task, "second")
+    task("announced")
+    _copy(vault)
+    (entry,) = task("announced", records=[OTHER])
+    names = [entry.get(name) for name in ("previous_token_names", "orphans", "current_token_name")]
+    assert names == [None, None, None] and not entry["recovered"]
+
+
+def test_a_copied_pending_token_is_refused(vault: FakeVault, task: Task) -> None:
+    (announced,) = task("announced")
+    _save(task, announced["rotation_id"], "minted")
+    _copy(vault)
+    (entry,) = task("announced", records=[OTHER])
+    assert entry["error_code"] == "refused" and "Discard it" in entry["msg"]
+    task("discarded", records=[OTHER])
+    assert "orphans" not in task("announced", records=[OTHER])[0]
+
+
+@pytest.mark.parametrize(("login", "kept"), [("other-user", False), (f"USER-{UID}", True), (f'"user-{UID}"', True)])
+def test_names_of_tokens_are_of_one_user(vault: FakeVault, task: Task, login: str, kept: bool) -> None:
+    """Another user may have tokens of the same names."""
+    first = _rotate_token(task, "first")
+    second = _rotate_token(task, "second")
+
+    def edit(data: fields.Data) -> fields.Data:
+        data["fields"][0]["value"] = [login]
+        return data
+
+    vault.edit(UID, edit)
+    (entry,) = task("announced", max_age=dt.timedelta(days=1))
+    told = (entry.get("previous_token_names"), entry.get("current_token_name"))
+    assert told == (([first], second) if kept else (None, None))
+
+
+def test_a_token_that_a_person_has_put_there_proves_nothing(vault: FakeVault, task: Task) -> None:
+    """The name says another one than the field holds."""
+    _rotate_token(task, "first")
+    _rotate_token(task, "second")
+    vault.data["fields"][1]["value"] = ["first"]
+    (entry,) = task("announced", max_age=dt.timedelta(days=1))
+    assert "minted" not in entry and "token" not in entry and not entry["due"]
+
+
+def test_a_pending_value_without_a_state_is_no_ones_token(vault: FakeVault, task: Task) -> None:
+    task("staged")
+    fields.put_custom(vault.data, fields.STATE, None)
+    before = copy.deepcopy(vault.data)
+    assert task("announced")[0]["error_code"] == "refused"
+    assert _save(task, None, "minted")["error_code"] == "refused" and vault.data == before
+    assert task("staged")[0]["recovered"], "the password's own role goes on with it"
 
 
 def test_what_was_saved_is_never_minted_again(vault: FakeVault, task: Task) -> None:

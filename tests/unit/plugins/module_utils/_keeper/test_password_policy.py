@@ -153,3 +153,7 @@ def test_a_layer_of_a_record() -> None:
 
 def test_passwords_differ() -> None:
     assert len({PasswordPolicy().generate() for _attempt in range(200)}) == 200
+
+
+def test_a_repeated_character_is_not_chosen_more_often() -> None:
+    assert policy_from({"special_characters": "!" * 2000 + "#"}).special_characters == "!#"

@@ -271,15 +271,18 @@ def test_an_empty_field_holds_nothing(field: record.Data | None) -> None:
     assert record.first_value(field) is None
 
 
-@pytest.mark.parametrize("state", [None, "", "garbage", "[]", "7", "null", '"text"', "{"])
+@pytest.mark.parametrize(
+    "state", [None, "", "garbage", "[]", "7", "null", '"text"', "{", '{"run": "of nothing known"}']
+)
 def test_a_state_that_is_unreadable_is_none(state: str | None) -> None:
     data = {"custom": [{"type": "text", "label": record.STATE, "value": [] if state is None else [state]}]}
     assert record.marker(data) is None
 
 
 def test_a_state_with_gaps_is_read_as_far_as_it_goes() -> None:
-    data = {"custom": [{"type": "text", "label": record.STATE, "value": ['{"run": 7, "started": "soon"}']}]}
-    assert record.marker(data) == record.Marker(rotation_id="", run="7", credential="", started=None)
+    state = '{"run": 7, "started": "soon", "credential": "token"}'
+    data = {"custom": [{"type": "text", "label": record.STATE, "value": [state]}]}
+    assert record.marker(data) == record.Marker(rotation_id="", run="7", credential="token", started=None)
 
 
 @pytest.mark.parametrize("data", [{}, {"fields": None, "custom": None}, {"fields": [None, "x"], "custom": [7]}])
