@@ -249,7 +249,7 @@ def _requests() -> list[tuple[str, str]]:
         "SHOW USER PATS A",
         ADD,
         "SHOW USER PATS A",
-        "login A pat",
+        "login A programmatic_access_token",
         "logout",
     ]
     phase = [("vault", "get_secret"), ("vault", "update_secret"), ("vault", "get_secret")]

@@ -197,7 +197,11 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
             )
         due = state.waiting is None and is_due(options, data, now)
         return _plan_new(options, state.record) if due else None
-    if pending is not None and options.kinds == ("token",) and (mark is None or mark.token_name is None):
+    if (
+        pending is not None
+        and options.kinds == ("token",)
+        and (mark is None or (mark.credential == "token" and mark.token_name is None))
+    ):
         raise Refused(
             f"{name(state.record)} holds a pending value, and nobody knows which token it is: its rotation_state is "
             "gone, or of another record or user. Nothing was written. Discard it (state: discarded), then run again."
