@@ -14,7 +14,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
 cd "$work"
-npm install --silent --no-audit --no-fund 'verdaccio@6.8.0' >/dev/null
+echo '{"private": true, "dependencies": {"verdaccio": "6.8.0"}, "overrides": {"node-fetch": "2.7.0"}}' >package.json
+npm install --silent --no-audit --no-fund >/dev/null
 cat >config.yaml <<YAML
 storage: $work/storage
 auth:
