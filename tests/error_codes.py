@@ -19,6 +19,7 @@ ADVICE = {
     "ambiguous": "Make the name unique, or name the record by its UID.",
     "auth_failed": "Look at the administrator's record, not at the user's.",
     "busy": "Wait for the other run, or for its lease to end; then run again.",
+    "delivery_failed": "Look at the consumer that the message names; the next run delivers again.",
     "invalid_input": "Mend the option or the record that the message names.",
     "missing_dependency": "Install the library that the message names where Ansible runs the module.",
     "not_found": "Look whether the name is right, and whether the administrator may see it.",

@@ -15,7 +15,7 @@ from tests.integration.conftest import fresh_password
 from tests.integration.support import REPOSITORY, Ansible, Run, unsafe
 from tests.integration.test_role_snowflake_user_password import leaks
 from tests.sandbox.meraki import MerakiSandbox
-from tests.sandbox.rest import RECIPE, RestSandbox
+from tests.sandbox.rest import RECIPE, TOKEN_RECIPE, RestSandbox
 from tests.sandbox.scenery import fresh_key
 from tests.sandbox.snowflake import SnowflakeSandbox
 
@@ -103,3 +103,16 @@ def test_rest_password_rotate(rest: RestSandbox, ansible: Ansible) -> None:
 def test_every_target_is_run_here() -> None:
     run_here = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert {path.name for path in TARGETS.iterdir()} <= run_here
+
+
+def test_rest_token_rotate(rest: RestSandbox, ansible: Ansible) -> None:
+    user = rest.add_user("alice", fresh_password())
+    secrets = {"admin_password": rest.admin_password}
+    login = {"url": rest.url, "vars": {"admin_username": rest.admin}, "secrets": secrets}
+    steps = yaml.safe_load(TOKEN_RECIPE.read_text(encoding="utf-8"))
+    scenery = {"login": login, "steps": steps, "user": "alice", "wrong": fresh_password()}
+    run = run_target(ansible, "rest_token_rotate", {"rest_sandbox": scenery}, "-vvvv")
+    assert run.returncode == 0, run.output
+    assert run.stdout.count("All assertions passed") == 1 and rest.tokens.names(user.id) == ["KEYTURN_2"]
+    held = {token.secret for tokens in rest.tokens.held.values() for token in tokens}
+    assert leaks(run.output, held | {rest.admin_password}) == []

@@ -6,7 +6,7 @@
 
 Those of Meraki's users, with ``"vpn": URL`` instead of ``"snowflake"``, are tried at the sandbox's VPN, and those of an
 API's users, with ``"whoami": URL``, there. With ``"key_field": LABEL`` as well, the record's private key logs in, and
-with ``"tokens": true`` its password is an access token.
+with ``"tokens": true`` its password is an access token, as it is for an API with ``"me": URL``.
 
 ``python -m tests.sandbox.judge`` answers each line on stdin, a question in JSON, by one line on stdout:
 
@@ -45,13 +45,14 @@ def vpn_verdict(url: str, user: str, password: str | None) -> str | None:
     return {204: "accepted", 403: "refused"}.get(answer.status_code, str(answer.status_code))
 
 
-def api_verdict(url: str, user: str, password: str | None) -> str | None:
-    """One login at the API."""
+def api_verdict(url: str, user: str | None, password: str | None) -> str | None:
+    """One login at the API, with a token where there is no user."""
     if not password:
         return None
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.get(url, auth=(user, password), timeout=20)
+        headers = {"Authorization": f"Bearer {password}"} if user is None else {}
+        answer = session.get(url, auth=None if user is None else (user, password), headers=headers, timeout=20)
     return {200: "accepted", 401: "refused"}.get(answer.status_code, str(answer.status_code))
 
 
@@ -104,6 +105,8 @@ def judge(question: dict[str, t.Any]) -> list[dict[str, t.Any]]:
             verdicts = {name: vpn_verdict(question["vpn"], user, value) for name, value in passwords.items()}
         elif "whoami" in question:
             verdicts = {name: api_verdict(question["whoami"], user, value) for name, value in passwords.items()}
+        elif "me" in question:
+            verdicts = {name: api_verdict(question["me"], None, value) for name, value in passwords.items()}
         else:
             token, service = bool(question.get("tokens")), question["snowflake"]
             verdicts = {name: verdict(service, user, value, token=token) for name, value in passwords.items()}

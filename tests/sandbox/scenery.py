@@ -28,7 +28,7 @@ from tests.sandbox import keeper_collection
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.keeper.vault import write_private
 from tests.sandbox.meraki import MerakiSandbox
-from tests.sandbox.rest import RECIPE, RestSandbox
+from tests.sandbox.rest import RECIPE, TOKEN_RECIPE, RestSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -37,6 +37,7 @@ KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
 TOKEN_PLAYBOOK = "keyturn.credentials.snowflake_user_token"
 KEY_USER = "PIPELINE"
 TOKEN_USER, TOKEN_ROLE = "INGEST_SVC", "INGEST"
+API_TOKEN_USER = "dashboards"
 MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
 VPN_USERS = ("ann@example.com", "bob@example.com")
 REST_PLAYBOOK = "keyturn.credentials.rest_password_rotate"
@@ -134,6 +135,7 @@ class Scenery:
             self.token_entry = self._add_token_user()
             self.vpn_entries = self._add_vpn_users()
             self.rest_entries = self._add_rest_users()
+            self.api_token_entry = self._add_api_token_user()
             if special:
                 self.entries += [
                     self._add("LOADER_KEY", "refused: a service user has no password", type="SERVICE"),
@@ -220,6 +222,16 @@ class Scenery:
             entries.append(Entry(uid, title, name))
         return entries
 
+    def _add_api_token_user(self) -> Entry:
+        """A user of the same service with a token that somebody made, in its record."""
+        user = self.rest.add_user(API_TOKEN_USER, fresh_password())
+        token = self.rest.tokens.add(user.id, "MADE_BY_HAND")
+        title = f"API token of {API_TOKEN_USER}"
+        named = {"type": "text", "label": "token_name", "value": ["MADE_BY_HAND"]}
+        fields = {"login": API_TOKEN_USER, "password": token.secret}
+        uid = self.vault.add_record(title=title, type="pamUser", fields=fields, custom=[named])
+        return Entry(uid, title, API_TOKEN_USER)
+
     def _variables(self) -> dict[str, t.Any]:
         """The playbook's variables: no secret is among them."""
         connection = {name: value for name, value in self.snowflake.settings().items() if name != "account"}
@@ -235,6 +247,8 @@ class Scenery:
             "meraki_vpn_user_password_connection": {"api_url": self.meraki.url},
             "rest_password_rotate_records": [entry.title for entry in self.rest_entries],
             "rest_password_rotate_recipe": str(RECIPE),
+            "rest_token_rotate_records": [self.api_token_entry.title],
+            "rest_token_rotate_recipe": str(TOKEN_RECIPE),
         }
 
     def _inventory(self) -> dict[str, t.Any]:
@@ -314,6 +328,7 @@ class Scenery:
             *((entry.title, entry.special) for entry in self.entries),
             (self.key_entry.title, "a service user with a key pair"),
             (self.token_entry.title, "a service user with an access token"),
+            (self.api_token_entry.title, "a user of the API with a token"),
             *((entry.title, "") for entry in (*self.vpn_entries, *self.rest_entries)),
             (_ADMIN_TITLE, "the administrator's"),
             (_MERAKI_ADMIN_TITLE, "the administrator's"),
@@ -360,6 +375,11 @@ class Scenery:
             "token_judge": {**self.question(), "records": [self.token_entry.uid], "tokens": True},
             "vpn_judge": self.vpn_question(),
             "rest_judge": self.rest_question(),
+            "api_token_judge": {
+                "keeper_config_file": str(self.keeper_config_file),
+                "me": f"{self.rest.url}/me",
+                "records": [self.api_token_entry.uid],
+            },
             "records": [dataclasses.asdict(entry) for entry in self.entries],
         }
 

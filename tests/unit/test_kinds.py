@@ -38,37 +38,6 @@ NAMING = (
     "README.md",
     "docs/docsite/rst/guide_fleet.rst",
 )
-# Until these two kinds are whole; then this goes.
-UNFINISHED = {
-    "rest_token_rotate": (
-        "README.md",
-        "docs/docsite/rst/guide_fleet.rst",
-        "extensions/awx/config/job_templates.yml",
-        "extensions/awx/project/rest_token_rotate.yml",
-        "extensions/molecule/rest_token_rotate/converge.yml",
-        "extensions/molecule/rest_token_rotate/verify.yml",
-        "meta/runtime.yml",
-        "playbooks/rest_token_rotate.yml",
-        "plugins/modules/rest_token_rotate.py",
-        "roles/rest_token_rotate/README.md",
-        "roles/rest_token_rotate/defaults/main.yml",
-        "roles/rest_token_rotate/meta/argument_specs.yml",
-        "roles/rest_token_rotate/tasks/main.yml",
-        "roles/rest_token_rotate/tasks/service.yml",
-        "roles/rest_token_rotate/vars/main.yml",
-        "tests/awx_judged/test_configuration.py",
-        "tests/integration/targets/rest_token_rotate/tasks/main.yml",
-    ),
-    "snowflake_user_token": (
-        "README.md",
-        "docs/docsite/rst/guide_fleet.rst",
-        "extensions/molecule/snowflake_user_token/converge.yml",
-        "extensions/molecule/snowflake_user_token/verify.yml",
-        "meta/runtime.yml",
-        "plugins/modules/snowflake_user_token.py",
-        "tests/integration/targets/snowflake_user_token/tasks/main.yml",
-    ),
-}
 
 
 def _missing(kind: str) -> set[str]:
@@ -80,4 +49,4 @@ def _missing(kind: str) -> set[str]:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_kind_is_declared_everywhere(kind: str) -> None:
-    assert sorted(_missing(kind)) == sorted(UNFINISHED.get(kind, ()))
+    assert sorted(_missing(kind)) == []

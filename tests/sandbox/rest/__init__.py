@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.sandbox.rest.service import RestSandbox
 
-__all__ = ["RECIPE", "RestSandbox"]
+__all__ = ["RECIPE", "TOKEN_RECIPE", "RestSandbox"]
 
 # The role's recipe for it.
 RECIPE = Path(__file__).with_name("recipe.yml")
+TOKEN_RECIPE = Path(__file__).with_name("token_recipe.yml")
