@@ -535,7 +535,8 @@ def test_a_pending_token_that_cannot_work_any_more(etl: SnowflakeSandbox, decide
 
 def test_a_token_that_is_gone(etl: SnowflakeSandbox, decide: Decide) -> None:
     answer = decide(token=secrets.token_urlsafe(20), current_token_name=NEW)
-    assert (answer["error_code"], answer["in_force"]) == ("not_found", False) and proofs(etl) == []
+    # A list may be behind, so that is no proof.
+    assert (answer["error_code"], "in_force" in answer) == ("not_found", False) and proofs(etl) == []
 
 
 @pytest.mark.parametrize("mint", [True, False])

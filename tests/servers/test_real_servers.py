@@ -46,7 +46,8 @@ def password(shape: str = "§") -> str:
 
 def options_for(name: str, server: Server, passwords: dict[str, str], **more: t.Any) -> Entry:
     """The module's options for users of a server."""
-    recipe = recipes.recipe(name)
+    # What passwords may look like is the role's business.
+    recipe = {key: told for key, told in recipes.recipe(name).items() if key != "password_policy"}
     return {
         **recipe,
         "url": server.url,

@@ -161,7 +161,7 @@ def test_rotates_tokens(name: str, record_property: t.Callable[[str, object], No
         assert works(second) and works(third) and not works(lost)
 
         gone = ask(token=first["token"], current_token_name=first["token_name"])
-        assert (gone["error_code"], gone["in_force"]) == ("not_found", False), shown(gone)
+        assert (gone["error_code"], "in_force" in gone) == ("not_found", False), shown(gone)
         wrong = secrets.token_urlsafe(18)
         refused = ask(**({"password": wrong} if scene.own else {"secrets": dict.fromkeys(secret_names, wrong)}))
         assert (refused["error_code"], refused["changed"]) == ("auth_failed", False), shown(refused)
