@@ -127,8 +127,8 @@ class Reader:
                 self._log_in(published)
             self._held = published
 
-    def _log_in(self, pem: str) -> None:
-        key, fingerprint = read_key(pem)
+    def _log_in(self, secret: str) -> None:
+        key, fingerprint = read_key(secret)
         user = self._scene.snowflake.user(self._name)
         subject = f"{self._scene.snowflake.account.name.upper()}.{user.login_name}"
         now = int(time.time())

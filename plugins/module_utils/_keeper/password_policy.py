@@ -119,4 +119,5 @@ def read_layer(text: str | None) -> dict[str, t.Any] | None:
 
 
 def _fits(key: str, value: t.Any) -> bool:
-    return (key in _NUMBERS and type(value) is int) or (key == "special_characters" and isinstance(value, str))
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return (key in _NUMBERS and number) or (key == "special_characters" and isinstance(value, str))
