@@ -18,6 +18,7 @@ import pytest
 from tests.campaigns.keypair import Crash, ThroughRole, crashes, journal, run_clean, run_killed
 from tests.campaigns.token import FIRST, TokenReader, TokenScene, campaign
 from tests.integration.conftest import ADMIN, fresh_password
+from tests.integration.support import variants
 from tests.integration.test_leaks import leaks, leaks_below
 from tests.integration.test_role_snowflake_user_password import says
 from tests.sandbox.keeper import KeeperSandbox
@@ -97,6 +98,7 @@ def test_check_mode_announces_and_mints_nothing(scene: TokenScene) -> None:
     assert adds(scene) == [] and field(scene, "rotation_state") is None and scene.tokens("A") == {FIRST}
 
 
+@pytest.mark.slow
 def test_two_records_of_one_user_have_a_token_each(single: TokenScene) -> None:
     second = single.add_token_record("a", single.old["A"], None, title="Another consumer")
     run = single.run(records=[single.uids["A"], second])
@@ -107,6 +109,7 @@ def test_two_records_of_one_user_have_a_token_each(single: TokenScene) -> None:
     assert run.returncode == 0 and single.tokens("A") == {own(single), single.vault.field(second, "token_name")}
 
 
+@pytest.mark.slow
 def test_a_token_is_due_when_a_quarter_of_its_life_is_left(single: TokenScene) -> None:
     assert single.run().returncode == 0
     soon = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0)).isoformat()
@@ -146,7 +149,7 @@ def test_a_token_that_was_saved_is_proved_and_not_made_again(single: TokenScene)
     assert single.password("A") == saved and single.tokens("A") == {FIRST, own(single)}
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("side", variants(["before", "after"], "after"))
 def test_a_lost_answer_to_the_minting(single: TokenScene, side: t.Literal["before", "after"]) -> None:
     """The connector repeats it with the same id; what is listed then tells."""
     single.snowflake.faults.add(Fault(ADD, drop=side, times=9))
@@ -157,6 +160,7 @@ def test_a_lost_answer_to_the_minting(single: TokenScene, side: t.Literal["befor
     assert run.returncode == 0 and single.settled("A") and single.tokens("A") == {FIRST, own(single)}, run.output
 
 
+@pytest.mark.slow
 def test_a_vault_that_is_down_when_the_token_is_to_be_saved(single: TokenScene) -> None:
     single.vault.faults.add(Fault("update_secret", skip=1, times=9, drop="before"))
     run = single.run()
@@ -166,6 +170,7 @@ def test_a_vault_that_is_down_when_the_token_is_to_be_saved(single: TokenScene) 
     assert run.returncode == 0 and single.settled("A") and single.tokens("A") == {FIRST, own(single)}, run.output
 
 
+@pytest.mark.slow
 def test_a_token_that_logs_in_late_is_committed_later(single: TokenScene) -> None:
     single.snowflake.account.token_delay = dt.timedelta(hours=1)
     run = single.run()
@@ -189,7 +194,7 @@ def test_a_token_that_never_logs_in_is_given_up_after_its_second_chance(single: 
 # -- refused before anything is made
 
 
-@pytest.mark.parametrize("why", ["network policy", "role restriction", "own token", "full"])
+@pytest.mark.parametrize("why", variants(["network policy", "role restriction", "own token", "full"], "full"))
 def test_what_snowflake_does_not_allow(single: TokenScene, why: str) -> None:
     """Nothing is left pending, and the record's token stays."""
     if why == "network policy":
@@ -222,6 +227,7 @@ def test_a_token_that_would_end_before_it_is_rotated(single: TokenScene) -> None
     assert single.snowflake.journal.labels("^ALTER") == []
 
 
+@pytest.mark.slow
 def test_the_administrator_may_rotate_its_own_token(single: TokenScene) -> None:
     """By another login than that token."""
     single.snowflake.add_pat(ADMIN, token=fresh_password(), token_name="ADMINS")
