@@ -127,8 +127,8 @@ class Role:
         ends = entry.get("recovered") and not any(other.get("recovered") for other in same)
         if same and not ends and not self.mints:
             return _refusal(
-                f"The same user is in {' and '.join(map(_name, same))}, and can have one secret only: the other record "
-                "would end up wrong. Take one of them out."
+                f"The same user is in {' and '.join(map(_name, same))}, and {login} can have one secret only: the "
+                "other record would end up wrong. Take one of them out."
             )
         return None
 

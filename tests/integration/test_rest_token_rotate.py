@@ -180,7 +180,7 @@ def test_a_removal_that_is_refused(bob: Bob, status: int, code: str) -> None:
 def test_a_token_that_is_gone(bob: Bob) -> None:
     bob.add(NEW)
     answer = bob.decide(token=secrets.token_hex(), current_token_name=OLD)
-    assert (answer["error_code"], answer["in_force"]) == ("not_found", False)
+    assert (answer["error_code"], "in_force" in answer) == ("not_found", False)
 
 
 def test_one_name_twice(bob: Bob) -> None:
