@@ -205,6 +205,7 @@ def test_five_failures_are_five_reports_and_one_delivery(single: Scene, consumer
     assert scene.run().returncode == 0 and settled(scene, consumers) and scene.password("A") == password
 
 
+@pytest.mark.slow
 def test_the_old_key_lives_until_all_are_told(keys: KeyScene, consumers: Consumers) -> None:
     """A client that was not told logs in with the old key, and a further rotation does not take its slot."""
     keys.connection["retire_previous_after"] = "0h"

@@ -149,7 +149,8 @@ def test_a_token_that_was_saved_is_proved_and_not_made_again(single: TokenScene)
     assert single.password("A") == saved and single.tokens("A") == {FIRST, own(single)}
 
 
-@pytest.mark.parametrize("side", variants(["before", "after"], "after"))
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["before", "after"])
 def test_a_lost_answer_to_the_minting(single: TokenScene, side: t.Literal["before", "after"]) -> None:
     """The connector repeats it with the same id; what is listed then tells."""
     single.snowflake.faults.add(Fault(ADD, drop=side, times=9))
@@ -181,6 +182,7 @@ def test_a_token_that_logs_in_late_is_committed_later(single: TokenScene) -> Non
     assert run.returncode == 0 and single.password("A") == saved and single.tokens("A") == {FIRST, own(single)}
 
 
+@pytest.mark.slow
 def test_a_token_that_never_logs_in_is_given_up_after_its_second_chance(single: TokenScene) -> None:
     single.snowflake.account.token_delay = dt.timedelta(hours=1)
     assert single.run().returncode == 2 and single.pending("A") is not None
