@@ -10,6 +10,7 @@ import pathlib
 import re
 
 import pytest
+import yaml
 
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fleet import KINDS
 
@@ -50,3 +51,16 @@ def _missing(kind: str) -> set[str]:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_kind_is_declared_everywhere(kind: str) -> None:
     assert sorted(_missing(kind)) == []
+
+
+@pytest.mark.parametrize("what", ["password", "token"])
+def test_awx_offers_every_recipe(what: str) -> None:
+    templates = yaml.safe_load((REPOSITORY / "extensions/awx/config/job_templates.yml").read_text(encoding="utf-8"))
+    (survey,) = [
+        template["survey_spec"]["spec"]
+        for template in templates["controller_templates"]
+        if template["name"] == f"keyturn REST {what}s"
+    ]
+    recipes = sorted(path.stem for path in (REPOSITORY / f"roles/rest_{what}_rotate/vars/recipes").glob("*.yml"))
+    (question,) = [question for question in survey if "choices" in question]
+    assert question["choices"] == recipes and question["default"] in recipes

@@ -261,13 +261,8 @@ def _digest(salt: str | None, secret: str) -> str:
 
 
 def owner(data: Data, uid: str) -> str:
-    """Whose the names of tokens in this record are: the record's own, and its user's, however that one is spelt."""
-    return f"{uid}/{same_login(login(data))}"
-
-
-def same_login(name: str) -> str:
-    """The same for spellings of a login that no service tells apart."""
-    return name.strip().strip('"').casefold()
+    """Whose the names of tokens are: this record's, for this login; another spelling may be another user."""
+    return f"{uid}/{login(data)}"
 
 
 def own(data: Data, uid: str) -> Data:
@@ -358,7 +353,6 @@ def staged(data: Data, place: Place, secret: str | None, mark: Marker) -> Data:
     seal = _seal(data, place, secret, mark.run)
     left = before is not None and (before.token_name is not None or pending(data) is not None)
     former = [*before.former_logins, before.login or ""] if before is not None and left else []
-    former = [name for name in former if same_login(name) != same_login(seal["login"] or "")]
     state = {
         **_kept(data, last_committed(data), besides=mark.token_name),
         **seal,
@@ -366,7 +360,7 @@ def staged(data: Data, place: Place, secret: str | None, mark: Marker) -> Data:
         "run": mark.run,
         "credential": mark.credential,
         "started": duration.rfc3339(mark.started or duration.now()),
-        "former_logins": sorted({name for name in former if name}),
+        "former_logins": sorted({name for name in former if name} - {seal["login"] or ""}),
         "token_name": mark.token_name,
         "expires_at": mark.expires_at,
         "of": mark.of,

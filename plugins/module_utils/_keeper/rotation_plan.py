@@ -197,23 +197,10 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
             )
         due = state.waiting is None and is_due(options, data, now)
         return _plan_new(options, state.record) if due else None
-    if (
-        pending is not None
-        and options.kinds == ("token",)
-        and (mark is None or (mark.credential == "token" and mark.token_name is None))
-    ):
-        raise Refused(
-            f"{name(state.record)} holds a pending value, and nobody knows which token it is: its rotation_state is "
-            "gone, or of another record or user. Nothing was written. Discard it (state: discarded), then run again."
-        )
+    _refuse_another_kind(options, state.record, mark)
     if mark is None:
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()
-    if mark.credential not in options.kinds:
-        raise Refused(
-            f"{name(state.record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
-            f"{options.kinds[0]}. Finish or discard that one first. Nothing was written."
-        )
     mine = options.rotation_id == mark.rotation_id
     if options.target == "saved":
         return _plan_saving(options, state, mine=mine or options.rotation_id is None)
@@ -225,6 +212,20 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
         )
     # What was announced by another run may still come to be there, so that the name is not used again.
     return Adopt() if pending is not None else Stage()
+
+
+def _refuse_another_kind(options: Options, record: Record, mark: fields.Marker | None) -> None:
+    """Raise Refused for what is pending and not this task's to go on with."""
+    if mark is not None and mark.credential not in options.kinds:
+        raise Refused(
+            f"{name(record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
+            f"{options.kinds[0]}. Finish or discard that one first. Nothing was written."
+        )
+    if options.kinds == ("token",) and (mark is None or mark.token_name is None):
+        raise Refused(
+            f"{name(record)} holds a pending value, and nobody knows which token it is: its rotation_state is gone, or "
+            "of another record or user. Nothing was written. Discard it (state: discarded), then run again."
+        )
 
 
 def _plan_saving(options: Options, state: State, *, mine: bool) -> Step | None:

@@ -1091,9 +1091,11 @@ def test_a_copied_pending_token_is_refused(vault: FakeVault, task: Task) -> None
     assert "orphans" not in task("announced", records=[OTHER])[0]
 
 
-@pytest.mark.parametrize(("login", "kept"), [("other-user", False), (f"USER-{UID}", True), (f'"user-{UID}"', True)])
+@pytest.mark.parametrize(
+    ("login", "kept"), [(f"user-{UID}", True), ("other-user", False), (f"USER-{UID}", False), (f'"user-{UID}"', False)]
+)
 def test_names_of_tokens_are_of_one_user(vault: FakeVault, task: Task, login: str, kept: bool) -> None:
-    """Another user may have tokens of the same names."""
+    """Another user may have tokens of the same names, and another spelling may be another user."""
     first = _rotate_token(task, "first")
     second = _rotate_token(task, "second")
 
