@@ -23,6 +23,7 @@ from tests.sandbox.scenery import (
     MERAKI_PLAYBOOK,
     PLAYBOOK,
     REST_PLAYBOOK,
+    REST_TOKEN_PLAYBOOK,
     ROLE,
     TOKEN_PLAYBOOK,
     Scenery,
@@ -75,12 +76,19 @@ def instructions(scenery: Scenery) -> str:
 def _commands(scenery: Scenery) -> list[str]:
     """Each with a comment, which a shell takes, too."""
     return [
-        "# Rotate: key pair, token, API, Meraki, passwords of Snowflake",
+        "# Rotate: key pair and token of Snowflake, password and token of the API, Meraki, passwords of Snowflake",
         *(
             shlex.join(scenery.command(playbook=playbook))
-            for playbook in (KEY_PLAYBOOK, TOKEN_PLAYBOOK, REST_PLAYBOOK, MERAKI_PLAYBOOK, PLAYBOOK)
+            for playbook in (
+                KEY_PLAYBOOK,
+                TOKEN_PLAYBOOK,
+                REST_PLAYBOOK,
+                REST_TOKEN_PLAYBOOK,
+                MERAKI_PLAYBOOK,
+                PLAYBOOK,
+            )
         ),
-        "# All of them as a fleet; nothing is due any more",
+        "# Passwords and key pairs as a fleet; nothing is due any more",
         shlex.join(scenery.fleet_command()),
         "# Look into the vault",
         shlex.join(scenery.look_command()),

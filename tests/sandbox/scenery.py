@@ -41,6 +41,7 @@ API_TOKEN_USER = "dashboards"
 MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
 VPN_USERS = ("ann@example.com", "bob@example.com")
 REST_PLAYBOOK = "keyturn.credentials.rest_password_rotate"
+REST_TOKEN_PLAYBOOK = "keyturn.credentials.rest_token_rotate"
 REST_USERS = ("alerts", "reporting")
 FLEET_PLAYBOOK = "keyturn.credentials.rotate"
 USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
