@@ -10,6 +10,7 @@ import sys
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
@@ -26,19 +27,25 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import looks_like_uid, parse_config
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import config_text
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _config_file
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule, Result
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import Result, censor
 
 _OFFICIAL = "keepersecurity.keeper_secrets_manager.keeper_get_record"
 _TIMEOUT = 45
 
 
-class ActionModule(CensoringActionModule):
+class ActionModule(ActionBase):
     """Reads one record through Keeper's own plugin, with a timeout and the environment's configuration.
 
     Its texts may quote the server, so they are replaced by ours.
     """
 
-    def outcome(self, task_vars: dict[str, t.Any]) -> Result:
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
+        result: Result = super().run(tmp, task_vars)
+        return censor({**result, **self._outcome(task_vars or {})})
+
+    def _outcome(self, task_vars: dict[str, t.Any]) -> Result:
         try:
             return {"changed": False, **self._read(task_vars)}
         except RotationError as error:

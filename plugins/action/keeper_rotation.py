@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringModule
 
 
-class ActionModule(CensoringActionModule):
+class ActionModule(CensoringModule):
     """keeper_rotation returns secrets, so no callback may show its result."""
+
+    MODULE = "keeper_rotation"
+    LIBRARIES = ("requests", "keeper_secrets_manager_core", "cryptography.hazmat.primitives.asymmetric.rsa")

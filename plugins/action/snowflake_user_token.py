@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringActionModule
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import CensoringModule
 
 
-class ActionModule(CensoringActionModule):
+class ActionModule(CensoringModule):
     """snowflake_user_token returns the tokens that it has minted, so no callback may show its result."""
+
+    MODULE = "snowflake_user_token"
+    LIBRARIES = ("snowflake.connector",)

@@ -4,33 +4,33 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""The action plugin of every module that returns a secret."""
+"""What an action plugin does whose result holds a secret."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import InProcessActionModule
 
 Result = dict[str, t.Any]
 
 
-class CensoringActionModule(ActionBase):
-    """Marks the result, and every entry of ``rotations``, as not to be shown; a module cannot set the mark itself.
+def censor(result: Result) -> Result:
+    """Mark the result, and every entry of C(rotations), as not to be shown; a module cannot set the mark itself.
 
-    The registered variable keeps the values. Ansible itself refuses async, whose result would lie in a file.
+    The registered variable keeps the values.
     """
+    for entry in result.get("rotations") or []:
+        entry["_ansible_no_log"] = True
+    result["_ansible_no_log"] = True
+    return result
 
-    _requires_connection = False
+
+class CensoringModule(InProcessActionModule):
+    """The action plugin of a module that returns secrets."""
+
+    # Its result would lie in a file.
+    _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
-        result: Result = super().run(tmp, task_vars)
-        result.update(self.outcome(task_vars or {}))
-        for entry in result.get("rotations") or []:
-            entry["_ansible_no_log"] = True
-        result["_ansible_no_log"] = True
-        return result
-
-    def outcome(self, task_vars: dict[str, t.Any]) -> Result:
-        """What the module of the same name returns."""
-        return t.cast(Result, self._execute_module(task_vars=task_vars))
+        return censor(super().run(tmp, task_vars))
