@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
@@ -28,9 +29,14 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import config_text
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _config_file
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import Result, censor
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import preload
 
 _OFFICIAL = "keepersecurity.keeper_secrets_manager.keeper_get_record"
 _TIMEOUT = 45
+
+# Each role begins with this plugin, which Ansible loads before it forks: what the tasks need is then there.
+preload("keeper_secrets_manager_core", f"{_config_file.__package__}._record")
+filter_loader.get("keyturn.credentials.rotation_run")
 
 
 class ActionModule(ActionBase):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -14,6 +15,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 
 # Imports stand in the function: for one filter of a collection, each process that Ansible forks loads all of them.
 
+_MODULES = "ansible_collections.keyturn.credentials.plugins.modules"
 _WAYS = ("login_password", "login_private_key", "login_private_key_path", "login_token")
 # Where the record's C(login_authenticator) names a token, the record has it in its password field.
 _TOKENS = ("oauth", "programmatic_access_token")
@@ -28,25 +30,17 @@ def snowflake_login(
     with C(module) every option of that module's. connection: options that win. Whatever says how to log in replaces
     the record's secret.
     """
-    from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import (
-        key_options,
-        snowflake_user_password,
-        snowflake_user_token,
-    )
     from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.connection import CONNECTION_SPEC
     from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
 
-    specs = {
-        "snowflake_user_password": snowflake_user_password.SPEC,
-        "snowflake_user_keypair": key_options.SPEC,
-        "snowflake_user_token": snowflake_user_token.SPEC,
-    }
+    # That of the module in question alone: the others need not be imported.
+    spec = importlib.import_module(f"{_MODULES}.{module}").SPEC if module else CONNECTION_SPEC
     try:
         fields = _record.read(record)
         given = {
             "account": _record.text(fields, "snowflake_account_name"),
             "login_user": _record.text(fields, "login"),
-            **_record.options(fields, specs.get(module or "", CONNECTION_SPEC)),
+            **_record.options(fields, spec),
             **connection,
         }
         if not any(way in given for way in _WAYS) and "login_authenticator" not in connection:

@@ -52,12 +52,7 @@ class InProcessActionModule(NormalActionModule):
         """Ansible loads action plugins in the process that forks its workers: what is imported now, all of them have."""
         super().__init_subclass__()
         if hasattr(cls, "MODULE"):
-            importlib.import_module(_full_name(cls.MODULE))
-            for name in cls.LIBRARIES:
-                # The module says what is missing; and a broken native library raises anything.
-                with contextlib.suppress(Exception):
-                    if name not in _THREADED:
-                        importlib.import_module(name)
+            preload(_full_name(cls.MODULE), *cls.LIBRARIES)
 
     def _execute_module(self, *args: t.Any, **kwargs: t.Any) -> dict[str, t.Any]:
         self._here = self._is_here(kwargs.get("task_vars") or {})
@@ -113,8 +108,22 @@ class InProcessActionModule(NormalActionModule):
         return {"rc": code, "stdout": stdout, "stdout_lines": stdout.splitlines(), "stderr": "", "stderr_lines": []}
 
 
-# They start threads when they are imported, and no thread survives a fork: connector 5 would wait for its own for ever.
-_THREADED = frozenset({"snowflake.connector"})
+# Connector 5 starts threads when it is imported, and none of them would live in a child: there it would wait for ever.
+# So its dependencies are imported in its stead, and a child needs a third of the time.
+_INSTEAD = {
+    "snowflake.connector": (
+        *("asyncio", "cryptography.x509", "google.protobuf.internal.builder", "requests", "sortedcontainers"),
+        *("OpenSSL", "filelock", "jwt", "platformdirs", "tomlkit"),
+    )
+}
+
+
+def preload(*names: str) -> None:
+    """Import what tasks will need, before they are forked. What is missing or broken, the module reports."""
+    for name in names:
+        for instead in _INSTEAD.get(name, (name,)):
+            with contextlib.suppress(Exception):  # a broken native library raises anything
+                importlib.import_module(instead)
 
 
 def _full_name(module: str) -> str:
