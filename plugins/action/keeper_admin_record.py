@@ -11,7 +11,6 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import filter_loader
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
@@ -35,8 +34,8 @@ _OFFICIAL = "keepersecurity.keeper_secrets_manager.keeper_get_record"
 _TIMEOUT = 45
 
 # Each role begins with this plugin, which Ansible loads before it forks: what the tasks need is then there.
-preload("keeper_secrets_manager_core", f"{_config_file.__package__}._record")
-filter_loader.get("keyturn.credentials.rotation_run")
+_PLUGINS = __name__.rpartition(".action.")[0]
+preload("keeper_secrets_manager_core", f"{_PLUGINS}.plugin_utils._record", f"{_PLUGINS}.filter.rotation")
 
 
 class ActionModule(ActionBase):

@@ -13,6 +13,10 @@ import typing as t
 
 import pytest
 import yaml
+from ansible.plugins.action import ActionBase
+from ansible.plugins.action.normal import ActionModule as NormalActionModule
+
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import InProcessActionModule
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 _PLUGINS = "ansible_collections.keyturn.credentials.plugins"
@@ -158,9 +162,20 @@ def test_no_action_group_names_what_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_that_returns_secrets_is_censored_by_its_action_plugin(name: str) -> None:
+def test_a_module_that_returns_secrets_is_censored_by_its_action_plugin(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = (ROOT / "plugins" / "modules" / f"{name}.py").read_text(encoding="utf-8")
     if "returns_secrets=True" in source or name in ON_THE_CONTROLLER - HARMLESS:
-        censor = importlib.import_module(f"{_PLUGINS}.plugin_utils._censor").CensoringActionModule
         action = importlib.import_module(f"{_PLUGINS}.action.{name}").ActionModule
-        assert issubclass(action, censor) and "run" not in vars(action)
+        monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
+        monkeypatch.setattr(NormalActionModule, "run", lambda self, tmp=None, task_vars=None: {})
+        monkeypatch.setattr(action, "_outcome", lambda self, task_vars: {}, raising=False)
+        assert action.__new__(action).run(task_vars={})["_ansible_no_log"] is True
+        assert not action._supports_async
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in ON_THE_CONTROLLER])
+def test_a_module_runs_in_ansible_s_process_under_its_own_name(name: str) -> None:
+    action = importlib.import_module(f"{_PLUGINS}.action.{name}").ActionModule
+    assert issubclass(action, InProcessActionModule) and name == action.MODULE
