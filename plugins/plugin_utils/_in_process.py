@@ -25,7 +25,7 @@ import typing as t
 
 from ansible import constants as C
 from ansible.executor.module_common import _BuiltModule
-from ansible.module_utils import _internal, basic
+from ansible.module_utils import basic
 from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action.normal import ActionModule as NormalActionModule
 
@@ -98,8 +98,6 @@ class InProcessActionModule(NormalActionModule):
         def work() -> None:
             os.environ.update(environment)
             os.chdir(directory)
-            # Here the module is no part of the controller, whose warnings are the display's.
-            _internal.is_controller = False
             basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = kwargs["in_data"], _PROFILE
             importlib.import_module(_full_name(self.MODULE)).main()
 

@@ -46,6 +46,11 @@ class Run:
         return [self.results[f"result{number}"] for number in range(len(self.results))]
 
 
+# Another spelling of the same interpreter: Ansible then starts it for each module, as it does on other hosts.
+_OTHER = Path(sys.executable).with_name("python" if Path(sys.executable).name == "python3" else "python3")
+AS_MODULES = ("-e", f"ansible_python_interpreter={_OTHER}")
+
+
 @dataclasses.dataclass
 class Call:
     """One task with a module of ours. environment: of the task; keywords: further ones, such as ``check_mode``."""
@@ -112,7 +117,9 @@ class Ansible:
         extra = self.directory / f"variables-{self._count}.json"
         extra.touch(mode=0o600)
         extra.write_text(json.dumps(variables))
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments]
+        way = AS_MODULES if "KEYTURN_AS_MODULES" in os.environ else ()
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        command = [program, playbook, "-e", f"@{extra}", *way, *arguments]
         return subprocess.Popen(
             command,
             env=self.environ(environment),

@@ -1,0 +1,101 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A forked child: what it says is kept, its end is noticed, and it never outlives who asked for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import typing as t
+
+import pytest
+
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _in_process
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import in_child
+
+
+def test_what_it_writes_comes_back() -> None:
+    assert in_child(lambda: print("ä" * 200_000)) == (1, ("ä" * 200_000 + "\n").encode())
+
+
+@pytest.mark.parametrize("code", [0, 1, 7])
+def test_its_exit_code_comes_back(code: int) -> None:
+    assert in_child(lambda: sys.exit(code)) == (code, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_crash_is_a_negative_code(number: signal.Signals) -> None:
+    assert in_child(lambda: os.kill(os.getpid(), number)) == (-number, b"")
+
+
+def test_an_exception_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        os.write(2, b"native words")
+        raise ValueError("of its own")
+
+    assert in_child(work) == (1, b"")
+    assert capfd.readouterr() == ("", "")
+
+
+class Late(BaseException):
+    """As Ansible's for a task's timeout."""
+
+
+def test_an_exception_in_who_waits_ends_it() -> None:
+    def late(_number: int, _frame: t.Any) -> t.NoReturn:
+        raise Late
+
+    def work() -> None:
+        os.kill(os.getppid(), signal.SIGUSR1)
+        signal.pause()
+
+    before = signal.signal(signal.SIGUSR1, late)
+    try:
+        with pytest.raises(Late):
+            in_child(work)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_it_ends_with_who_waits() -> None:
+    end, other = os.pipe()
+
+    def worker() -> None:
+        def work() -> None:
+            os.write(other, b"x")
+            signal.pause()
+
+        in_child(work)
+
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os.close(end)
+            worker()
+        os._exit(1)
+    os.close(other)
+    assert os.read(end, 1) == b"x"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    # The end of the pipe: no process is left that could write to it.
+    assert os.read(end, 1) == b""
+    os.close(end)
+
+
+def test_what_starts_threads_is_not_imported_before_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def remember(name: str) -> None:
+        asked.append(name)
+        raise ImportError
+
+    monkeypatch.setattr(_in_process.importlib, "import_module", remember)
+    _in_process.preload("snowflake.connector", "requests")
+    assert "snowflake.connector" not in asked
+    assert {"google.protobuf.internal.builder", "requests"} <= set(asked)
