@@ -34,7 +34,9 @@ def both(ansible: Ansible, name: str, calls: t.Sequence[Call]) -> tuple[list[dic
     return here, runs[0]
 
 
-def test_a_user_s_module_answers_the_same(ansible: Ansible, snowflake: SnowflakeSandbox, login: dict[str, t.Any]) -> None:
+def test_a_user_s_module_answers_the_same(
+    ansible: Ansible, snowflake: SnowflakeSandbox, login: dict[str, t.Any]
+) -> None:
     password = fresh_password()
     snowflake.add_user("A", password=password)
     given = {**login, "name": "A", "password": password}

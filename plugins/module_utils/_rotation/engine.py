@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import abc
+import concurrent.futures
 import contextlib
 import functools
 import typing as t
@@ -24,6 +25,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 Item = t.TypeVar("Item")
 State = t.TypeVar("State")
 Step = t.TypeVar("Step")
+_Entry = t.TypeVar("_Entry")
 
 # Each question left open costs a whole timeout, so a dead service must not be asked once for every item.
 _PATIENCE = 2
@@ -33,7 +35,11 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
     """What a service provides. Every verb raises RotationError; only ``apply`` writes.
 
     A state is an immutable value: what has been seen of the service and done to it so far in this run.
+    C(proofs_at_once) is how many items are proved at the same time; with more than one, C(prove, plan, apply, report)
+    are called in threads.
     """
+
+    proofs_at_once = 1
 
     @abc.abstractmethod
     def identity(self, item: Item) -> dict[str, str]:
@@ -130,6 +136,11 @@ def _rotate_each(
                 barred.append(error)
             raise
 
+    def prove(entry: tuple[Item, Outcome, State]) -> None:
+        item, outcome, state = entry
+        left = "Changed, but not proved" if outcome.changed else "Not proved"
+        guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
+
     accounts = _accounts(rotator, entries, guard)
     # The administrator itself is changed when all others are proved, who may need its session for that.
     for last in (False, True):
@@ -137,12 +148,21 @@ def _rotate_each(
         for item, outcome in (same[0] for same in accounts if rotator.last(same[0][0]) is last):
             guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
         # What needs no proof asks nobody, and so outlives a service that falls silent.
-        for item, outcome, state in (entry for entry in written if not rotator.proven(entry[2])):
-            left = "Changed, but not proved" if outcome.changed else "Not proved"
-            guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
+        _each(prove, [entry for entry in written if not rotator.proven(entry[2])], rotator.proofs_at_once)
     for (_item, first), *others in accounts:
         for _other, outcome in others:
             _repeat(first, outcome)
+
+
+def _each(work: t.Callable[[_Entry], None], entries: t.Sequence[_Entry], at_once: int) -> None:
+    """Do the work on each entry, so many at the same time."""
+    if min(at_once, len(entries)) <= 1:
+        for entry in entries:
+            work(entry)
+        return
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        # What a thread raises is raised here.
+        list(pool.map(work, entries))
 
 
 def _accounts(

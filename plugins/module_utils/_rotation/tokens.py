@@ -67,11 +67,13 @@ class Tokens(abc.ABC):
     """What a service provides. Every verb raises RotationError; one without an answer may have ``under_way``: true
     where the request may still arrive.
 
-    title: the service's name. named: whether tokens are listed under the names that we give them.
+    title: the service's name. named: whether tokens are listed under the names that we give them. proofs_at_once: as
+    Rotator's.
     """
 
     title: t.ClassVar[str]
     named: bool = True
+    proofs_at_once: int = 1
 
     @abc.abstractmethod
     def identity(self, item: Wanted) -> dict[str, str]:
@@ -123,6 +125,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
 
     def __init__(self, service: Tokens, options: Options, *, check_mode: bool = False) -> None:
         self._service = service
+        self.proofs_at_once = service.proofs_at_once
         self._options = options
         self._check_mode = check_mode
         # Users who were refused a login: one failed login for each, whatever tokens they have.

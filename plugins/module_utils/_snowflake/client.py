@@ -15,7 +15,9 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import typing as t
+import warnings
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline, deps
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import AuthFailed, Unreachable
@@ -33,6 +35,8 @@ _MINIMUM = "3.12"
 TAKES_TOKENS = "3.13"
 _APPLICATION = "keyturn_credentials"
 _CLOSE_SHARE = 0.25
+# Logins are slow and each is another user's; more at the same time would look like an attack.
+PROOFS_AT_ONCE = 4
 _Result = t.TypeVar("_Result")
 # Connections with a call under way, kept until the process ends.
 _ABANDONED: list[t.Any] = []
@@ -59,6 +63,8 @@ def _isolate() -> None:
     os.environ["SNOWFLAKE_DISABLE_PLATFORM_DETECTION"] = "true"
     for variable in [name for name in os.environ if re.match(r"SNOWFLAKE_(CONNECTIONS|LOG)", name)]:
         del os.environ[variable]
+    # They would end up in the module's output.
+    warnings.filterwarnings("ignore", module=r"snowflake\.")
     # At DEBUG, connectors up to 4.5 log whole ALTER statements.
     logger = logging.getLogger("snowflake")
     logger.setLevel(logging.WARNING)
@@ -75,6 +81,8 @@ class Client:
     def __init__(self, endpoint: Endpoint, minimum: str = _MINIMUM) -> None:
         self._endpoint = endpoint
         self._admin: t.Any = None
+        # Proofs run in threads; this session does one thing at a time.
+        self._one_statement = threading.Lock()
         _isolate()
         self._connector: t.Any = deps.require("snowflake.connector", package=_PACKAGE, minimum=minimum)
 
@@ -104,7 +112,8 @@ class Client:
         Raises NotFound, NotPermitted or Refused where the server said no, NoAnswer where nothing certain was said.
         """
         try:
-            return self._bounded(lambda: self._run(sql))
+            with self._one_statement:
+                return self._bounded(lambda: self._run(sql))
         except deadline.TimedOut:
             # To close or free a connection under a call that is still on its way crashes connector 5.x.
             _ABANDONED.append(self._admin)

@@ -32,7 +32,11 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection, key_material, sql
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import ACCEPTED
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import (
+    PROOFS_AT_ONCE,
+    Client,
+    NoAnswer,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.clock import ServiceClock
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_material import KeyMaterial
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_options import (
@@ -67,6 +71,8 @@ _SYNTAX_ERROR = 1003
 
 class KeypairRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one account."""
+
+    proofs_at_once = PROOFS_AT_ONCE
 
     def __init__(
         self, client: Client, account: str, login: connection.Login, options: Options, *, check_mode: bool = False

@@ -32,7 +32,11 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection, sql
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.answers import LoginAnswer
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import Client, NoAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import (
+    PROOFS_AT_ONCE,
+    Client,
+    NoAnswer,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import (
     Options,
     State,
@@ -87,6 +91,8 @@ SPEC = connection.CONNECTION_SPEC.merged(
 
 class PasswordRotator(Rotator[Wanted, State, Step]):
     """The four verbs on one account."""
+
+    proofs_at_once = PROOFS_AT_ONCE
 
     def __init__(self, client: Client, login: connection.Login, options: Options, *, check_mode: bool = False) -> None:
         self._client = client

@@ -37,7 +37,11 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.toke
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.tokens import Minted, TokenRotator, Tokens
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection, sql
-from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import TAKES_TOKENS, Client
+from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.client import (
+    PROOFS_AT_ONCE,
+    TAKES_TOKENS,
+    Client,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.clock import ServiceClock, as_moment
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, is_user, parse
 
@@ -94,6 +98,7 @@ class SnowflakeTokens(Tokens):
     """Programmatic access tokens of one account."""
 
     title = "Snowflake"
+    proofs_at_once = PROOFS_AT_ONCE
 
     def __init__(self, client: Client, account: str, login: connection.Login, comment: str | None) -> None:
         self._client = client

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import threading
 import typing as t
 
 import pytest
@@ -369,3 +370,45 @@ def test_an_item_that_needed_no_write_is_not_called_changed() -> None:
     assert changed.error is not None and changed.error.msg.startswith("Changed, but not proved")
     assert unchanged.error is not None and unchanged.error.msg.startswith("Not proved")
     assert not unchanged.changed
+
+
+class Together(Script):
+    """Each proof waits until as many are under way as may be; counts how many there are at the same time."""
+
+    proofs_at_once = 3
+
+    def __init__(self, faults: dict[tuple[str, str], BaseException] | None = None) -> None:
+        super().__init__(faults)
+        self.meeting = threading.Barrier(self.proofs_at_once)
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def prove(self, item: Item, state: State) -> State:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            self.meeting.wait(timeout=30)
+            return super().prove(item, state)
+        finally:
+            with self.lock:
+                self.now -= 1
+
+
+def test_proofs_run_together_and_outcomes_keep_their_order() -> None:
+    names = list("abcdef")
+    script = Together({("prove", "b"): VerifyFailed("no"), ("prove", "e"): UnknownOutcome("no answer", unanswered=1)})
+    outcomes = rotate(script, [Item(name) for name in names], check_mode=False)
+    assert script.most == 3
+    assert [outcome.identity["name"] for outcome in outcomes] == names
+    assert [outcome.failed for outcome in outcomes] == [name in "be" for name in names]
+    assert script.journal[-1] == ("closed", ""), "the session is open until the last proof has ended"
+
+
+def test_a_service_that_falls_silent_is_not_asked_for_every_proof() -> None:
+    names = [f"u{number}" for number in range(30)]
+    script = Script({("prove", name): UnknownOutcome("no answer", unanswered=1) for name in names})
+    script.proofs_at_once = 3
+    outcomes = rotate(script, [Item(name) for name in names], check_mode=False)
+    assert all(outcome.failed for outcome in outcomes)
+    assert len(script.asked("prove")) <= 2 * script.proofs_at_once
