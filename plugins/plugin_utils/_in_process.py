@@ -49,7 +49,7 @@ class InProcessActionModule(NormalActionModule):
     _here = False
 
     def __init_subclass__(cls) -> None:
-        """Ansible loads action plugins in the process that forks its workers: what is imported now, all of them have."""
+        """Ansible loads action plugins in the process that forks its workers: what is imported now, they all have."""
         super().__init_subclass__()
         if hasattr(cls, "MODULE"):
             preload(_full_name(cls.MODULE), *cls.LIBRARIES)
@@ -80,7 +80,7 @@ class InProcessActionModule(NormalActionModule):
         self, module_name: str, module_args: dict[str, t.Any], task_vars: Variables
     ) -> tuple[_BuiltModule, str]:
         if not self._here:
-            return t.cast("tuple[_BuiltModule, str]", super()._configure_module(module_name, module_args, task_vars))
+            return super()._configure_module(module_name, module_args, task_vars)
         encoder = get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE)
         data = json.dumps({"ANSIBLE_MODULE_ARGS": module_args}, cls=encoder).encode()
         built = _BuiltModule(
@@ -88,9 +88,9 @@ class InProcessActionModule(NormalActionModule):
         )
         return built, _full_name(self.MODULE)
 
-    def _low_level_execute_command(self, cmd: str, **kwargs: t.Any) -> dict[str, t.Any]:
+    def _low_level_execute_command(self, cmd: t.Any, *args: t.Any, **kwargs: t.Any) -> dict[str, t.Any]:
         if not self._here:
-            return t.cast("dict[str, t.Any]", super()._low_level_execute_command(cmd, **kwargs))
+            return t.cast("dict[str, t.Any]", super()._low_level_execute_command(cmd, *args, **kwargs))
         environment: dict[str, str] = {}
         self._compute_environment_string(environment)
         directory = self._loader.get_basedir()
@@ -169,11 +169,8 @@ def _be_child(work: t.Callable[[], None], stdout: int, alive: int) -> t.NoReturn
         nothing = os.open(os.devnull, os.O_RDWR)
         for source, target in ((nothing, 0), (stdout, 1), (nothing, 2)):
             os.dup2(source, target)
-        sys.stdin, sys.stdout, sys.stderr = (
-            open(0, encoding="utf-8", closefd=False),
-            open(1, "w", encoding="utf-8", closefd=False),
-            open(2, "w", encoding="utf-8", closefd=False),
-        )
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
         threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
         work()
     except SystemExit as end:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -14,8 +15,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils import _in_process
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import in_child
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import in_child, preload
 
 
 def test_what_it_writes_comes_back() -> None:
@@ -95,7 +95,7 @@ def test_what_starts_threads_is_not_imported_before_a_fork(monkeypatch: pytest.M
         asked.append(name)
         raise ImportError
 
-    monkeypatch.setattr(_in_process.importlib, "import_module", remember)
-    _in_process.preload("snowflake.connector", "requests")
+    monkeypatch.setattr(importlib, "import_module", remember)
+    preload("snowflake.connector", "requests")
     assert "snowflake.connector" not in asked
     assert {"google.protobuf.internal.builder", "requests"} <= set(asked)
