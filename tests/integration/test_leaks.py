@@ -31,7 +31,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.module i
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_password import SPEC
 from ansible_collections.keyturn.credentials.plugins.modules import snowflake_user_password
 from tests.integration.conftest import ADMIN, fresh_password
-from tests.integration.support import Ansible, Call, unsafe, variants
+from tests.integration.support import AS_MODULES, Ansible, Call, unsafe, variants
 from tests.sandbox.server import Fault, Response
 from tests.sandbox.snowflake import SnowflakeSandbox
 
@@ -329,11 +329,12 @@ def test_no_outcome_leaves_a_secret_anywhere(
 def test_the_watcher_sees_what_ansible_writes_without_pipelining(
     snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]
 ) -> None:
-    """The control of the test above: this is the leak of which the module's notes warn."""
+    """The control of the test above: this is the leak of which the module's notes warn, where it does not run in place."""
     snowflake.add_user("ETL", password=fresh_password())
     secret = canary()
     with Watcher(os.getpid(), (secret,), (ansible.home,)) as watcher:
-        run = ansible.calls(MODULE, [Call({**login, "name": "etl", "password": secret})], ANSIBLE_PIPELINING="False")
+        calls = [Call({**login, "name": "etl", "password": secret})]
+        run = ansible.calls(MODULE, calls, *AS_MODULES, ANSIBLE_PIPELINING="False")
     assert run.answers[0]["changed"]
     assert watcher.found
     assert leaks(run.output, secret) == []

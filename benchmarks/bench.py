@@ -1,0 +1,354 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rotation costs beside its peers, and beside a former build: ratios of one run, rounds interleaved.
+
+``python -m benchmarks.bench --base COMMIT --cisco DIR`` (``make bench``); DIR is of tests/sandbox/cisco_collection.py.
+CPU is user and system time with all children. A ratio is the median of the rounds' own ratios. With ``--write`` the
+page docs/docsite/rst/performance.rst and its picture are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+import os
+import platform
+import resource
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks import bench_page
+from tests.campaigns.token import TokenScene
+from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
+from tests.integration.support import Ansible, Run, unsafe
+from tests.integration.test_role_meraki_vpn_user_password import Scene as MerakiScene
+from tests.integration.test_role_snowflake_user_password import Scene as SnowflakeScene
+from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.meraki import MerakiSandbox
+from tests.sandbox.meraki.sandbox import NETWORK
+from tests.sandbox.rest import RestSandbox
+from tests.sandbox.server import Fault
+from tests.sandbox.snowflake import SnowflakeSandbox
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+Work = t.Callable[[], Run]
+Number = t.Callable[["Cost"], float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Seconds."""
+
+    cpu: float
+    wall: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table. goal: the most that the ratio should be, None where there is none."""
+
+    work: str
+    peer: str
+    ratio: float
+    goal: float | None
+    ours: float
+    theirs: float
+    unit: str = "CPU s"
+
+    def line(self) -> str:
+        verdict = "" if self.goal is None else f" goal {self.goal:g}: {'met' if self.ratio <= self.goal else 'MISSED'}"
+        return f"{self.work} / {self.peer}: {self.ratio:.2f} ({self.ours:.2f} / {self.theirs:.2f} {self.unit}){verdict}"
+
+
+def cost(work: Work) -> Cost:
+    """What one run took; it must succeed."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    run = work()
+    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if run.returncode != 0:
+        raise RuntimeError(run.output)
+    return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)
+
+
+def rounds(number: int, works: t.Mapping[str, Work]) -> dict[str, list[Cost]]:
+    """The costs of each work, all in turn, after a round to warm up."""
+    found: dict[str, list[Cost]] = {name: [] for name in works}
+    for each in range(number + 1):
+        for name, work in works.items():
+            taken = cost(work)
+            if each:
+                found[name].append(taken)
+    return found
+
+
+def row(
+    found: dict[str, list[Cost]],
+    ours: str,
+    theirs: str,
+    work: str,
+    peer: str,
+    goal: float | None,
+    *,
+    wall: bool = False,
+) -> Row:
+    pick: Number = (lambda each: each.wall) if wall else (lambda each: each.cpu)
+    pairs = [(pick(one), pick(other)) for one, other in zip(found[ours], found[theirs], strict=True)]
+    ratio = statistics.median(one / other for one, other in pairs)
+    one, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Row(work, peer, ratio, goal, one, other, "s" if wall else "CPU s")
+
+
+@contextlib.contextmanager
+def checkout(commit: str) -> t.Iterator[Path]:
+    """The collections path of a former build."""
+    with tempfile.TemporaryDirectory(prefix="keyturn-base-") as directory:
+        tree = Path(directory, "ansible_collections", "keyturn", "credentials")
+        tree.mkdir(parents=True)
+        archive = subprocess.run(["git", "archive", commit], cwd=REPOSITORY, check=True, capture_output=True)
+        subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
+        subprocess.run([sys.executable, "-m", "tests.sandbox.keeper_collection", directory], check=True)
+        yield Path(directory)
+
+
+class Bench:
+    """The servers and what runs against them. base: collections of the former build; cisco: of Cisco's, or None."""
+
+    def __init__(self, stack: contextlib.ExitStack, base: Path, cisco: Path | None) -> None:
+        self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-bench-")))
+        self.snowflake = stack.enter_context(SnowflakeSandbox(account=ACCOUNT))
+        self.meraki = stack.enter_context(MerakiSandbox())
+        self.rest = stack.enter_context(RestSandbox())
+        self.vault = stack.enter_context(KeeperSandbox())
+        self.base = {"ANSIBLE_COLLECTIONS_PATH": str(base)}
+        self.cisco = cisco.resolve() if cisco else None
+        self.key = self.meraki.add_key(secrets.token_hex(20))
+        self.meraki.rate = None
+        password = fresh_password()
+        self.snowflake.add_user(ADMIN, password=password, default_role="SECURITYADMIN", roles=["SECURITYADMIN"])
+        self.ansible = Ansible(self.folder("ansible"), self.vault.environment())
+
+    def folder(self, name: str) -> Path:
+        made = self.directory / name
+        made.mkdir()
+        return made
+
+    def empty(self) -> Run:
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": []}
+        return self.ansible.run([play], {})
+
+    # -- roles
+
+    def roles(self, number: int) -> list[Row]:
+        snowflake = SnowflakeScene(self.folder("s"), self.snowflake, self.vault, "S")
+        meraki = MerakiScene(self.folder("m"), self.meraki, self.vault, "m@example.com")
+        token = TokenScene(self.folder("t"), self.snowflake, self.vault, "T", retire_previous_after="0h")
+
+        def rotated(scene: t.Any, **more: t.Any) -> Run:
+            return t.cast(Run, scene.run(admin_record=scene.admin_uid, **more))
+
+        found = rounds(
+            number,
+            {
+                "empty": self.empty,
+                "snowflake": functools.partial(rotated, snowflake, force=True),
+                "snowflake, before": functools.partial(rotated, snowflake, force=True, environment=self.base),
+                "nothing due": functools.partial(rotated, snowflake, max_age="30d"),
+                "meraki": functools.partial(rotated, meraki, force=True),
+                "token": functools.partial(rotated, token, force=True),
+                # Uncounted, so that the tokens of former rounds do not fill the account.
+                "token retired": functools.partial(rotated, token),
+            },
+        )
+        empty = "empty playbook"
+        return [
+            row(found, "snowflake", "empty", "Snowflake role, one record rotated", empty, 2.4),
+            row(found, "nothing due", "empty", "Snowflake role, nothing due", empty, 1.7),
+            row(found, "meraki", "empty", "Meraki role, one record rotated", empty, 2.2),
+            row(found, "snowflake", "snowflake, before", "Snowflake role, one record rotated", "former build", None),
+            row(found, "token", "snowflake", "Snowflake token role, one record", "password role", 1.15),
+        ]
+
+    # -- one Meraki user, and many
+
+    def meraki_users(self, names: t.Sequence[str], **environment: str) -> Run:
+        """Our module, one task."""
+        users = [{"email": name, "password": secrets.token_urlsafe(24)} for name in names]
+        given = {"api_url": self.meraki.url, "api_key": self.key, "network_id": NETWORK, "requests_per_second": 1000}
+        task = {"name": "Rotate", "keyturn.credentials.meraki_vpn_user_password": "{{ given }}", "no_log": True}
+        return self.ansible.run([self.ansible.play(task)], {"given": unsafe({**given, "users": users})}, **environment)
+
+    def cisco_users(self, names: t.Sequence[str]) -> Run:
+        task = {
+            "name": "Rotate",
+            "cisco.meraki.networks_meraki_auth_users": {
+                "state": "present",
+                "networkId": NETWORK,
+                "name": "{{ item.name }}",
+                "merakiAuthUserId": "{{ item.id }}",
+                "password": "{{ item.password }}",
+                "meraki_api_key": "{{ key }}",
+                "meraki_base_url": self.meraki.url + ("" if self.meraki.url.endswith("/api/v1") else "/api/v1"),
+                "meraki_suppress_logging": True,
+            },
+            "loop": "{{ wanted }}",
+            "loop_control": {"label": "{{ item.name }}"},
+            "no_log": True,
+        }
+        wanted = [
+            {"name": name, "id": self.meraki.user(name).id, "password": secrets.token_urlsafe(24)} for name in names
+        ]
+        variables = {"key": unsafe(self.key), "wanted": unsafe(wanted)}
+        return self.ansible.run([self.ansible.play(task)], variables, ANSIBLE_COLLECTIONS_PATH=str(self.cisco))
+
+    def users(self, number: int) -> list[str]:
+        names = [f"user{each}-{number}@example.com" for each in range(number)]
+        for name in names:
+            self.meraki.add_user(NETWORK, name, secrets.token_urlsafe(24), name=name)
+        return names
+
+    def against_cisco(self, number: int, most: int) -> tuple[list[Row], dict[str, dict[int, float]]]:
+        """The rows, and CPU by the number of users, of ours, of the former build's and of Cisco's."""
+        rows, curves = [], {"keyturn": {}, "former build": {}, "cisco.meraki, loop": {}}  # type: ignore[var-annotated]
+        goals = {1: 0.75, 100: 0.15, 1000: 0.04}
+        for count in (each for each in (1, 10, 100, 1000) if each <= most):
+            names = self.users(count)
+            works: dict[str, Work] = {
+                "keyturn": functools.partial(self.meraki_users, names),
+                "former build": functools.partial(self.meraki_users, names, **self.base),
+            }
+            if self.cisco is not None:
+                works["cisco.meraki, loop"] = functools.partial(self.cisco_users, names)
+            found = rounds(number if count < 100 else 1, works)
+            for name, costs in found.items():
+                curves[name][count] = statistics.median(each.cpu for each in costs)
+            if self.cisco is not None:
+                what = f"{count} Meraki user{'s, one task' if count > 1 else ''}"
+                rows.append(row(found, "keyturn", "cisco.meraki, loop", what, "cisco.meraki", goals.get(count)))
+            for name in names:
+                self.meraki.network.users.pop(self.meraki.user(name).id)
+        return rows, curves
+
+    # -- REST
+
+    def rest_user(self) -> Run:
+        given = {
+            "url": self.rest.url,
+            "username": "one",
+            "password": fresh_password(),
+            "secrets": {"admin_token": self.rest.token},
+            "auth": {"type": "bearer", "token": "${admin_token}"},
+            "change": {"method": "PUT", "path": "/users/1", "body": {"password": "${password}"}, "status": [204]},
+            "verify": {
+                "path": "/whoami",
+                "auth": {"type": "basic", "username": "${username}", "password": "${password}"},
+            },
+            "update_password": "always",
+        }
+        task = {"name": "Rotate", "keyturn.credentials.rest_password_rotate": "{{ given }}", "no_log": True}
+        return self.ansible.run([self.ansible.play(task)], {"given": unsafe(given)})
+
+    def uri_user(self) -> Run:
+        def ask(**options: t.Any) -> dict[str, t.Any]:
+            common = {"status_code": [200, 204], "url": self.rest.url + options.pop("path")}
+            return {"name": "Ask", "ansible.builtin.uri": {**common, **options}, "no_log": True}
+
+        password = fresh_password()
+        tasks = (
+            ask(
+                path="/users/1",
+                method="PUT",
+                headers={"Authorization": "Bearer {{ token }}"},
+                body_format="json",
+                body={"password": "{{ new }}"},
+            ),
+            ask(path="/whoami", force_basic_auth=True, url_username="one", url_password="{{ new }}"),
+        )
+        variables = {"token": unsafe(self.rest.token), "new": unsafe(password)}
+        return self.ansible.run([self.ansible.play(*tasks)], variables)
+
+    def against_uri(self, number: int) -> list[Row]:
+        self.rest.add_user("one", fresh_password())
+        found = rounds(number, {"keyturn": self.rest_user, "uri": self.uri_user})
+        return [row(found, "keyturn", "uri", "one REST user", "two uri tasks", 0.4)]
+
+    # -- a distant Snowflake
+
+    def snowflake_users(self, names: t.Sequence[str], **environment: str) -> Run:
+        users = [{"name": name, "password": fresh_password()} for name in names]
+        given = {
+            **self.snowflake.settings(),
+            "login_user": ADMIN,
+            "login_password": self.snowflake.user(ADMIN).password,
+            "users": users,
+            "update_password": "always",
+        }
+        task = {"name": "Rotate", "keyturn.credentials.snowflake_user_password": "{{ given }}", "no_log": True}
+        return self.ansible.run([self.ansible.play(task)], {"given": unsafe(given)}, **environment)
+
+    def distant(self, number: int, count: int) -> list[Row]:
+        names = [f"D{each}" for each in range(count)]
+        for name in names:
+            self.snowflake.add_user(name, password=fresh_password())
+        self.snowflake.faults.add(Fault("", times=10**9, delay=0.05))
+        found = rounds(
+            number,
+            {
+                "ours": functools.partial(self.snowflake_users, names),
+                "before": functools.partial(self.snowflake_users, names, **self.base),
+            },
+        )
+        self.snowflake.faults.clear()
+        what = f"Snowflake, {count} users with proofs at 50 ms, wall"
+        return [row(found, "ours", "before", what, "former build", 0.4, wall=True)]
+
+
+def versions() -> str:
+    names = ("ansible-core", "snowflake-connector-python", "keeper-secrets-manager-core", "requests", "meraki")
+    found = []
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return f"Python {platform.python_version()}, {', '.join(found)}, {os.cpu_count()} cores"
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
+    parser.add_argument("--base", required=True, metavar="COMMIT", help="the former build")
+    parser.add_argument("--cisco", type=Path, metavar="DIR", help="a collections path with cisco.meraki")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--most", type=int, default=1000, help="the longest list of Meraki users")
+    parser.add_argument("--write", action="store_true", help="write the page and the picture")
+    chosen = parser.parse_args(arguments)
+    with contextlib.ExitStack() as stack:
+        bench = Bench(stack, stack.enter_context(checkout(chosen.base)), chosen.cisco)
+        rows: list[Row] = []
+
+        def add(more: list[Row]) -> None:
+            for each in more:
+                print(each.line(), flush=True)
+            rows.extend(more)
+
+        add(bench.roles(chosen.rounds))
+        against, curves = bench.against_cisco(chosen.rounds, chosen.most)
+        add(against)
+        add(bench.against_uri(chosen.rounds))
+        add(bench.distant(max(1, chosen.rounds // 2), min(100, chosen.most)))
+    print(versions())
+    if chosen.write:
+        bench_page.write(rows, curves, versions(), chosen.base)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
