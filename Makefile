@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help fix quick demo sandbox test test-cores test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations scale lint build ci clean
+.PHONY: help fix quick demo sandbox test test-cores test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations bench scale lint build ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -61,6 +61,9 @@ campaign: .venv/bin/nox ## the long test campaigns
 
 mutations: .venv/bin/nox ## promises broken on purpose, one at a time: a test must notice each
 	$(NOX) mutations $(WORDS)
+
+bench: .venv/bin/nox ## what a rotation costs beside its peers and a former build (ARGS='--base COMMIT')
+	$(NOX) bench $(WORDS)
 
 scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and slices, counted and measured
 	$(NOX) scale $(WORDS)

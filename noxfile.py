@@ -64,6 +64,8 @@ PRISM = "@stoplight/prism-cli@5.14.2"
 DOCUMENT = ROOT.parent / "shared" / "data" / "meraki_merakiAuthUsers_openapi.json"
 # What the sandbox gets after Ctrl-C to stop its servers and remove its files.
 PATIENT: dict[str, t.Any] = {"interrupt_timeout": 15, "terminate_timeout": 5}
+# The last build whose modules each had a process of their own; what `make bench` compares with.
+FORMER = "e10b032"
 # The sanity tests whose answer depends on ansible-core; the others run with the newest one only.
 CORE_SANITY = ("ansible-doc", "compile", "import", "runtime-metadata", "validate-modules")
 
@@ -520,6 +522,18 @@ def judge_awx(session: nox.Session) -> None:
     link_collections(session)
     session.run("python", "-m", "tests.sandbox.awx.collection", str(CACHE / "collections-awx"), silent=True)
     session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, "tests/awx_judged")))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a rotation costs beside Cisco's collection, uri tasks and a former build; writes the page of it."""
+    install(session, DEFAULT_CORE, *TESTS, "meraki==4.7.0", "pip", "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    cisco = CACHE / "cisco"
+    session.run("python", "-m", "tests.sandbox.cisco_collection", str(cisco))
+    both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
+    words = session.posargs or ("--base", FORMER, "--write")
+    session.run("python", "-m", "benchmarks.bench", "--cisco", str(cisco), *words, env={"PYTHONPATH": both})
 
 
 @nox.session

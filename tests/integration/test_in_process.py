@@ -9,8 +9,11 @@ With KEYTURN_AS_MODULES in the environment, all other tests here show the second
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -109,3 +112,31 @@ def test_another_user_s_task_goes_the_usual_way(ansible: Ansible) -> None:
     call = Call({"url": "http://127.0.0.1:9/"}, keywords={"become": True, "become_method": "ansible.builtin.sudo"})
     run = ansible.calls("rest_password_rotate", [call], "-vvvv", ANSIBLE_BECOME_EXE=os.devnull)
     assert "EXEC " in run.stdout
+
+
+def imported(ansible: Ansible, *command: str) -> set[str]:
+    """What a command of Ansible's imports."""
+    program, *arguments = command
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", str(Path(sys.executable).with_name(program)), *arguments],
+        env=ansible.environ({}),
+        cwd=ansible.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {line.rpartition("|")[2].strip() for line in process.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_other_people_s_runs_import_nothing_of_ours(ansible: Ansible, tmp_path: Path) -> None:
+    heavy = re.compile("keyturn|keeper_secrets_manager_core|snowflake|requests$")
+    play = tmp_path / "play.json"
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [{"debug": {"msg": "x"}}]}]))
+    for command in (
+        ("ansible-playbook", "--help"),
+        ("ansible-playbook", str(play)),
+        ("ansible-doc", "keyturn.credentials.keeper_rotation"),
+    ):
+        names = imported(ansible, *command)
+        assert len(names) > 100
+        assert sorted(name for name in names if heavy.match(name)) == []
