@@ -84,6 +84,7 @@ class ActionModule(ActionBase):
             report = self._report(variables, variables["ansible_play_hosts_all"], params)
             lines = [*report.pop("summary"), *filter(None, [report.get("msg")])]
             result.update(files=report["files"], failed=report.get("failed", False), msg=[*result["msg"], *lines])
+            result["ansible_stats"] = report["ansible_stats"]
         return result
 
     def _report(self, variables: dict[str, t.Any], names: t.Sequence[str], params: dict[str, t.Any]) -> Result:
