@@ -15,9 +15,10 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import now
-from ansible_collections.keyturn.credentials.plugins.plugin_utils import _fleet, _report
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _fleet, _history, _report, _run_id, _stats
 
 _NAME = "rotation"
+_HISTORY = "history.jsonl"
 Result = dict[str, t.Any]
 
 
@@ -65,7 +66,8 @@ class ActionModule(ActionBase):
 
     def _end(self, result: Result, variables: dict[str, t.Any], params: dict[str, t.Any]) -> Result:
         name = variables["inventory_hostname"]
-        told = list(_host(name, variables["hostvars"], {name}).told())
+        host = _host(name, variables["hostvars"], {name})
+        told = list(host.told())
         failed = [each for each in told if each["outcome"] == "failed"]
         with _Progress() as batches:
             own = next(batch for batch in batches if name in batch["hosts"])
@@ -76,10 +78,13 @@ class ActionModule(ActionBase):
         counts, *lines = _fleet.words(told)
         result.update(failed_credentials=len(failed), _ansible_verbose_always=True)
         result["msg"] = [f"{ended} of {len(variables['ansible_play_hosts_all'])}: {counts}", *lines]
+        if params["directory"] and not self._task.check_mode:
+            result["msg"] += _remember(pathlib.Path(params["directory"]), host)
         if last:
             report = self._report(variables, variables["ansible_play_hosts_all"], params)
             lines = [*report.pop("summary"), *filter(None, [report.get("msg")])]
             result.update(files=report["files"], failed=report.get("failed", False), msg=[*result["msg"], *lines])
+            result["ansible_stats"] = report["ansible_stats"]
         return result
 
     def _report(self, variables: dict[str, t.Any], names: t.Sequence[str], params: dict[str, t.Any]) -> Result:
@@ -89,6 +94,10 @@ class ActionModule(ActionBase):
         report = _report.build(hosts, now(), check_mode=self._task.check_mode, problem=params["problem"])
         counts = {outcome: report.counts[outcome] for outcome in _report.OUTCOMES}
         result: Result = {"summary": _report.summary(report), "counts": counts, "files": []}
+        outcomes = (told for host in hosts for told in host.told())
+        stats = _stats.stats(outcomes, _report.OUTCOMES)
+        # As set_stats does it. Every report is about the whole run.
+        result["ansible_stats"] = {"data": stats, "per_host": False, "aggregate": False}
         if params["directory"]:
             try:
                 result["files"] = _write(pathlib.Path(params["directory"]), report)
@@ -147,6 +156,16 @@ def _plain(value: t.Any) -> t.Any:
     if isinstance(value, t.Sequence) and not isinstance(value, str):
         return [_plain(item) for item in value]
     return value
+
+
+def _remember(directory: pathlib.Path, host: _report.Host) -> list[str]:
+    """Appends to the history; a line for a person if that cannot be."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _history.append(directory / _HISTORY, _report.history(host, _run_id.run_id(), now()))
+    except OSError as error:
+        return [f"The history cannot be written to {directory / _HISTORY}: {error.strerror}."]
+    return []
 
 
 def _write(directory: pathlib.Path, report: _report.Report) -> list[str]:

@@ -84,6 +84,13 @@ options:
       - Seconds that every single connection and statement may take, retries included.
     type: int
     default: 20
+  query_tag:
+    description:
+      - The C(QUERY_TAG) of the administrator's session, by which C(QUERY_HISTORY) finds its statements. At most 2000
+        characters. Without it, the user's or the account's own tag stays.
+      - The roles set V(keyturn.credentials:<module>:<run>), with the C(run_id) that stands in events and in the fleet's
+        history, unless the administrator's record or the role's connection says otherwise.
+    type: str
 requirements:
   - snowflake-connector-python >= 3.12 (4.8 and 5.x are tested)
   - cryptography (for a private key)

@@ -46,6 +46,7 @@ def rotation_run(
         "account": run.account(),
         "deliver": run.to_deliver(),
         "outcomes": run.records(),
+        "stats": run.stats(),
         "told": told,
         "failures": failures,
     }

@@ -28,16 +28,17 @@ def snowflake_login(
 
     record: fields by label, as keeper_get_record returns them; one that is named like a connection option sets it, and
     with C(module) every option of that module's. connection: options that win. Whatever says how to log in replaces
-    the record's secret.
+    the record's secret. With C(module), what the session does has a tag that names the run.
     """
     from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.connection import CONNECTION_SPEC
-    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
+    from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record, _run_id
 
     # That of the module in question alone: the others need not be imported.
     spec = importlib.import_module(f"{_MODULES}.{module}").SPEC if module else CONNECTION_SPEC
     try:
         fields = _record.read(record)
         given = {
+            "query_tag": f"keyturn.credentials:{module}:{_run_id.run_id()}" if module else None,
             "account": _record.text(fields, "snowflake_account_name"),
             "login_user": _record.text(fields, "login"),
             **_record.options(fields, spec),

@@ -20,6 +20,8 @@ description:
     record is due and else in C(keyturn_not_due), in C(keyturn_waiting) if one would be due but for its
     C(rotation_not_before), C(rotation_window) or C(rotation_after), in C(keyturn_pending) if a rotation is unfinished,
     and in C(keyturn_problems) if something is wrong with a record.
+  - Where a record that is due has been rotated before, the host's C(keyturn_due_since) is the time since when the first
+    of them is older than its C(max_age).
   - What is wrong with a record is warned of, and makes its host fail in the playbook; the host's other records rotate.
     Records without a usable administrator's record belong to the host C(without_admin_record).
 author:
@@ -68,7 +70,11 @@ import typing as t
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import now, parse_duration
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import (
+    now,
+    parse_duration,
+    rfc3339,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import one_line
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
@@ -128,6 +134,8 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):
             inventory.add_child(group, name)
         inventory.set_variable(name, "ansible_connection", "local")
         inventory.set_variable(name, "keyturn_rotations", account.rotations)
+        if account.due_since is not None:
+            inventory.set_variable(name, "keyturn_due_since", rfc3339(account.due_since))
         if self.get_option("keeper_config_file"):
             inventory.set_variable(name, "keeper_config_file", self.get_option("keeper_config_file"))
 

@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._stats import stats
 
 Answer = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -344,6 +345,10 @@ class Run:
 
     def _answers(self) -> tuple[Answer, ...]:
         return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
+
+    def stats(self) -> dict[str, t.Any]:
+        """For the next node of a workflow. No secrets."""
+        return stats(self.records(), _KINDS)
 
     def told(self) -> tuple[list[str], list[str]]:
         """Lines for a person: what is as it should be, after the counts; and each failure once. No secrets."""

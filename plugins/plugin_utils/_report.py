@@ -163,6 +163,12 @@ def as_json(report: Report) -> t.Iterator[str]:
     yield "\n ]\n}\n"
 
 
+def history(host: Host, run_id: str, now: dt.datetime) -> list[str]:
+    """A line of JSON for each credential of a host that has ended: C(run_id, time, account), and what the report has."""
+    about = {"run_id": run_id, "time": rfc3339(now), "account": host.name}
+    return [json.dumps({**about, **_row(told)}, ensure_ascii=False) for told in host.told()]
+
+
 def summary(report: Report) -> list[str]:
     """Lines for the play's output; the reasons of failures stand where each account came to its end."""
     states = collections.Counter(account.state for account in report.accounts)

@@ -50,12 +50,16 @@ _UID_PART = 8
 
 @dataclasses.dataclass
 class Account:
-    """A host of the inventory. problems: one line for each reason why some of its records will not rotate."""
+    """A host of the inventory. due_since: when the first of what is due became older than its max_age, as far as known.
+
+    problems: one line for each reason why some of its records will not rotate.
+    """
 
     rotations: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     due: int = 0
     waiting: int = 0
     pending: int = 0
+    due_since: dt.datetime | None = None
     problems: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -183,7 +187,10 @@ def accounts(found: Extract, default_max_age: str, now: dt.datetime) -> dict[str
         account.rotations.append(
             {key: value for key, value in rotation.items() if value} | {"records": [entry["uid"] for entry in entries]}
         )
-        account.due += len([entry for entry in entries if _is_due(entry, now) and not _waits(entry, now)])
+        due = [entry for entry in entries if _is_due(entry, now) and not _waits(entry, now)]
+        account.due += len(due)
+        over = [moment for entry in due for moment in (_over_since(entry, now),) if moment is not None]
+        account.due_since = min([*over, *filter(None, [account.due_since])], default=None)
         account.waiting += len([entry for entry in entries if _is_due(entry, now) and _waits(entry, now)])
         account.pending += len([entry for entry in entries if entry["pending"]])
         if problem:
@@ -238,6 +245,16 @@ def _is_due(entry: Marked, now: dt.datetime) -> bool:
         return True
     ends = entry.get("expires_at") if entry["kind"] in MINTED else None
     return entry["pending"] or vault.is_over(last, age, ends, now)
+
+
+def _over_since(entry: Marked, now: dt.datetime) -> dt.datetime | None:
+    """When the last rotation became older than it may be; None for one that is not, or that nobody knows of."""
+    last, _note = vault.rotated_at(entry["rotated_at"], now)
+    try:
+        moment = last + parse_duration(entry["max_age"], option=AGE_FIELD) if last else None
+    except (InvalidInput, OverflowError):
+        return None
+    return moment if moment and moment <= now else None
 
 
 def _waits(entry: Marked, now: dt.datetime) -> bool:

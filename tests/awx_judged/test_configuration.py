@@ -31,6 +31,7 @@ Variables = dict[str, t.Any]
 PROJECT = "extensions/awx/project"
 TEMPLATES = {
     "keyturn fleet": "rotate.yml",
+    "keyturn accounts": "rotate.yml",
     "keyturn Snowflake passwords": "snowflake_user_password.yml",
     "keyturn Snowflake key pairs": "snowflake_user_keypair.yml",
     "keyturn Snowflake tokens": "snowflake_user_token.yml",
@@ -89,21 +90,24 @@ def awx(tmp_path: Path, blocked: frozenset[str], monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.timeout(2000)
 def test_from_an_empty_awx_to_a_sliced_schedule_and_no_further(awx: Awx, types: dict[str, Variables]) -> None:
-    run, changed, written = awx.configure(keyturn_awx_keeper_config_file=str(awx.config_file), keyturn_awx_slices=7)
+    url = f"https://hooks.example.com/{secrets.token_urlsafe(18)}"
+    given = {"keyturn_awx_slices": 7, "keyturn_awx_notify_url": url}
+    run, changed, written = awx.configure("-vv", keyturn_awx_keeper_config_file=str(awx.config_file), **given)
     assert run.returncode == 0, run.output
     assert changed > 0 and written
-    assert awx.config not in run.output
+    assert awx.config not in run.output and url not in run.output
     judge_templates(awx)
     judge_the_rest(awx, types)
+    judge_notifications(awx, url)
 
     judge_by_awxkit(awx)
 
     # The file with the configuration need not stay.
     awx.config_file.unlink()
-    run, changed, written = awx.configure(keyturn_awx_slices=7)
+    run, changed, written = awx.configure(**given)
     assert (run.returncode, changed, written) == (0, 0, []), run.output
     # One difference is one change.
-    run, changed, written = awx.configure("--start-at-task", "Job templates", keyturn_awx_slices=3)
+    run, changed, written = awx.configure("--start-at-task", "Job templates", **(given | {"keyturn_awx_slices": 3}))
     template = f"{PREFIX}job_templates/{awx.number('job_templates', 'keyturn fleet')}/"
     assert (run.returncode, changed, written) == (0, 1, [f"PATCH {template}"]), run.output
 
@@ -120,8 +124,8 @@ def judge_templates(awx: Awx) -> None:
         )
         assert not (template["ask_verbosity_on_launch"] or template["ask_diff_mode_on_launch"])
         assert awx.controller.associated[f"job_templates/{number}/credentials"] == [credential]
-        fleet = name == "keyturn fleet"
-        assert template["job_slice_count"] == (7 if fleet else 1)
+        fleet = playbook == "rotate.yml"
+        assert template["job_slice_count"] == (7 if name == "keyturn fleet" else 1)
         inventory = awx.controller.items["inventories"][template["inventory"]]
         assert inventory["name"] == ("keyturn accounts" if fleet else "keyturn localhost")
         survey = awx.controller.surveys.get(number, {"spec": []})
@@ -151,6 +155,17 @@ def judge_the_rest(awx: Awx, types: dict[str, Variables]) -> None:
         "keyturn nightly sync": awx.number("inventory_sources", "keyturn Keeper"),
         "keyturn nightly rotation": awx.number("job_templates", "keyturn fleet"),
     }
+
+
+def judge_notifications(awx: Awx, url: str) -> None:
+    """A failure of each job template is told, and nothing else."""
+    (number,) = awx.controller.items["notification_templates"]
+    made = awx.controller.items["notification_templates"][number]
+    assert made["notification_configuration"]["url"] == url
+    assert "{{ job.status }}" in made["messages"]["error"]["body"], "not templated"
+    told = {place: found for place, found in awx.controller.associated.items() if "notification_templates_" in place}
+    templates = awx.controller.items["job_templates"]
+    assert told == {f"job_templates/{each}/notification_templates_error": [number] for each in templates}
 
 
 def judge_by_awxkit(awx: Awx) -> None:
@@ -190,6 +205,24 @@ def test_check_mode_writes_nothing(awx: Awx) -> None:
 def test_awx_rejects_such_schedules(text: str) -> None:
     with pytest.raises(rules.Rejected):
         rules.check_rrule(text)
+
+
+def test_awx_rejects_such_notifications() -> None:
+    webhook = {"url": "https://hooks.example.com", "headers": {}}
+    good = {"error": {"body": '{"text": "{{ job.status }}"}'}}
+    rules.check_notification("webhook", dict(webhook), good)
+    assert webhook.keys() == {"url", "headers"}
+    for configuration, messages in (
+        ({"url": "https://hooks.example.com"}, good),
+        ({**webhook, "http_method": "GET"}, good),
+        ({**webhook, "headers": "{}"}, good),
+        ({**webhook, "colour": "red"}, good),
+        (webhook, {"failed": good["error"]}),
+        (webhook, {"error": {"body": "{{ job.status }}"}}),
+        (webhook, {"error": {"body": '{"text": "{{ job.secret }}"}'}}),
+    ):
+        with pytest.raises(rules.Rejected):
+            rules.check_notification("webhook", dict(configuration), messages)
 
 
 def test_awx_rejects_such_surveys() -> None:

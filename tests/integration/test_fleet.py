@@ -11,6 +11,7 @@ import functools
 import json
 import re
 import secrets
+import stat
 import typing as t
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -93,6 +94,19 @@ def large(tmp_path: Path, vault: KeeperSandbox) -> t.Iterator[Scene]:
     yield from make(tmp_path, vault, 8)
 
 
+def judge_history(scene: Scene) -> None:
+    """A line for each credential, with what the report has, and the name of the run."""
+    file = scene.reports / "history.jsonl"
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    (run_id,) = {line.pop("run_id") for line in lines}
+    assert re.fullmatch("[0-9a-f]{16}", run_id) and stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert all(re.fullmatch(r"[-0-9]{10}T[:0-9]{8}Z", line.pop("time")) for line in lines)
+    told: dict[str, list[Entry]] = {}
+    for line in lines:
+        told.setdefault(line.pop("account"), []).append(line)
+    assert told == scene.told()
+
+
 def failed_hosts(run: Run) -> dict[str, bool]:
     """{host: whether it failed or was unreachable} from the play's recap."""
     return {host: (unreachable, failed) != ("0", "0") for host, unreachable, failed in _RECAP.findall(run.stdout)}
@@ -136,6 +150,7 @@ def broken_hosts(large: Scene) -> dict[str, t.Any]:
 
 @pytest.mark.core
 def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> None:
+    large.ansible.environment |= {"ANSIBLE_SHOW_CUSTOM_STATS": "true"}
     run = large.run("--forks", "4", hosts=broken_hosts(large))
     assert run.returncode not in (0, 1, 250), run.output
     good, silent, locked, lost, nameless, bare, twins, remote = large.fleet.accounts
@@ -176,6 +191,16 @@ def test_whatever_is_wrong_with_an_account_the_others_are_done(large: Scene) -> 
         assert text in run.stdout
     # Each failed account says why in its last line.
     assert len(re.findall(r"^fatal: \[account_00[1-6]\]: FAILED! =>", run.stdout, re.MULTILINE)) >= 6
+    assert json.loads(run.stdout.partition("RUN: ")[2].splitlines()[0]) == {
+        **{f"keyturn_{name}": count for name, count in report["counts"].items()},
+        "keyturn_failed_records": [
+            row["record_uid"] or row["record"]
+            for rows in told.values()
+            for row in rows
+            if row["outcome"] == "failed" and row["record"]
+        ],
+    }
+    judge_history(large)
     cases = list(ET.parse(large.reports / "rotation.xml").getroot().iter("testcase"))
     kinds = collections.Counter(child.tag for case in cases for child in case)
     assert len(cases) == 17 and kinds == {"failure": 11, "system-out": 6}

@@ -538,6 +538,14 @@ def test_times_are_in_the_sessions_zone(sf: SnowflakeSandbox, admin: t.Any) -> N
         assert describe(connection)["PASSWORD_LAST_SET_TIME"] == "2026-01-02T12:04:05+0900"
 
 
+def test_statements_have_the_tag_of_their_session(sf: SnowflakeSandbox, admin: t.Any) -> None:
+    options = {"password": ADMIN_PASSWORD, "session_parameters": {"QUERY_TAG": "keyturn: a 'tag'"}}
+    with contextlib.closing(connect(sf, "ROTATOR", **options)) as connection:
+        describe(connection)
+    describe(admin)
+    assert sf.tags == [("DESCRIBE USER ETL_SVC", "keyturn: a 'tag'"), ("DESCRIBE USER ETL_SVC", "")]
+
+
 def test_show_users(sf: SnowflakeSandbox, admin: t.Any) -> None:
     sf.add_user("etlXsvc", password=OLD)
     found = {row["name"]: row for row in dicts(admin, "SHOW USERS LIKE 'etl_svc'")}

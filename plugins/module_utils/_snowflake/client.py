@@ -90,7 +90,8 @@ class Client:
     def session(self, login: Login) -> t.Iterator[None]:
         """The administrator's one login. Raises AuthFailed, or Unreachable when no answer came."""
         role = {"role": login.role} if login.role else {}
-        answer, self._admin = self._connect({"user": login.user or "", **role, **login.credentials})
+        tag = {"QUERY_TAG": login.query_tag} if login.query_tag else {}
+        answer, self._admin = self._connect({"user": login.user or "", **role, **login.credentials}, tag)
         who = f"Login of {login.user or 'the workload identity'} to account {self._endpoint.account}"
         if answer.verdict == "silent":
             place = f" from {self._endpoint.host}" if self._endpoint.host else ""
@@ -144,8 +145,12 @@ class Client:
             with contextlib.suppress(Exception):
                 cursor.close()
 
-    def _connect(self, arguments: dict[str, t.Any]) -> tuple[LoginAnswer, t.Any]:
-        everything = {**self._endpoint.arguments(), **self._limits(), **arguments}
+    def _connect(
+        self, arguments: dict[str, t.Any], parameters: t.Mapping[str, str] | None = None
+    ) -> tuple[LoginAnswer, t.Any]:
+        """parameters: of the session, besides its time zone."""
+        session = {"session_parameters": {"TIMEZONE": "UTC", **(parameters or {})}}
+        everything = {**self._endpoint.arguments(), **self._limits(), **session, **arguments}
         try:
             return ACCEPTED, self._bounded(lambda: self._connector.connect(**everything))
         except deadline.TimedOut:
@@ -155,11 +160,7 @@ class Client:
 
     def _limits(self) -> dict[str, t.Any]:
         timeout = self._endpoint.timeout
-        limits: dict[str, t.Any] = {
-            "login_timeout": timeout,
-            "application": _APPLICATION,
-            "session_parameters": {"TIMEZONE": "UTC"},
-        }
+        limits: dict[str, t.Any] = {"login_timeout": timeout, "application": _APPLICATION}
         if int(deps.installed_version(_PACKAGE).split(".")[0]) < 5:
             # 5.x deprecates these two; older ones wait 60 s in a socket without them.
             limits.update(network_timeout=timeout, socket_timeout=timeout)

@@ -56,6 +56,7 @@ _NEEDED = {
     "programmatic_access_token": ("login_token",),
 }
 
+_LONGEST_TAG = 2000
 # An address of an account, as people copy it from the browser.
 _ADDRESS = re.compile(r"(?:https://)?(([^/]+)\.snowflakecomputing\.(com|cn))/?", re.IGNORECASE)
 
@@ -79,6 +80,7 @@ CONNECTION_SPEC = ArgumentSpec(
         "login_port": {"type": "int", "no_log": False},
         "login_protocol": {"type": "str", "choices": ["https", "http"], "no_log": False},
         "login_timeout": {"type": "int", "default": 20, "no_log": False},
+        "query_tag": {"type": "str", "no_log": False},
     },
     mutually_exclusive=[_SECRETS],
 )
@@ -104,13 +106,14 @@ class Endpoint:
 class Login:
     """Who logs in, and with what; C(credentials) are keyword arguments of the connector.
 
-    key_fingerprint: of the administrator's own key, which no rotation may remove.
+    key_fingerprint: of the administrator's own key, which no rotation may remove. query_tag: of what the session does.
     """
 
     user: str | None
     role: str | None
     credentials: dict[str, t.Any] = dataclasses.field(repr=False)
     key_fingerprint: str | None = None
+    query_tag: str | None = None
 
 
 def with_environment(params: Params, environ: t.Mapping[str, str]) -> dict[str, t.Any]:
@@ -217,11 +220,14 @@ def login(resolved: Params) -> Login:
         raise InvalidInput("login_user is missing (or SNOWFLAKE_USER).")
     if user and user != user.strip():
         raise InvalidInput(f"login_user is {user!r}, with a blank at an end.")
+    tag = resolved["query_tag"]
+    if tag and len(tag) > _LONGEST_TAG:
+        raise InvalidInput(f"query_tag has {len(tag)} characters, and Snowflake takes {_LONGEST_TAG}.")
     if method == "key_pair":
         key = _private_key(resolved)
         credentials = {"authenticator": "SNOWFLAKE_JWT", "private_key": keys.private_der(key)}
-        return Login(user, resolved["login_role"], credentials, key_fingerprint=keys.fingerprint(key))
-    return Login(user, resolved["login_role"], _credentials(method, resolved))
+        return Login(user, resolved["login_role"], credentials, keys.fingerprint(key), tag)
+    return Login(user, resolved["login_role"], _credentials(method, resolved), query_tag=tag)
 
 
 def _credentials(method: str, resolved: Params) -> dict[str, t.Any]:

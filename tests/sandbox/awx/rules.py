@@ -4,12 +4,13 @@
 
 """What AWX accepts, as far as our files go: its rules, after its sources, in words of our own.
 
-Sources: awx/main/fields.py (credential types), awx/api/views/__init__.py (surveys), awx/api/serializers.py (schedules),
-awx/main/utils/ansible.py (what is offered as a playbook).
+Sources: awx/main/fields.py (credential types), awx/api/views/__init__.py (surveys), awx/api/serializers.py (schedules,
+notification templates), awx/main/utils/ansible.py (what is offered as a playbook).
 """
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from pathlib import Path
@@ -181,6 +182,45 @@ def check_rrule(text: str) -> None:
         rrule.rrulestr(text)
     except ValueError as error:
         raise Rejected(f"rrule: {error}") from None
+
+
+# Of a webhook, the only kind that our files have: each parameter's type, and what AWX fills in (None: it is required).
+_WEBHOOK: dict[str, tuple[type, t.Any]] = {
+    "url": (str, None),
+    "http_method": (str, "POST"),
+    "disable_ssl_verification": (bool, False),
+    "username": (str, ""),
+    "password": (str, ""),
+    "headers": (dict, None),
+}
+# What a message may name, as far as ours do.
+_JOB = {"id": 1, "name": "EXAMPLE", "status": "failed", "elapsed": 0.1}
+_EVENTS = ("started", "success", "error", "workflow_approval")
+
+
+def check_notification(kind: str, configuration: dict[str, t.Any], messages: dict[str, t.Any]) -> None:
+    """A webhook with its parameters, which is completed in place, and messages that are JSON once they are rendered."""
+    if kind != "webhook":
+        raise Rejected(f"{kind}: not known here")
+    for name, (expected, default) in _WEBHOOK.items():
+        if name not in configuration and default is None:
+            raise Rejected(f"missing required fields for notification configuration: {name}")
+        if type(configuration.setdefault(name, default)) is not expected:
+            raise Rejected(f"configuration field {name} incorrect type, expected {expected.__name__}")
+    if configuration.keys() - _WEBHOOK.keys() or configuration["http_method"].lower() not in ("put", "post"):
+        raise Rejected("unknown parameters, or the method is neither PUT nor POST")
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    namespace = {"job": _JOB, "job_friendly_name": "Job", "url": "https://awx.example.com/1", "job_metadata": "{}"}
+    for event, message in messages.items():
+        if event not in _EVENTS or message.keys() - {"message", "body"} or "\n" in (message.get("message") or ""):
+            raise Rejected(f"{event}: no such event, or more than a message of one line and a body")
+        for text in filter(None, message.values()):
+            try:
+                rendered = environment.from_string(text).render(namespace)
+                if not isinstance(json.loads(rendered), dict):
+                    raise Rejected(f"{event}: a webhook's body must be a JSON dictionary")
+            except (TemplateError, ValueError) as error:
+                raise Rejected(f"{event}: {error}") from None
 
 
 _PLAYBOOK = re.compile(

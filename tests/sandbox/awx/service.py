@@ -73,8 +73,16 @@ _FIELDS: dict[str, Item] = {
         "become_enabled": False,
         "extra_vars": "",
     },
+    "notification_templates": {
+        "description": "",
+        "organization": None,
+        "notification_type": "",
+        "notification_configuration": {},
+        "messages": {},
+    },
     "schedules": {"description": "", "unified_job_template": None, "rrule": "", "enabled": True},
 }
+_NOTIFYING = tuple(f"notification_templates_{event}" for event in ("started", "success", "error"))
 _UNIFIED = ("projects", "inventory_sources", "job_templates")
 
 
@@ -132,7 +140,8 @@ class Controller:
         if rest[1:] == ["survey_spec"]:
             return self._survey(number, request.method, body)
         if len(rest) == 2:
-            return self._associate(f"{resource}/{number}/{rest[1]}", rest[1], request.method, body)
+            linked = "notification_templates" if rest[1] in _NOTIFYING else rest[1]
+            return self._associate(f"{resource}/{number}/{rest[1]}", linked, request.method, body)
         if request.method == "PATCH":
             self._store(resource, number, item | body)
         return _answer(200, self._shown(resource, number))
@@ -182,6 +191,10 @@ class Controller:
     def _check(self, resource: str, item: Item) -> None:
         if resource == "credential_types":
             rules.check_credential_type(item["inputs"], item["injectors"], self.blocked)
+        if resource == "notification_templates":
+            rules.check_notification(
+                item["notification_type"], item["notification_configuration"], item["messages"] or {}
+            )
         if resource == "schedules":
             rules.check_rrule(item["rrule"])
         if resource == "job_templates" and item["playbook"] not in self.playbooks:
@@ -206,7 +219,7 @@ class Controller:
         item = {"id": number, "type": resource.removesuffix("s"), "url": url, **self.items[resource][number]}
         item |= {"related": {}, "summary_fields": {}}
         if resource == "job_templates":
-            item["related"] = {name: f"{url}{name}/" for name in ("survey_spec", "credentials")}
+            item["related"] = {name: f"{url}{name}/" for name in ("survey_spec", "credentials", *_NOTIFYING)}
         if resource == "projects":
             item |= {"scm_revision": "", "summary_fields": {"current_update": {"id": number}}}
         return item

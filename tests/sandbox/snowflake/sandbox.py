@@ -22,7 +22,8 @@ class SnowflakeSandbox:
     """One Snowflake account on 127.0.0.1, plain HTTP, for as long as the ``with`` block lasts.
 
     journal, faults, errors: of the shared server; account: state and switches; logins: (login name, method, ``ok`` or
-    the number), in order. Users and roles are named as in SQL: ``etl_svc`` is ``ETL_SVC``, ``"Mixed Case"`` is exact.
+    the number), in order; tags: (statement, QUERY_TAG of its session), in order. Users and roles are named as in SQL:
+    ``etl_svc`` is ``ETL_SVC``, ``"Mixed Case"`` is exact.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class SnowflakeSandbox:
         self._server = LoopbackServer(self._service, port=port, poll=poll)
         self.host, self.port = self._server.host, self._server.port
         self.journal, self.faults, self.errors = self._server.journal, self._server.faults, self._server.errors
-        self.logins = self._service.logins
+        self.logins, self.tags = self._service.logins, self._service.tags
 
     def settings(self) -> dict[str, t.Any]:
         """The options of this collection's Snowflake modules that lead here."""

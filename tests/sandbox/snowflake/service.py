@@ -51,6 +51,7 @@ class SnowflakeService:
         self.account = account
         self.sessions: dict[str, Session] = {}
         self.logins: list[tuple[str, str, str]] = []
+        self.tags: list[tuple[str, str]] = []
         self._numbers = itertools.count(1000)
         self._answers: collections.OrderedDict[str, Response] = collections.OrderedDict()
         self._current = threading.local()
@@ -192,6 +193,7 @@ class SnowflakeService:
         request_id = (request.query.get("requestId") or [""])[0]
         if self.account.request_id_dedup and request_id in self._answers:
             return self._answers[request_id]
+        self.tags.append((call.label, session.parameters.get("QUERY_TAG", "")))
         response = self._run(session, call)
         if request_id:
             self._answers[request_id] = response

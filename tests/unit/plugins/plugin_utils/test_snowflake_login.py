@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.keyturn.credentials.plugins.filter import snowflake_login
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._run_id import run_id
 
 RECORD = {"login": ["ROTATOR"], "snowflake_account_name": ["xy12345"]}
 BASE = {"login_user": "ROTATOR", "account": "xy12345"}
@@ -43,6 +44,20 @@ def test_the_administrators_record(fields: dict[str, t.Any], secret: dict[str, s
 def test_a_way_to_log_in_replaces_the_records_secret(way: str, fields: dict[str, t.Any]) -> None:
     """Two ways at once would be refused by the module, or worse, the wrong one would be taken."""
     assert snowflake_login.snowflake_login({**RECORD, **fields}, {way: "given"}) == {**BASE, way: "given"}
+
+
+def test_for_a_role_the_tag_names_the_module_and_the_run() -> None:
+    record = {**RECORD, "password": ["pw"]}
+    given = snowflake_login.snowflake_login(record, {}, "snowflake_user_token")
+    assert given["query_tag"] == f"keyturn.credentials:snowflake_user_token:{run_id()}"
+    # The record and the connection know better, and an empty tag is none.
+    for fields, connection, tag in (
+        ({"query_tag": ["own"]}, {}, "own"),
+        ({"query_tag": ["own"]}, {"query_tag": "nearer"}, "nearer"),
+        ({}, {"query_tag": ""}, None),
+    ):
+        given = snowflake_login.snowflake_login({**record, **fields}, connection, "snowflake_user_token")
+        assert given.get("query_tag") == tag
 
 
 def test_the_connection_wins_and_empty_values_go() -> None:

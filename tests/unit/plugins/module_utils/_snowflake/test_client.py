@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import logging
 import os
 import pathlib
@@ -225,6 +226,14 @@ def test_the_administrator_has_the_role_and_a_proof_has_none(connector: Connecto
     assert (user["user"], user["password"], "role" in user) == ("U", "x", False)
     assert {call["account"] for call in connector.arguments} == {"acc"}
     assert all(call["session_parameters"] == {"TIMEZONE": "UTC"} for call in connector.arguments)
+
+
+def test_the_tag_is_the_administrators_sessions(connector: Connector) -> None:
+    one = _client()
+    with one.session(dataclasses.replace(ADMIN, query_tag="a tag")):
+        one.try_login("U", {"password": "x"})
+    admin, user = (call["session_parameters"] for call in connector.arguments)
+    assert (admin, user) == ({"TIMEZONE": "UTC", "QUERY_TAG": "a tag"}, {"TIMEZONE": "UTC"})
 
 
 @pytest.mark.parametrize(("version", "bounds"), [("3.12.4", True), ("4.8.1", True), ("5.2.0", False), ("10.0", False)])

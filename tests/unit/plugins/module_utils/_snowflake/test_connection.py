@@ -204,6 +204,14 @@ def test_somebody_must_log_in_unless_the_workload_itself_does() -> None:
         connection.login(_resolved(login_authenticator="workload_identity"))
 
 
+def test_a_tag_that_snowflake_would_refuse_is_invalid_input() -> None:
+    given: dict[str, t.Any] = {"login_user": "A", "login_password": "x"}
+    assert connection.login(_resolved(**given)).query_tag is None
+    assert connection.login(_resolved(**given, query_tag="x" * 2000)).query_tag == "x" * 2000
+    with pytest.raises(InvalidInput, match="query_tag has 2001 characters"):
+        connection.login(_resolved(**given, query_tag="x" * 2001))
+
+
 # -- the endpoint
 
 
