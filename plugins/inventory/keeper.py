@@ -70,11 +70,7 @@ import typing as t
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import (
-    now,
-    parse_duration,
-    rfc3339,
-)
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import now, parse_duration, rfc3339
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import one_line
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault

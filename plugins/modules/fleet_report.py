@@ -12,6 +12,8 @@ version_added: 1.0.0
 description:
   - Writes what the playbook C(keyturn.credentials.rotate) has done so far as JSON, as JUnit XML and as an HTML page
     that needs no other file, and returns the same as a few lines. The report holds no secrets.
+  - The counts and the records that failed are also set as C(ansible.builtin.set_stats) does it, so that AWX hands them
+    to the next node of a workflow.
   - The playbook uses it. It runs on the controller, in check mode too.
 options:
   account:
@@ -35,6 +37,8 @@ options:
     description:
       - The directory for C(rotation.json), C(rotation.xml) and C(rotation.html). It is made if it is missing. Files
         that are there are replaced.
+      - With O(account=ends), what became of the host's credentials is also added to C(history.jsonl) there, except in
+        check mode.
       - Without it, no file is written.
     type: path
   problem:

@@ -164,7 +164,7 @@ def as_json(report: Report) -> t.Iterator[str]:
 
 
 def history(host: Host, run_id: str, now: dt.datetime) -> list[str]:
-    """A line of JSON for each credential of a host that has ended: C(run_id, time, account), and what the report has."""
+    """A JSON line for each credential of a host that has ended: what the report has, and C(run_id, time, account)."""
     about = {"run_id": run_id, "time": rfc3339(now), "account": host.name}
     return [json.dumps({**about, **_row(told)}, ensure_ascii=False) for told in host.told()]
 

@@ -112,6 +112,6 @@ def test_each_account_that_is_due_is_rotated_once_an_hour(scene: Scene) -> None:
         assert server.errors == []
     text = log.read_text()
     assert sorted(each["limit"] for each in controller.launched) == ["late", "overdue"], text
-    assert "overdue is overdue: something has been due there since " in text
+    assert "overdue is overdue; something there is due since " in text
     assert "ERROR" not in text
     scene.assert_no_secret(text, json.dumps(controller.launched))

@@ -48,9 +48,7 @@ async def heard(number: int, args: dict[str, t.Any]) -> list[Event]:
 
 
 @pytest.fixture
-def scene(
-    tmp_path: Path, vault: KeeperSandbox, monkeypatch: pytest.MonkeyPatch
-) -> Scene:
+def scene(tmp_path: Path, vault: KeeperSandbox, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """An inventory of four accounts, in the environment that a rulebook would have."""
     vault.write_client_config(tmp_path / "ksm-config.json")
     scene = Scene(tmp_path, vault, Ansible(tmp_path, vault.environment()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 import secrets
 import time
 import typing as t
@@ -31,6 +30,7 @@ SCHEMA = json.loads((REPOSITORY / "docs" / "events.schema.json").read_text("utf-
 # All events of a run, and what a busy machine adds.
 BUDGET, SLACK = 5.0, 2.5
 _ALWAYS = 1_000_000
+OUTCOMES = ("rotated", "recovered", "due", "not_due", "waiting", "failed")
 
 
 class Receiver:
@@ -92,6 +92,7 @@ def test_one_event_for_each_record_with_which_something_happened(
     telling(scene, receiver)
     scene.stage("B")
     snowflake.user("C").owner = "ACCOUNTADMIN"
+    scene.ansible.environment |= {"ANSIBLE_SHOW_CUSTOM_STATS": "true"}
     run = scene.run("-vvvv", "--diff")
     assert run.returncode == 2 and says(run, "1 rotated, 1 recovered, 0 not due, 1 failed"), run.output
     events = receiver[0].events()
@@ -118,11 +119,11 @@ def test_one_event_for_each_record_with_which_something_happened(
     (tag,) = {tag for _statement, tag in snowflake.tags}
     assert tag == f"keyturn.credentials:snowflake_user_password:{failure['run_id']}"
 
-    # What is not due is no event, and in check mode nothing is told.
-    receiver[0].got.clear()
-    scene.uids.pop("C")
-    assert scene.run().returncode == 0 and scene.run("--check", force=True).returncode == 0
-    assert receiver[0].got == []
+    # What the next node of a workflow in AWX gets.
+    assert json.loads(run.stdout.partition("RUN: ")[2].splitlines()[0]) == {
+        **{f"keyturn_{outcome}": int(outcome in ("rotated", "recovered", "failed")) for outcome in OUTCOMES},
+        "keyturn_failed_records": [scene.uids["C"]],
+    }
 
 
 # What the receiver does, what the run says of it, and how long that may take.
@@ -153,3 +154,44 @@ def test_no_receiver_breaks_or_delays_a_run(
     took = ended - server.journal.entries()[0].at
     table(f"a receiver that {does}: {took:.1f} s from the first event to the end of the run")
     assert took <= longest + SLACK
+
+
+def test_a_run_that_could_not_begin_is_told_for_each_record(
+    scene: Scene, receiver: tuple[Receiver, LoopbackServer]
+) -> None:
+    telling(scene, receiver)
+    run = scene.run(admin_record="nobody", records=[scene.uids["A"], "Record of B"])
+    assert run.returncode == 2, run.output
+    told = [(event["subject"], event["data"]["error_code"]) for event in receiver[0].events()]
+    assert told == [(scene.uids["A"], "not_found"), ("Record of B", "not_found")]
+    assert "nobody" in receiver[0].events()[0]["data"]["msg"] and untold(receiver[0], run)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_evaluated_is_told_too_and_the_secrets_are_forgotten(
+    scene: Scene, receiver: tuple[Receiver, LoopbackServer]
+) -> None:
+    """Two accounts in the administrator's record end the run in the middle, and so do they what is told of it."""
+    telling(scene, receiver)
+    other = {"type": "text", "label": "Snowflake Account Name", "value": ["other"]}
+    scene.vault.edit(scene.admin_uid, lambda content: content["custom"].append(other))
+    run = scene.run()
+    assert run.returncode == 2 and says(run, "TASK [keyturn.credentials.snowflake_user_password : Forget the secrets]")
+    assert [event["data"]["outcome"] for event in receiver[0].events()] == ["failed"] * 3
+    assert leaks(run.output, scene.secrets()) == []
+
+
+@pytest.mark.slow
+def test_a_receiver_costs_no_request_elsewhere_and_hears_only_of_what_happened(
+    scene: Scene, receiver: tuple[Receiver, LoopbackServer]
+) -> None:
+    run = scene.run()
+    assert run.returncode == 0 and "Send what became of each record" not in run.stdout
+    alone = (scene.vault.journal.labels(), scene.snowflake.journal.labels())
+    telling(scene, receiver)
+    assert scene.run(force=True).returncode == 0
+    assert (scene.vault.journal.labels(), scene.snowflake.journal.labels()) == alone
+    assert len(receiver[0].events()) == 3
+    # What is not due is no event, and in check mode nothing is told.
+    assert scene.run().returncode == 0 and scene.run("--check", force=True).returncode == 0
+    assert len(receiver[0].events()) == 3

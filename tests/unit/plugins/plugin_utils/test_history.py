@@ -27,10 +27,10 @@ def write(path: Path, writer: int) -> None:
 def test_writers_at_once_tear_nothing(tmp_path: Path) -> None:
     path, context = tmp_path / "history.jsonl", multiprocessing.get_context("fork")
     writers = [context.Process(target=write, args=(path, number)) for number in range(_WRITERS)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join()
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == ["history.jsonl", "history.jsonl.1"]
     kept = [json.loads(line) for file in reversed(files) for line in file.read_text().splitlines()]
