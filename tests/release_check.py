@@ -4,7 +4,7 @@
 
 """``python -m tests.release_check`` (``make release-check``): everything that a release needs, in one go, as a checklist.
 
-Each line is a session of noxfile.py, or a fact about the checkout. A session that was skipped is told as skipped: then
+Each line is a session of noxfile.py, or a fact about the checkout. A session that was skipped is told as skipped:
 somebody must run it where its interpreter is. The exit code is 0 if nothing failed.
 """
 
