@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m tests.release_check`` (``make release-check``): everything that a release needs, in one go, as a checklist.
+"""``make release-check``: everything that a release needs, in one go, as a checklist.
 
 Each line is a session of noxfile.py, or a fact about the checkout. A session that was skipped is told as skipped:
 somebody must run it where its interpreter is. The exit code is 0 if nothing failed.
