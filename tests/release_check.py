@@ -56,7 +56,7 @@ def sessions(names: t.Sequence[str]) -> t.Iterator[Line]:
         )
         told = json.loads(report.read_text("utf-8"))["sessions"] if report.exists() else []
     for name in names:
-        each = next((each for each in told if name in each["signatures"]), {})
+        each: dict[str, t.Any] = next((each for each in told if name in each["signatures"]), {})
         seconds = each.get("duration")
         yield name, str(each.get("result", "failed")), "" if seconds is None else f"{seconds:.0f} s"
 
