@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help fix quick demo sandbox test test-cores test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations bench scale lint build ci clean
+.PHONY: help fix quick demo sandbox test test-cores test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations bench scale lint build release-check ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -70,6 +70,9 @@ scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and sl
 
 lint: .venv/bin/nox ## all static checks, and the collection's tarball built, installed, and judged by Galaxy's importer
 	$(NOX) lint 'sanity(2.19)' 'sanity(2.21)' build importer
+
+release-check: .venv/bin/nox ## all that a release needs, as a checklist
+	$(NOX) release-check $(WORDS)
 
 build: .venv/bin/nox ## the collection's tarball, in dist/
 	$(NOX) build

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import configparser
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -59,6 +60,7 @@ LINTERS = (
     "types-requests",
     "yamllint==1.38.0",
 )
+SBOM = "cyclonedx-bom==7.5.0"
 PRISM = "@stoplight/prism-cli@5.14.2"
 # Cisco's OpenAPI document, or a part of it with the paths of Meraki's users and action batches.
 DOCUMENT = ROOT.parent / "shared" / "data" / "meraki_merakiAuthUsers_openapi.json"
@@ -374,6 +376,27 @@ def importer(session: nox.Session) -> None:
     if found := [line for line in lines if line.startswith(("WARNING", "ERROR"))]:
         session.error("\n".join(found))
     session.log(lines[-1])
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """What the execution environment's Python packages are, as CycloneDX, in dist/."""
+    install(session, DEFAULT_CORE, *RUNTIME)
+    told = ROOT / "dist" / "sbom.cdx.json"
+    told.parent.mkdir(exist_ok=True)
+    # From outside, so that the tool is no part of what it tells.
+    packages = pathlib.Path(session.bin, "python")
+    words = ("environment", "--output-reproducible", "--output-file", str(told), str(packages))
+    uvx = str(pathlib.Path(sys.executable).with_name("uvx"))
+    session.run(uvx, "--from", SBOM, "cyclonedx-py", *words, external=True)
+    session.log(f"{len(json.loads(told.read_text('utf-8'))['components'])} packages in {told}")
+
+
+@nox.session(name="release-check")
+def release_check(session: nox.Session) -> None:
+    """All that a release needs, in one go, as a checklist."""
+    session.install("--quiet", "-r", "requirements-dev.txt", "PyYAML")
+    session.run("python", "-m", "tests.release_check", *session.posargs)
 
 
 @nox.session

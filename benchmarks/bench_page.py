@@ -26,8 +26,8 @@ What a rotation costs
 =====================
 
 Where a task runs on the controller by Ansible's own Python (``ansible_connection: local`` and
-``ansible_python_interpreter: "{{ ansible_playbook_python }}"``, as the inventory that Ansible makes for ``localhost`` has
-it), the modules run in a child of Ansible's own process: no second Python starts, and libraries are imported once in a run.
+``ansible_python_interpreter: "{{ ansible_playbook_python }}"``, as the inventory that Ansible makes for ``localhost``
+has it), the modules run in a child of Ansible's own process: no second Python starts, and libraries are imported once.
 With ``become``, ``async``, another interpreter or another host, they run as all modules do, with the same results.
 
 The table is written by ``make bench``. Each line is a ratio of two things that ran in turn on one machine against local

@@ -329,7 +329,7 @@ def test_no_outcome_leaves_a_secret_anywhere(
 def test_the_watcher_sees_what_ansible_writes_without_pipelining(
     snowflake: SnowflakeSandbox, ansible: Ansible, login: dict[str, t.Any]
 ) -> None:
-    """The control of the test above: this is the leak of which the module's notes warn, where it does not run in place."""
+    """The control of the test above: this is the leak of which the notes warn, where a module does not run in place."""
     snowflake.add_user("ETL", password=fresh_password())
     secret = canary()
     with Watcher(os.getpid(), (secret,), (ansible.home,)) as watcher:
