@@ -16,8 +16,10 @@ import pytest
 import yaml
 
 from tests.campaigns.keypair import KeyScene
+from tests.campaigns.token import TokenScene
 from tests.integration.kill import PATIENCE, Side, kill_run
 from tests.integration.support import Run, variants
+from tests.integration.test_leaks import leaks as spelled
 from tests.integration.test_role_snowflake_user_keypair import slots
 from tests.integration.test_role_snowflake_user_password import Scene, leaks, says
 from tests.sandbox.keeper import KeeperSandbox
@@ -114,6 +116,23 @@ def test_each_is_told_once_of_each_rotation_and_gets_no_secret(single: Scene, co
     again = scene.run()
     assert again.returncode == 0 and len(consumers.told()) == 2
     assert [label.split()[0] for label in scene.vault.journal.labels()] == ["get_secret"] * 2
+
+
+@pytest.mark.parametrize("kind", variants([Scene, KeyScene, TokenScene], TokenScene))
+def test_a_consumer_that_looks_at_everything_finds_no_secret(
+    kind: type[Scene], tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox, consumers: Consumers
+) -> None:
+    """Variables of all hosts, raw and evaluated, and the defaults of modules; also after one that failed with one."""
+    scene = delivering(kind(tmp_path, snowflake, vault, "A"), consumers, "app", "look")
+    seen = tmp_path / "seen.txt"
+    look = {"name": "Look", "dump_variables": {"dest": str(seen)}}
+    (consumers.folder / "look.yml").write_text(yaml.safe_dump([look]))
+    consumers.breaks("app").touch()
+    run = scene.run()
+    assert run.returncode == 2 and says(run, "app (its task failed: Reload)"), run.output
+    text, secrets = seen.read_text(), scene.secrets()
+    assert len(secrets) > 3 and f"keyturn_record_uid: '{{{{ keyturn_delivery.record_uid }}}}'" in text
+    assert spelled(text, *secrets) == []
 
 
 @pytest.mark.parametrize("name", variants(["../outside", "unknown", "/etc/passwd"], "../outside"))
