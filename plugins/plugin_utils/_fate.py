@@ -182,8 +182,8 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The answers so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
-    the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record is
-    not as it should be.
+    the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record
+    is not as it should be.
     """
 
     role: Role

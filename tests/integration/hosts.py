@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts that Ansible reaches by ssh: Ansible's own ssh plugin, with a command in place of ssh that stays on this machine.
+"""Hosts that Ansible reaches by its own ssh plugin, with a command in place of ssh that stays on this machine.
 
 What runs on such a host finds its name in KT_HOST, and a systemctl that writes down what it is asked.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 Side = t.Literal["before", "after"]
 
-# The last two words are the host and what it shall run; the calls are counted, and one of them may never come to its end.
+# The last two words are the host and what it shall run. Calls are counted, and one of them may never come to its end.
 _SSH = r"""#!/bin/sh
 for word; do host=$command; command=$word; done
 cd {directory} || exit 255

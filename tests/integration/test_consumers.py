@@ -122,7 +122,7 @@ def test_each_is_told_once_of_each_rotation_and_gets_no_secret(single: Scene, co
 def test_a_consumer_that_looks_at_everything_finds_no_secret(
     kind: type[Scene], tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox, consumers: Consumers
 ) -> None:
-    """Variables of all hosts, raw and evaluated, and the defaults of modules; also what is left of one that failed with a secret."""
+    """Variables of all hosts, raw and evaluated, and modules' defaults; also what another one has failed with."""
     scene = delivering(kind(tmp_path, snowflake, vault, "A"), consumers, "app", "look")
     seen = tmp_path / "seen.txt"
     lookup = "lookup('keepersecurity.keeper_secrets_manager.keeper', uid=keyturn_record_uid, field='login')"

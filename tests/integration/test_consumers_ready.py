@@ -56,7 +56,7 @@ class Endpoint:
 
 
 class Service(Reader):
-    """What runs on a host: it logs in, again and again, with the key that it has read when it was last told to reload."""
+    """What runs on a host: it logs in again and again, with the key that it read when it was last told to reload."""
 
     def __init__(self, scene: KeyScene, hosts: Hosts, name: str) -> None:
         super().__init__(scene, "A")
@@ -182,14 +182,18 @@ QUICK = "first file written"
 
 def killed(case: Case, point: Point, endpoint: Endpoint) -> None:
     """A forced rotation that dies there."""
-    reached = threading.Event()
+    reached, ended = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        reached.set()
+        ended.wait(PATIENCE)
+
     if point.what == "ssh":
         case.hosts.hang_at(point.number, point.side)
     else:
         server = endpoint.server if point.what == "GET" else case.scene.vault
-        hold: dict[str, t.Any] = {point.side: lambda: reached.set() or ended.wait(PATIENCE)}
+        hold: dict[str, t.Any] = {point.side: wait}
         server.faults.add(Fault(point.what, skip=point.number - 1, drop=point.side, **hold))
-    ended = threading.Event()
     process = case.start(force=True)
     wait_until(lambda: reached.is_set() or case.hosts.hanging(), process)
     assert reached.is_set() or case.hosts.hanging(), case.scene.ansible.finish(process).output
