@@ -26,17 +26,18 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 GOAL = 1.15
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """CPU seconds of all ended children so far."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def _cost(scene: Scene) -> float:
     """CPU seconds of a run that rotates the one record."""
-    before = _cpu()
+    before = cpu()
     run = scene.run(force=True, admin_record=scene.admin_uid)
     assert run.returncode == 0, run.output
-    return _cpu() - before
+    return cpu() - before
 
 
 def measure(rounds: int, directory: Path) -> list[tuple[float, float]]:

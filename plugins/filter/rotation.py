@@ -10,7 +10,16 @@ import pathlib
 import re
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Answer, Entry, Role, Run
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
+    KINDS,
+    Answer,
+    Entry,
+    Role,
+    Run,
+    delivered,
+    told,
+)
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._stats import stats
 
 _CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
@@ -36,7 +45,7 @@ def rotation_run(
 ) -> dict[str, t.Any]:
     """What to stage, save, commit, discard and say. Holds no secrets."""
     run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, **answers)
-    told, failures = run.told()
+    lines, failures = run.told()
     return {
         "stage": run.to_stage(),
         "save": list(run.minted()),
@@ -46,10 +55,20 @@ def rotation_run(
         "account": run.account(),
         "deliver": run.to_deliver(),
         "outcomes": run.records(),
-        "stats": run.stats(),
-        "told": told,
+        "stats": stats(run.records(), KINDS),
+        "failure": {name: found.get(name) for name in ("msg", "error_code")},
+        "told": lines,
         "failures": failures,
     }
+
+
+def rotation_delivered(run: t.Mapping[str, t.Any], undelivered: t.Sequence[Entry]) -> dict[str, t.Any]:
+    """What C(rotation_run) said before the deliveries, and what became of these. Holds no secrets."""
+    if not undelivered:
+        return dict(run)
+    outcomes = delivered(run["outcomes"], undelivered)
+    lines, failures = told(outcomes)
+    return {**run, "outcomes": outcomes, "stats": stats(outcomes, KINDS), "told": lines, "failures": failures}
 
 
 def rotation_minted(
@@ -67,4 +86,5 @@ class FilterModule:
             "rotation_users": rotation_users,
             "rotation_run": rotation_run,
             "rotation_minted": rotation_minted,
+            "rotation_delivered": rotation_delivered,
         }

@@ -18,7 +18,6 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._stats import stats
 
 Answer = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -183,8 +182,8 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The answers so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
-    the work; saved is of what the service has minted. undelivered: the deliveries that failed. Lists are made from
-    C(fate) and from one question: why a record is not as it should be.
+    the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record
+    is not as it should be.
     """
 
     role: Role
@@ -195,7 +194,6 @@ class Run:
     saved: Answer = dataclasses.field(default_factory=dict)
     committed: Answer = dataclasses.field(default_factory=dict)
     discarded: Answer = dataclasses.field(default_factory=dict)
-    undelivered: t.Sequence[Entry] = ()
     check_mode: bool = False
 
     def to_stage(self) -> list[str]:
@@ -304,8 +302,7 @@ class Run:
             # A task that failed without a code may have died after a write.
             record["error_code"] = failure.get("error_code", "unknown_outcome")
             record["retry_safe"] = bool(failure.get("retry_safe", True))
-            committed = over and record["error_code"] != "delivery_failed"
-            kept = _KEPT if committed and fate(entry, told.get("applied")) == "commit" else ""
+            kept = _KEPT if over and fate(entry, told.get("applied")) == "commit" else ""
             if record["pending"] and entry.get("former_logins"):
                 kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
             return {**record, "outcome": "failed", "msg": f"{failure['msg']}{kept}"}
@@ -324,7 +321,6 @@ class Run:
 
     def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Answer | None:
         """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
-        missed = [each for each in self.undelivered if each["record_uid"] == entry.get("record_uid")]
         own = [entry, *(told[name] for name in ("ended", "applied", "saved") if name in told)]
         if "staged" not in told and not entry["failed"]:
             checked = told.get("checked")
@@ -336,8 +332,6 @@ class Run:
             return _refusal(
                 "The service accepted the password before it was set, so its login (verify) proves nothing."
             )
-        if failed is None and missed:
-            return _missed(missed)
         if failed is not None or over or not self.role.concerns(entry):
             return failed
         whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)
@@ -346,30 +340,45 @@ class Run:
     def _answers(self) -> tuple[Answer, ...]:
         return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
 
-    def stats(self) -> dict[str, t.Any]:
-        """For the next node of a workflow. No secrets."""
-        return stats(self.records(), _KINDS)
-
     def told(self) -> tuple[list[str], list[str]]:
-        """Lines for a person: what is as it should be, after the counts; and each failure once. No secrets."""
+        """As the function C(told). A vault that named no record at all says why."""
         records = self.records()
-        failures = [f"failed: {', '.join(names)}: {text}" for text, names in _grouped(records).items()]
-        if not records:
-            failures = [f"failed: {self.found.get('msg')} [{self.found.get('error_code', 'unknown_outcome')}]"]
-        count = {kind: len([record for record in records if record["outcome"] == kind]) for kind in _KINDS}
-        failed = count["failed"] or len(failures)
-        waiting = f"{count['waiting']} waiting, " if count["waiting"] else ""
-        if self.check_mode:
-            head = f"check mode: {count['due']} due, {count['not_due']} not due, {waiting}{failed} failed"
-        else:
-            head = (
-                f"{count['rotated']} rotated, {count['recovered']} recovered, {count['not_due']} not due, "
-                f"{waiting}{failed} failed"
-            )
-        return [head, *(line for record in records for line in _lines(record))], failures
+        nothing = [f"failed: {self.found.get('msg')} [{self.found.get('error_code', 'unknown_outcome')}]"]
+        return told(records, [] if records else nothing, check_mode=self.check_mode)
 
 
-_KINDS = ("rotated", "recovered", "due", "not_due", "waiting", "failed")
+KINDS = ("rotated", "recovered", "due", "not_due", "waiting", "failed")
+
+
+def told(
+    records: t.Sequence[Entry], further: t.Sequence[str] = (), *, check_mode: bool = False
+) -> tuple[list[str], list[str]]:
+    """Lines for a person: what is as it should be, after the counts; and each failure once. No secrets."""
+    failures = [f"failed: {', '.join(names)}: {text}" for text, names in _grouped(records).items()] + [*further]
+    count = {kind: len([record for record in records if record["outcome"] == kind]) for kind in KINDS}
+    failed = count["failed"] or len(failures)
+    waiting = f"{count['waiting']} waiting, " if count["waiting"] else ""
+    if check_mode:
+        head = f"check mode: {count['due']} due, {count['not_due']} not due, {waiting}{failed} failed"
+    else:
+        head = (
+            f"{count['rotated']} rotated, {count['recovered']} recovered, {count['not_due']} not due, "
+            f"{waiting}{failed} failed"
+        )
+    return [head, *(line for record in records for line in _lines(record))], failures
+
+
+def delivered(records: t.Sequence[Entry], undelivered: t.Sequence[Entry]) -> list[Entry]:
+    """The records of a run as they are after its deliveries, of which these failed. They stay committed."""
+    missed: dict[str, list[Entry]] = {}
+    for each in undelivered:
+        missed.setdefault(each["record_uid"], []).append(each)
+    return [
+        {**record, "outcome": "failed", **_missed(missed[record["record_uid"]])}
+        if record["outcome"] != "failed" and record["record_uid"] in missed
+        else record
+        for record in records
+    ]
 
 
 def _missed(deliveries: t.Sequence[Entry]) -> Entry:

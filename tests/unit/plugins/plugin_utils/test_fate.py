@@ -490,8 +490,20 @@ def test_a_consumer_without_a_file_is_refused_before_staging_and_told_after() ->
 def test_a_delivery_that_failed_is_told_and_the_secret_stays() -> None:
     missed = [{"record_uid": "A", "consumer": "web", "msg": "its task failed: Reload"}]
     applied = answer(worked(), worked())
-    about = run(*(record("A"), record("B")), role=TOLD, applied=applied, committed=ended("A", "B"), undelivered=missed)
-    first, second = about.records()
+    found = answer(record("A"), record("B"))
+    ran = rotation.rotation_run(
+        found,
+        {"columns": COLUMNS},
+        checked=applied,
+        staged=found,
+        applied=applied,
+        committed=ended("A", "B", rotated_at="now"),
+    )
+    assert rotation.rotation_delivered(ran, []) == ran
+    ran = rotation.rotation_delivered(ran, missed)
+    first, second = ran["outcomes"]
+    assert ran["told"][0] == "1 rotated, 0 recovered, 0 not due, 1 failed" and len(ran["failures"]) == 1
+    assert first["rotated_at"] == "now"
     assert (first["outcome"], first["error_code"], first["retry_safe"]) == ("failed", "delivery_failed", True)
     assert "web (its task failed: Reload)" in first["msg"] and not first["pending"]
     assert second["outcome"] == "rotated"
@@ -595,7 +607,7 @@ def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
 
 def test_every_filter_has_its_name() -> None:
     found = rotation.FilterModule().filters()
-    assert sorted(found) == ["rotation_minted", "rotation_run", "rotation_users"]
+    assert sorted(found) == ["rotation_delivered", "rotation_minted", "rotation_run", "rotation_users"]
     staged = answer(record("A"))
     assert found["rotation_users"](staged, {"columns": {"name": "login"}}) == [{"name": "user_A"}]
     ran = found["rotation_run"](staged, {"columns": {}}, staged=staged, applied=answer(worked()))
