@@ -17,6 +17,7 @@ import datetime as dt
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import SENTENCES, in_words
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
 
 Answer = t.Mapping[str, t.Any]
@@ -29,7 +30,8 @@ Users = t.Mapping[str, t.Mapping[str, Entry]]
 _DEFINITE = ("refused", "not_found", "not_permitted", "ambiguous", "invalid_input")
 _NOT_REACHED = {
     "error_code": None,
-    "msg": "The run ended before it. A secret that was staged is pending in Keeper, and the next run takes it up.",
+    "msg": "The run ended before it.",
+    "left": "untouched",
     "retry_safe": True,
 }
 
@@ -62,7 +64,7 @@ def fate(record: Entry, outcome: Entry | None) -> Fate:
     if outcome.get("in_force"):
         return "commit"
     # A service that answers an unexpected 2xx or 3xx may have done what it was asked.
-    refused = outcome["error_code"] in _DEFINITE and not 200 <= outcome.get("status", 0) < 400
+    refused = outcome["error_code"] in _DEFINITE and outcome.get("left") != "unknown"
     nobody_has_it = outcome.get("in_force") is False or (fresh and not outcome["changed"])
     # What this user has not got, the one may have whom the record named when the secret was staged.
     known = not record.get("former_logins") or record.get("token_name")
@@ -176,7 +178,8 @@ class Role:
 
 
 def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
-    return {"failed": True, "error_code": error_code, "msg": f"{msg} Nothing was written.", "retry_safe": False}
+    msg = in_words(msg, "untouched")
+    return {"failed": True, "error_code": error_code, "msg": msg, "left": "untouched", "retry_safe": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +274,7 @@ class Run:
         C(outcome) is rotated, recovered, not_due, waiting, due (in check mode) or failed; C(pending) whether a secret
         still waits in the record; C(waiting) what for a record does; C(verified, verify_skipped_reason) after a
         rotation; C(retired) the fingerprint of a previous key that was, or in check mode would be, removed;
-        C(error_code, msg, retry_safe) of a failure.
+        C(error_code, msg, retry_safe, left) of a failure.
         """
         about = {
             "checked": self.role.outcomes(self.found, self.checked),
@@ -307,6 +310,10 @@ class Run:
             kept = _KEPT if committed and fate(entry, told.get("applied")) == "commit" else ""
             if record["pending"] and entry.get("former_logins"):
                 kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
+            left = failure.get("left", "unknown")
+            if record["pending"] and left != "staged":
+                kept += f" {SENTENCES['staged']}"
+            record["left"] = "staged" if record["pending"] and left == "untouched" else left
             return {**record, "outcome": "failed", "msg": f"{failure['msg']}{kept}"}
         outcome = told.get("applied") or told.get("checked") or {}
         if not due:
@@ -372,6 +379,7 @@ def _missed(deliveries: t.Sequence[Entry]) -> Entry:
     return {
         "error_code": "delivery_failed",
         "msg": f"The record holds the new secret, which could not be delivered to {names}. The next run delivers it.",
+        "left": "changed",
         "retry_safe": True,
     }
 
@@ -387,8 +395,7 @@ def _grouped(records: t.Sequence[Entry]) -> dict[str, list[str]]:
     for record in records:
         if record["outcome"] == "failed":
             code = f" [{record['error_code']}]" if record["error_code"] else ""
-            left = " Its secret is still pending in Keeper, and the next run takes it up." if record["pending"] else ""
-            names = groups.setdefault(f"{record['msg']}{code}{left}", [])
+            names = groups.setdefault(f"{record['msg']}{code}", [])
             names += [name for name in (_name(record),) if name not in names]
     return groups
 

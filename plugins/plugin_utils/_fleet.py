@@ -220,7 +220,7 @@ def line(told: t.Mapping[str, t.Any]) -> str:
     why = f": {reason(told)}" if told["outcome"] == "failed" else ""
     if unproved(told):
         why = f", not proved ({told.get('verify_skipped_reason') or 'no login could prove it'})"
-    waits = ", pending" if told.get("pending") and "pending" not in why else ""
+    waits = ", pending" if told.get("pending") and told["outcome"] != "failed" else ""
     return one_line(f"{name}: {told['outcome'].replace('_', ' ')}{waits}{why}{code}")
 
 

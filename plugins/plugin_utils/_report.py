@@ -8,9 +8,9 @@
 
 {format, generated_at, check_mode, complete, problem, counts: {outcome: n}, unproved: n, accounts: [{name, state: done |
 failed | no_result, begun, ended, credentials: [{kind, admin_record, record, record_uid, title, login, outcome,
-verified, verify_skipped_reason, pending, rotated_at, max_age, next_due, waiting, error_code, msg, retry_safe}]}]}.
-Times are RFC 3339; whatever is not known is null. Every form is made piece by piece, so that only one account is in
-memory.
+verified, verify_skipped_reason, pending, rotated_at, max_age, next_due, waiting, error_code, msg, left,
+retry_safe}]}]}. Times are RFC 3339; whatever is not known is null. Every form is made piece by piece, so that only one
+account is in memory.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _KINDS = {
 }
 _FIELDS = (
     *("kind", "admin_record", "record", "record_uid", "title", "login", "outcome", "verified", "verify_skipped_reason"),
-    *("pending", "rotated_at", "max_age", "next_due", "waiting", "error_code", "msg", "retry_safe"),
+    *("pending", "rotated_at", "max_age", "next_due", "waiting", "error_code", "msg", "left", "retry_safe"),
 )
 _NAMED_FAILURES = 20
 # What XML 1.0 cannot hold, in any spelling (section 2.2).
@@ -257,10 +257,8 @@ def label(row: t.Mapping[str, t.Any]) -> str:
 
 def what_happened(row: t.Mapping[str, t.Any]) -> str:
     """One or two sentences on the outcome."""
-    pending = " A new secret is pending in Keeper; the next run takes it up." if row.get("pending") else ""
     if row["outcome"] == "failed":
-        reason = _fleet.reason(row)
-        return f"{reason}{'' if 'pending' in reason else pending}"
+        return _fleet.reason(row)
     why = f" ({row['verify_skipped_reason']})" if row.get("verify_skipped_reason") else ""
     proof = "A login proved it." if row.get("verified") else f"No login proved it{why}."
     age = row.get("max_age")
@@ -268,7 +266,7 @@ def what_happened(row: t.Mapping[str, t.Any]) -> str:
         "rotated": proof,
         "recovered": f"An unfinished rotation was finished. {proof}",
         "not_due": f"Its last rotation is younger than {age}." if age else "Its last rotation is young enough.",
-        "due": f"Check mode: nothing was written.{pending}",
+        "due": "Check mode: nothing was written.",
         "waiting": f"It is due, and waits: {row.get('waiting')}.",
         "left_out": "Its kind was not among the tags of this run.",
         "no_result": "The run had not come to its end here when this report was written.",

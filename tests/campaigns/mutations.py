@@ -126,10 +126,17 @@ MUTATIONS = (
     # -- what becomes of a record
     Mutation("commit before apply", FATE, 'return "keep"\n    fresh', 'return "commit"\n    fresh', FATE_TESTS),
     Mutation(
+        "discard what a service may have taken",
+        FATE,
+        ' and outcome.get("left") != "unknown"',
+        "",
+        FATE_TESTS,
+    ),
+    Mutation(
         "discard after an unclear end",
         FATE,
-        'refused = outcome["error_code"] in _DEFINITE and not',
-        "refused = not",
+        'refused = outcome["error_code"] in _DEFINITE and',
+        "refused =",
         FATE_TESTS,
     ),
     Mutation(
@@ -171,7 +178,7 @@ MUTATIONS = (
     Mutation(
         "no scrubber for failures",
         MODULE,
-        '"msg": secrets.scrub(error.msg, known)',
+        '"msg": secrets.scrub(in_words(error.msg, error.left, error.advice), known)',
         '"msg": error.msg',
         MODULE_TESTS,
     ),

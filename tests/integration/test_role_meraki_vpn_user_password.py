@@ -151,7 +151,7 @@ def test_failures_that_leave_it_open_keep_the_value(scene: Scene) -> None:
     scene.meraki.faults.add(Fault(f"PUT .*{b}", times=99, drop="after"))
     run = scene.run()
     assert run.returncode == 2 and says(run, "0 rotated, 0 recovered, 0 not due, 2 failed"), run.output
-    assert says(run, "unknown_outcome") and says(run, "still pending in Keeper") and says(run, scene.uids[a])
+    assert says(run, "unknown_outcome") and says(run, "still pending in the record") and says(run, scene.uids[a])
     pending = {name: scene.pending(name) for name in scene.uids}
     assert scene.accepts(a, scene.old[a]) and scene.accepts(b, str(pending[b]))
     assert all(scene.password(name) == scene.old[name] for name in scene.uids)
@@ -161,7 +161,7 @@ def test_failures_that_leave_it_open_keep_the_value(scene: Scene) -> None:
     scene.meraki.user(a).is_admin = True
     scene.meraki.faults.add(Fault(f"PUT .*{b}", response=Response(400)))
     run = scene.run()
-    assert run.returncode == 2 and says(run, "still pending in Keeper")
+    assert run.returncode == 2 and says(run, "still pending in the record")
     assert {name: scene.pending(name) for name in scene.uids} == pending
     scene.meraki.user(a).is_admin = False
 
@@ -191,7 +191,7 @@ def test_a_vault_that_is_down_at_the_commit(scene: Scene) -> None:
     a = next(iter(scene.uids))
     scene.vault.faults.add(Fault("secret", skip=4, times=99, drop="before"))
     run = scene.run(records=[scene.uids[a]])
-    assert run.returncode == 2 and says(run, "still pending in Keeper")
+    assert run.returncode == 2 and says(run, "still pending in the record")
     assert scene.accepts(a, str(scene.pending(a))) and scene.password(a) == scene.old[a]
     scene.vault.faults.clear()
     run = scene.run(records=[scene.uids[a]])

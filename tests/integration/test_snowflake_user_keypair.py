@@ -413,7 +413,7 @@ BAD: dict[str, tuple[t.Callable[[Path], dict[str, t.Any]], str, tuple[str, ...]]
     "both full, none named": (
         lambda path: {"private_key": pem("new")},
         "slots_full",
-        ("slot 1: $in use, set 20", "slot 2: $foreign, set 20", "Nothing was written"),
+        ("slot 1: $in use, set 20", "slot 2: $foreign, set 20", "Nothing was changed"),
     ),
     "current in neither": (
         lambda path: {"private_key": pem("new"), "current_private_key": pem("elsewhere")},
@@ -570,7 +570,7 @@ def test_named_on_an_account_without_it(etl: SnowflakeSandbox, decide: Decide, t
     for given in ({"private_key": pem("new")}, {"private_key_path": str(tmp_path / "no.p8")}):
         answer = decide(method="named", key_pair_name="etl", **given)
         assert answer["error_code"] == "refused" and "method=slots" in answer["msg"]
-        assert "Nothing was written" in answer["msg"]
+        assert answer["left"] == "untouched"
     assert writes(etl) == [] and not (tmp_path / "no.p8").exists()
 
 
@@ -899,7 +899,7 @@ def test_keys_are_installed_and_retired_in_one_call_as_each_user_says(
         [print_of("in use"), None],
     )
     assert (kept["changed"], slots(snowflake, "KEPT")) == (False, [print_of("in use"), print_of("new")])
-    assert unmade["error_code"] == "invalid_input" and "Nothing was written" in unmade["msg"]
+    assert unmade["error_code"] == "invalid_input" and unmade["left"] == "untouched"
     # Snowflake's clock is asked once in the session, and nobody else's counts.
     assert len(snowflake.journal.labels("^SELECT")) == 1
 

@@ -91,7 +91,7 @@ class VaultRotator(Rotator[str, State, Step]):
 
     def check(self, item: str) -> None:
         if not item.strip():
-            raise InvalidInput("A record's UID or title is empty. Nothing was done.")
+            raise InvalidInput("A record's UID or title is empty.")
 
     def same_secret(self, one: str, other: str) -> bool:
         return True
@@ -181,7 +181,9 @@ class VaultRotator(Rotator[str, State, Step]):
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
-            raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
+            raise VaultError(
+                f"{name(record)}: Keeper accepted the update, and does not show it. Run again.", left="unknown"
+            )
         # What was to be taken over may have been committed meanwhile.
         left = state.recovered and fields.under_way(record.data)
         return dataclasses.replace(state, record=record, recovered=left, wrote=None, failure=None)

@@ -94,9 +94,8 @@ def is_due(options: PasswordOptions, item: Wanted, state: State) -> bool:
         return False
     if state.control.verdict == "accepted":
         raise InvalidInput(
-            f"The login as {item.username} is accepted, and so is one with a wrong password, so verify proves nothing. "
-            "Nothing was changed. Correct verify; if the service lets old passwords live on for a while, run again "
-            "later."
+            f"The login as {item.username} is accepted, and so is one with a wrong password, so verify proves nothing.",
+            advice="Correct verify; if the service lets old passwords live on for a while, run again later.",
         )
     raise _unknown_before(item, state.control, " with a wrong password, which shows that verify means something,")
 
@@ -116,7 +115,7 @@ def _unknown_before(item: Wanted, probe: LoginAnswer, which: str = " before the 
     kind = RateLimited if probe.status == 429 else Unreachable
     return kind(
         f"The login as {item.username}{which} {probe.reason}. That says neither that the password is right nor that it "
-        "is wrong. Nothing was changed.",
+        "is wrong.",
         unanswered=1 if probe.silent else 0,
         retry_safe=not final(probe.status),
     )

@@ -108,16 +108,15 @@ class RestTokens(Tokens):
     def check(self, item: Wanted) -> None:
         user = t.cast(RestUser, item)
         if not user.name:
-            raise InvalidInput("A username is empty. Nothing was done.")
+            raise InvalidInput("A username is empty.")
         for name in sorted(self._options.own_secrets & self._needed()):
             if not getattr(user, name):
-                raise InvalidInput(f"{name} of {user.name} is needed and not given. Nothing was done.")
+                raise InvalidInput(f"{name} of {user.name} is needed and not given.")
         grace = self._grace if user.retire_after is None else user.retire_after
         dated = self.named or "created" in self._options.listing.told
         if user.previous and grace and not dated:
             raise InvalidInput(
-                "The age of a token cannot be known: the service gives the names, and list.created is not given. "
-                "Nothing was done."
+                "The age of a token cannot be known: the service gives the names, and list.created is not given."
             )
         called = user.announced or user.token_name
         self._client.rehearse({**self._values(user), **({"token_name": called} if called else {})})
@@ -144,7 +143,7 @@ class RestTokens(Tokens):
         names = [token.name for token in tokens]
         for name in (item.token_name, item.announced, *item.orphans, *item.previous):
             if name is not None and names.count(name) > 1:
-                raise Ambiguous(f"{subject}: {names.count(name)} are called {name}. Nothing was changed.")
+                raise Ambiguous(f"{subject}: {names.count(name)} are called {name}.")
         self._seen[item].tokens = tokens
         return tokens
 
@@ -154,7 +153,7 @@ class RestTokens(Tokens):
         picked = pick_each(listing.lookup.step.picked, item, subject)
         name = comparable(told["name"])
         if not name:
-            raise Refused(f"{subject}: one of them has no name (list.name). Nothing was changed.")
+            raise Refused(f"{subject}: one of them has no name (list.name).")
         return RestToken(
             name=name,
             id=json.dumps(picked, sort_keys=True, default=str),
@@ -223,7 +222,8 @@ class RestTokens(Tokens):
             if answer.verdict == "accepted":
                 raise InvalidInput(
                     f"The login of {item.name} is accepted, and so is one with a wrong token, so verify proves "
-                    "nothing. Nothing was removed. Correct verify."
+                    "nothing. Nothing was removed.",
+                    advice="Correct verify.",
                 )
             self._proves = answer.tells_apart
         return self._proves
@@ -279,7 +279,7 @@ def _read_user(params: t.Mapping[str, t.Any], *, named: bool) -> RestUser:
         known = None if named or params["known"] is None else tuple(params["known"])
         return RestUser(name, password=params["password"], current_token=current, known=known, **fields)
     except InvalidInput as error:
-        return RestUser(name, unusable=InvalidInput(f"User {name}: {error.msg} Nothing was written."))
+        return RestUser(name, unusable=InvalidInput(f"User {name}: {error.msg}"))
 
 
 def _task_options(params: t.Mapping[str, t.Any]) -> Options:

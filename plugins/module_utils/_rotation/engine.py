@@ -120,7 +120,8 @@ def _rotate_each(
         if barred:
             raise barred[0]
         try:
-            state = rotator.observe(item)
+            with _only_reading():
+                state = rotator.observe(item)
             if check_mode:
                 _foresee(rotator, item, state, outcome)
             else:
@@ -162,9 +163,7 @@ def _accounts(
             agreed.append(same)
             continue
         for _item, outcome in same:
-            outcome.error = InvalidInput(
-                f"{account} is named {len(same)} times with different secrets. Nothing was written."
-            )
+            outcome.error = InvalidInput(f"{account} is named {len(same)} times with different secrets.")
     return agreed
 
 
@@ -179,19 +178,37 @@ class _Guard:
         if self._unanswered >= _PATIENCE:
             kind = UnknownOutcome if outcome.changed else Unreachable
             outcome.error = kind(f"{otherwise}, because the service had stopped answering before it.")
+            outcome.left = "changed" if outcome.changed else "untouched"
             outcome.in_force = None
             return
         try:
             work()
         except RotationError as error:
             outcome.error = error
-            outcome.changed = outcome.changed or error.changed
+            outcome.changed = outcome.changed or error.left == "changed"
+            outcome.left = "changed" if outcome.changed and error.left == "untouched" else error.left
             outcome.in_force = error.in_force
             self._unanswered = self._unanswered + error.unanswered if error.unanswered else 0
         except Exception as error:  # a bug must not stop the other items, and its text may hold anything
             outcome.error = UnknownOutcome(f"Internal error: {type(error).__name__}. Please report it.")
+            outcome.left = "unknown"
         else:
             self._unanswered = 0
+
+
+@contextlib.contextmanager
+def _only_reading() -> t.Iterator[None]:
+    """Whatever fails in here has left the service as it was: only ``apply`` writes."""
+    try:
+        yield
+    except RotationError as error:
+        error.left = "untouched"
+        raise
+
+
+def _planned(rotator: Rotator[Item, State, Step], item: Item, state: State) -> t.Sequence[Step]:
+    with _only_reading():
+        return rotator.plan(item, state)
 
 
 def _repeat(earlier: Outcome, outcome: Outcome) -> None:
@@ -200,13 +217,13 @@ def _repeat(earlier: Outcome, outcome: Outcome) -> None:
         return
     outcome.verified = earlier.verified
     outcome.verify_skipped_reason = earlier.verify_skipped_reason
-    outcome.error = earlier.error
+    outcome.error, outcome.left = earlier.error, earlier.left
     outcome.in_force = earlier.in_force
     outcome.facts = earlier.facts
 
 
 def _foresee(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> None:
-    steps = rotator.plan(item, state)
+    steps = _planned(rotator, item, state)
     rotator.expected(item, state, steps, outcome)
     outcome.changed = bool(steps)
     outcome.verified = False
@@ -216,7 +233,7 @@ def _foresee(rotator: Rotator[Item, State, Step], item: Item, state: State, outc
 def _write(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> State:
     """Take the planned steps, one write each, planning anew after each."""
     try:
-        while steps := rotator.plan(item, state):
+        while steps := _planned(rotator, item, state):
             state = rotator.apply(item, state, steps[0])
     finally:
         rotator.report(item, state, outcome)

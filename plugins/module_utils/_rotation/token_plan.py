@@ -153,7 +153,7 @@ def plan(options: Options, item: Wanted, state: State, now: dt.datetime | None) 
         return []
     if item.exists and own(state) is None and not _may_be_late(options, item, state):
         raise NotFound(
-            f"The token {item.token_name} of {state.account.who} is not listed any more. Nothing was written.",
+            f"The token {item.token_name} of {state.account.who} is not listed any more.",
             # A list may be behind; where nobody can log in, what it says counts.
             in_force=None if options.verify else False,
         )
@@ -230,11 +230,10 @@ def _check_room(state: State, staying: t.Sequence[Token]) -> None:
     """Raise where no token can be minted, whatever is removed first."""
     account = state.account
     if account.refusal is not None:
-        raise Refused(f"{account.refusal} Nothing was written.", in_force=False)
+        raise Refused(f"{account.refusal}", in_force=False)
     if any(token.name == state.name for token in staying):
         raise Refused(
-            f"{sentence(account.who)} already has a token {state.name}, and this run did not make it. "
-            "Nothing was written.",
+            f"{sentence(account.who)} already has a token {state.name}, and this run did not make it.",
             in_force=False,
         )
     if account.room is not None and sum(token.counts for token in staying) >= account.room:
@@ -246,7 +245,7 @@ def slots_full(account: Account, tokens: t.Sequence[Token]) -> SlotsFull:
     shown = "; ".join(_in_words(token) for token in tokens)
     return SlotsFull(
         f"{sentence(account.who)} has {len(tokens)} tokens, the limit is {account.room}, and none of them may be "
-        f"removed. {shown}. Nothing was written.",
+        f"removed. {shown}.",
         in_force=False,
     )
 

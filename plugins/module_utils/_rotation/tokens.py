@@ -206,7 +206,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
             raise UnknownOutcome(
                 f"The removal of {who} {begun}, and looking at the result failed. {error.msg}",
                 unanswered=error.unanswered,
-                changed=unclear is None,
+                left="changed" if unclear is None else "unknown",
             ) from None
         if token not in tokens:
             return tokens
@@ -263,7 +263,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
                 self._revoked(item, state, token)
         except RotationError as error:
             left = f"{told} The secret of {names} is lost, and the token could not be revoked. {error.msg}"
-            return UnknownOutcome(left, changed=True, unanswered=error.unanswered)
+            return UnknownOutcome(left, left="changed", unanswered=error.unanswered)
         done = f"{told} The token {names} was made and its secret is lost, so it was revoked. Run again."
         return UnknownOutcome(done, in_force=False)
 
@@ -276,7 +276,8 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         if user in self._rejected:
             raise VerifyFailed(
                 f"The token {state.name} of {state.account.who} was not tried, because another login of this user was "
-                "refused in this run. Nothing was removed. Run again."
+                "refused in this run. Nothing was removed.",
+                advice="Run again.",
             )
         answer = self._service.login(item, state.account, t.cast(str, state.secret or item.token))
         if answer.verdict == "rejected":

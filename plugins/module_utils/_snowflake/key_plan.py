@@ -131,7 +131,7 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     """The steps from here to the wanted state. Raises SlotsFull or Refused where none may be taken."""
     if not state.install and not in_place(state):
         raise Refused(
-            f"The key of {_who(state)} is not in place, so the one before it was not retired. Nothing was written.",
+            f"The key of {_who(state)} is not in place, so the one before it was not retired.",
             retry_safe=True,
         )
     steps = _named_steps(state) if options.named else _slot_steps(options, state, now)
@@ -211,7 +211,7 @@ def _slots_full(who: str, slots: tuple[Slot, Slot], why: str) -> SlotsFull:
     shown = "; ".join(
         f"slot {slot.number}: {slot.fingerprint}, set {slot.set_time or 'at an unknown time'}" for slot in slots
     )
-    message = f"Both key slots of {who} are taken, and {why}. {shown}. Nothing was written."
+    message = f"Both key slots of {who} are taken, and {why}. {shown}."
     return SlotsFull(message, in_force=False)
 
 
@@ -244,14 +244,14 @@ def _named_steps(state: State) -> list[Step]:
         return []
     if pair is not None and pair.status == "DISABLED":
         raise Refused(
-            f"Key pair {pair.name} of {_who(state)} is disabled; enable it first. Nothing was written.",
+            f"Key pair {pair.name} of {_who(state)} is disabled; enable it first.",
             in_force=in_force(state),
         )
     holder = next((other for other in state.pairs if wanted is not None and other.fingerprint == wanted), None)
     if holder is not None and holder.status != "EXPIRED":
         raise Refused(
             f"{_who(state)} already has the key {wanted}, as key pair {holder.name} ({holder.status}). A key can stand "
-            "only once. Nothing was written.",
+            "only once.",
             in_force=in_force(state),
         )
     step: Step = AddPair() if pair is None else RotatePair()
@@ -269,7 +269,7 @@ def _room(state: State) -> list[Step]:
         shown = "; ".join(f"{pair.name}: {pair.fingerprint} ({pair.status})" for pair in state.pairs)
         raise SlotsFull(
             f"{_who(state)} has {len(state.pairs)} key pairs, Snowflake's limit is {MOST_PAIRS}, and too few of them "
-            f"are expired. {shown}. Nothing was written.",
+            f"are expired. {shown}.",
             in_force=False,
         )
     return [RemovePair(pair.name) for pair in expired[: max(excess, 0)]]

@@ -93,9 +93,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         if item.unusable is not None:
             raise item.unusable
         if item.new is None and item.path is None and not self._check_mode:
-            raise InvalidInput(
-                f"{user}: one of private_key, private_key_path and public_key is needed. Nothing was written."
-            )
+            raise InvalidInput(f"{user}: one of private_key, private_key_path and public_key is needed.")
         if item.new is not None and item.new.fingerprint == item.current:
             raise InvalidInput(f"{user}: the new key and the key in use are the same, {item.current}.")
         # Of what the vault has, check mode shows the public half only.
@@ -250,7 +248,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             raise UnknownOutcome(
                 f"The change of keys of user {item.name} {begun}, and looking at the result failed. {error.msg}",
                 unanswered=error.unanswered,
-                changed=unclear is None,
+                left="changed" if unclear is None else "unknown",
             ) from None
 
     def _current(self, item: Wanted, state: State) -> State:
@@ -277,14 +275,14 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             # Seen just now: a fingerprint that stands nowhere is proof.
             unclear.in_force = in_force(after)
             return self._explained(item, unclear)
-        return VerifyFailed(f"Snowflake acknowledged the change of keys of user {item.name}, and does not show it.")
+        told = f"Snowflake acknowledged the change of keys of user {item.name}, and does not show it."
+        return VerifyFailed(told, left="unknown")
 
     def _explained(self, item: Wanted, error: RotationError) -> RotationError:
         """A syntax error is how an account without named key pairs answers."""
         if self._options.named and error.evidence.get("refusal_code") == _SYNTAX_ERROR:
             return Refused(
-                f"The account {self._account} has no named key pairs (user {item.name}); use method=slots. "
-                "Nothing was written.",
+                f"The account {self._account} has no named key pairs (user {item.name}); use method=slots.",
                 in_force=False,
             )
         return error

@@ -114,7 +114,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             fault = "contains a NUL or half a character"
         if fault:
             # No user can have such a password, so nothing is lost with it.
-            raise InvalidInput(f"The password for {item.name} {fault}. Nothing was written.", in_force=False)
+            raise InvalidInput(f"The password for {item.name} {fault}.", in_force=False)
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
         return one.password is not None and one.password == other.password
@@ -176,7 +176,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         try:
             return dataclasses.replace(self.observe(item), unlocked=True)
         except RotationError as error:
-            error.changed = True
+            error.left = "changed"
             raise
 
     def prove(self, item: Wanted, state: State) -> State:

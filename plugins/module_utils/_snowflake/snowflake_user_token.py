@@ -228,7 +228,7 @@ def read_user(params: t.Mapping[str, t.Any], task: t.Mapping[str, t.Any]) -> Sno
         token_options.check_lifetime(dt.timedelta(days=days or _DEFAULT_LIFE), grace, "days_to_expiry (default 15)")
         return SnowflakeUser(name, role=None if role is None else sql.exact_name(role, "role"), days=days, **fields)
     except InvalidInput as error:
-        return SnowflakeUser(name, unusable=InvalidInput(f"User {name}: {error.msg} Nothing was written."))
+        return SnowflakeUser(name, unusable=InvalidInput(f"User {name}: {error.msg}"))
 
 
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

@@ -142,7 +142,7 @@ def test_bad_payloads_are_refused_by_the_fields_name_and_no_value(name: str) -> 
     value = payload.value()
     records = parts["records"] if "records" in parts else json.loads(base64.b64decode(value["records"]))
     told = _gateway.told(given({**value, "records": records}))
-    assert word in told["problem"] and told["problem"].endswith("Nothing was done.")
+    assert word in told["problem"] and told["problem"].endswith("Nothing was changed.")
     assert not [secret for secret in payload.secrets() if secret in json.dumps(told)]
 
 

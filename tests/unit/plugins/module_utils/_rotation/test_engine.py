@@ -179,8 +179,30 @@ def test_changed_tells_of_every_write_before_the_failure(verb: str, written: int
 
 
 def test_an_error_may_know_of_a_change_that_the_state_does_not_show() -> None:
-    script = Script({("apply", "a"): UnknownOutcome("Lost.", changed=True)})
+    script = Script({("apply", "a"): UnknownOutcome("Lost.", left="changed")})
     assert rotate(script, _items("a"), check_mode=False)[0].changed
+
+
+@pytest.mark.parametrize(
+    ("verb", "steps", "left"),
+    [
+        ("observe", 1, "untouched"),
+        ("plan", 1, "untouched"),
+        ("apply", 1, "unknown"),
+        ("apply2", 2, "unknown"),
+        ("prove", 1, "unknown"),
+    ],
+)
+def test_only_a_write_leaves_what_nobody_saw(verb: str, steps: int, left: str) -> None:
+    outcome = rotate(Script({(verb, "a"): UnknownOutcome("Lost.")}), [Item("a", steps=steps)], check_mode=False)[0]
+    assert (outcome.left, outcome.entry()["left"]) == (left, left)
+
+
+@pytest.mark.parametrize(("verb", "left"), [("apply", "untouched"), ("apply2", "changed"), ("prove", "changed")])
+def test_what_was_done_before_a_refusal_is_left(verb: str, left: str) -> None:
+    script = Script({(verb, "a"): Refused("No.")})
+    outcome = rotate(script, [Item("a", steps=2)], check_mode=False)[0]
+    assert (outcome.left, outcome.msg) == (left, "No. Nothing was changed." if left == "untouched" else "No.")
 
 
 def test_an_interrupt_is_nobodys_outcome() -> None:
