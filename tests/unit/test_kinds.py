@@ -26,8 +26,7 @@ FILES = (
     "roles/{}/README.md",
     "playbooks/{}.yml",
     "extensions/awx/project/{}.yml",
-    "extensions/molecule/{}/converge.yml",
-    "extensions/molecule/{}/verify.yml",
+    "extensions/molecule/{}/molecule.yml",
     "tests/integration/targets/{}/tasks/main.yml",
 )
 # ... and each of these names it.
@@ -36,6 +35,7 @@ NAMING = (
     "plugins/plugin_utils/_report.py",
     "extensions/awx/config/job_templates.yml",
     "tests/awx_judged/test_configuration.py",
+    "tests/sandbox/scenery.py",
     "README.md",
     "docs/docsite/rst/guide_fleet.rst",
 )
