@@ -10,10 +10,7 @@ decides for every state of a user's keys and every fault of the service.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import functools
-import hashlib
 import json
 import os
 import re
@@ -26,14 +23,15 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key_options import SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_keypair import run
 from tests.integration.conftest import ADMIN, fresh_password, survives_crashes
+from tests.integration.keys import pem, print_of, public, public_pem
 from tests.integration.support import Ansible, Call
-from tests.integration.test_leaks import leaks, leaks_below
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
 from tests.sandbox.snowflake.account import MODIFY_METHODS
@@ -43,54 +41,11 @@ pytestmark = [pytest.mark.connector, survives_crashes]
 
 MODULE = "snowflake_user_keypair"
 Answer = dict[str, t.Any]
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 SECRET_OPTIONS = ("login_private_key", "login_private_key_path", "login_token")
 WRONG_KEY = 394304
-_CURVES: dict[str, ec.EllipticCurve] = {
-    "P-256": ec.SECP256R1(),
-    "P-384": ec.SECP384R1(),
-    "P-521": ec.SECP521R1(),
-    "secp256k1": ec.SECP256K1(),
-}
 
 
 # -- keys
-
-
-@functools.cache
-def key(name: str, kind: str = "2048") -> PrivateKey:
-    """A key of this session, made when it is first named."""
-    if kind in _CURVES:
-        return ec.generate_private_key(_CURVES[kind])
-    if kind == "Ed25519":
-        return ed25519.Ed25519PrivateKey.generate()
-    return rsa.generate_private_key(65537, int(kind))
-
-
-def pem(name: str, kind: str = "2048", passphrase: str | None = None) -> str:
-    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
-    if passphrase is not None:
-        encryption = serialization.BestAvailableEncryption(passphrase.encode())
-    form = serialization.PrivateFormat.PKCS8
-    return key(name, kind).private_bytes(serialization.Encoding.PEM, form, encryption).decode()
-
-
-def spki(name: str, kind: str = "2048") -> bytes:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key(name, kind).public_key().public_bytes(serialization.Encoding.DER, form)
-
-
-def public(name: str, kind: str = "2048") -> str:
-    return base64.b64encode(spki(name, kind)).decode()
-
-
-def public_pem(name: str, kind: str = "2048") -> str:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key(name, kind).public_key().public_bytes(serialization.Encoding.PEM, form).decode()
-
-
-def print_of(name: str, kind: str = "2048") -> str:
-    return "SHA256:" + base64.b64encode(hashlib.sha256(spki(name, kind)).digest()).decode()
 
 
 # -- the sandbox

@@ -23,7 +23,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake imp
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_token import SPEC, run
 from tests.integration.conftest import ADMIN, fresh_password, survives_crashes
 from tests.integration.support import Ansible, Call, call_logic, variants
-from tests.integration.test_leaks import leaks, leaks_below
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
 from tests.sandbox.snowflake.account import MODIFY_METHODS, PLAIN_LOGIN_CODES

@@ -19,17 +19,7 @@ import pytest
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
 from extensions.keeper_gateway import post_rotation
 from extensions.keeper_gateway.post_rotation import Failure
-from tests.gateway import Fields, Payload, encode, fresh_secret
-
-SNOWFLAKE = "Snowflake Authentication Record"
-PASSWORD, KEYPAIR = "snowflake_user_password", "snowflake_user_keypair"
-
-
-def admin(title: str | None = SNOWFLAKE, **fields: t.Any) -> Fields:
-    account = {"snowflake_account_name": "xy12345"}
-    return {"uid": "sN0wF1aK2eA3dM4iN5rE6c", "title": title, "login": "ROTATOR", "password": fresh_secret()} | (
-        account | fields
-    )
+from tests.gateway import BAD, KEYPAIR, PASSWORD, Fields, Payload, admin, encode, fresh_secret
 
 
 def feed(descriptor: int, line: bytes) -> None:
@@ -75,21 +65,6 @@ def test_base64_in_every_form(change: t.Callable[[bytes], bytes]) -> None:
 def test_records_may_be_decoded_already() -> None:
     for records in ([{"uid": "x"}], encode([{"uid": "x"}])):
         assert read(Payload(admin(), "SVC", keys={"records": records}).line())["records"] == [{"uid": "x"}]
-
-
-BAD = {
-    "nothing": (b"", "stdin is empty"),
-    "blanks": (b" \r\n", "stdin is empty"),
-    "not base64": (b"no base64!", "stdin is not base64"),
-    "half base64": (b"abcde", "stdin is not base64"),
-    "not JSON": (base64.b64encode(b"{"), "not of JSON"),
-    "not UTF-8": (base64.b64encode(b'{"a": "\xff"}'), "not of JSON"),
-    "no object": (encode([1]).encode(), "no object"),
-    "deep": (base64.b64encode(b"[" * 100_000), "not of JSON"),
-    "a key twice": (base64.b64encode(b'{"userRecordUid": "u", "user": "a", "user": "b"}'), "the key user twice"),
-    "no UID": (Payload(admin(), "SVC", keys={"userRecordUid": ""}).line(), "userRecordUid"),
-    "records not base64": (Payload(admin(), "SVC", keys={"records": "ä!"}).line(), "records is not base64"),
-}
 
 
 @pytest.mark.parametrize("name", BAD)

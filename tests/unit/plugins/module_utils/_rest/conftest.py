@@ -18,6 +18,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.rest_password_rotate import run
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from tests.sandbox.rest import RestSandbox
+from tests.sandbox.rest.odd import OddSandbox
 
 Result = dict[str, t.Any]
 
@@ -110,3 +111,31 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
     return waited
+
+
+def entry(result: Result) -> Result:
+    return t.cast(Result, result["rotations"][0])
+
+
+def failed(result: Result, code: str, *, changed: bool = False, text: str = "") -> Result:
+    """The one entry, which failed like this."""
+    assert result["failed"] and result["error_code"] == code, result
+    assert result["changed"] is changed and text in result["msg"], result
+    found = entry(result) if "rotations" in result else result
+    assert not found.get("verified") and found["msg"].count("Nothing was changed") <= 1
+    return found
+
+
+@pytest.fixture
+def odd() -> t.Iterator[OddSandbox]:
+    with OddSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def ask(odd: OddSandbox) -> Caller:
+    call = Caller(odd)
+    odd.add_document("bob", call.old)
+    call.options |= {"auth": None, "lookup": None, "verify": None}
+    return call

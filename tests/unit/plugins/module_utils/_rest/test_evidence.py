@@ -17,11 +17,7 @@ import pytest
 
 from tests.sandbox.rest.odd import DOC, OddSandbox
 from tests.sandbox.server import Fault, Response
-from tests.unit.plugins.module_utils._rest.conftest import Caller
-from tests.unit.plugins.module_utils._rest.test_rest_password_rotate import entry, failed
-from tests.unit.plugins.module_utils._rest.test_steps import ask, odd
-
-__all__ = ["ask", "odd"]
+from tests.unit.plugins.module_utils._rest.conftest import Caller, entry, failed
 
 PLAIN = {"method": "PUT", "path": "/users/1", "body": {"password": "${password}"}, "status": [204]}
 OWN = {"name": "${username}", "password": "${old_password}"}

@@ -14,25 +14,9 @@ import pytest
 
 from tests.sandbox.rest.odd import BASIC, DOC, FORM, KINDS, RPC, WHOAMI, OddSandbox
 from tests.sandbox.server import Fault, Response
-from tests.unit.plugins.module_utils._rest.conftest import Caller
-from tests.unit.plugins.module_utils._rest.test_rest_password_rotate import entry, failed
+from tests.unit.plugins.module_utils._rest.conftest import Caller, entry, failed
 
 Options = dict[str, t.Any]
-
-
-@pytest.fixture
-def odd() -> t.Iterator[OddSandbox]:
-    with OddSandbox() as sandbox:
-        yield sandbox
-        assert sandbox.errors == []
-
-
-@pytest.fixture
-def ask(odd: OddSandbox) -> Caller:
-    call = Caller(odd)
-    odd.add_document("bob", call.old)
-    call.options |= {"auth": None, "lookup": None, "verify": None}
-    return call
 
 
 def with_step(options: Options, step: str, **changed: t.Any) -> Options:
