@@ -271,3 +271,13 @@ def recap(run: Run, host: str = "localhost") -> tuple[int, int]:
 
 def says(run: Run, text: str) -> bool:
     return " ".join(text.split()) in " ".join(run.stdout.split())
+
+
+# With one of these, the administrator's password is not filled in.
+SECRET_OPTIONS = ("login_private_key", "login_private_key_path", "login_token")
+
+
+class Decide(t.Protocol):
+    """What a module decides for these options, in this process; ``check`` is check mode."""
+
+    def __call__(self, **options: t.Any) -> dict[str, t.Any]: ...

@@ -139,3 +139,32 @@ def ask(odd: OddSandbox) -> Caller:
     odd.add_document("bob", call.old)
     call.options |= {"auth": None, "lookup": None, "verify": None}
     return call
+
+
+AUTH: dict[str, dict[str, t.Any]] = {
+    "bearer": {"type": "bearer", "token": "${api_token}"},
+    "header": {"type": "header", "prefix": "Bearer", "token": "${api_token}"},
+    "literal": {"type": "bearer", "token": None},
+    "oauth": {
+        "type": "oauth2_client_credentials",
+        "token_url": "/oauth/token",
+        "client_id": "${admin_username}",
+        "client_secret": "${admin_password}",
+        "scope": "users",
+        "audience": "for ${admin_username}",
+    },
+    "oauth basic": {
+        "type": "oauth2_client_credentials",
+        "token_url": "/oauth/token",
+        "client_id": "${admin_username}",
+        "client_secret": "${admin_password}",
+        "client_auth": "basic",
+    },
+    "login header": {
+        "type": "login",
+        "path": "/login",
+        "body": {"name": "${admin_username}", "password": "${admin_password}"},
+        "token_header": "x-token",
+        "prefix": "Bearer",
+    },
+}
