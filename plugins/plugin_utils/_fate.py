@@ -4,9 +4,9 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""What a role does with the answers of its tasks: whom it asks about, what is staged, committed, discarded and told.
+"""What a role does with the results of its tasks: whom it asks about, what is staged, committed, discarded and told.
 
-An answer is what a module returned, {} for a task that did not run. Its C(rotations) hold one entry for each record
+A result is what a module returned, {} for a task that did not run. Its C(rotations) hold one entry for each record
 (keeper_rotation) or user (a service's module). Pure, and nothing here holds a secret but what C(users) returns.
 """
 
@@ -20,7 +20,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import SENTENCES, in_words
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
 
-Answer = t.Mapping[str, t.Any]
+Result = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
 Fate = t.Literal["commit", "discard", "keep"]
 # {user, as the service tells them apart: {uid: entry} of its records}
@@ -40,18 +40,18 @@ _NOT_REACHED = {
 _KEPT = " The record holds the new secret all the same. If the service refuses it, rotate the record again with force."
 
 
-def _entries(answer: Answer) -> list[Entry]:
+def _entries(answer: Result) -> list[Entry]:
     return list(answer.get("rotations") or [])
 
 
-def _by_uid(vault: Answer) -> dict[str, Entry]:
+def _by_uid(vault: Result) -> dict[str, Entry]:
     """The entries of a task that named its records by UID."""
     return {entry["record"]: entry for entry in _entries(vault)}
 
 
 # Why: docs/decisions/01-pending-before-service.md
 def fate(record: Entry, outcome: Entry | None) -> Fate:
-    """What becomes of the pending secret of a staged record. Total: every answer, also one that nobody listed, has one.
+    """What becomes of the pending secret of a staged record. Total: every outcome, also one that nobody listed.
 
     outcome: of its user, None where the service's module did not get to it.
     """
@@ -93,7 +93,7 @@ class Role:
     days: int | None = None
     max_age: str = "0s"
 
-    def users_of(self, vault: Answer) -> Users:
+    def users_of(self, vault: Result) -> Users:
         """Whose records were named, due or not."""
         users: dict[str, dict[str, Entry]] = {}
         for entry in _entries(vault):
@@ -101,7 +101,7 @@ class Role:
                 users.setdefault(CANONICAL[self.names](entry["login"]), {})[entry["record_uid"]] = entry
         return users
 
-    def refusal(self, entry: Entry, users: Users, outcome: Answer) -> Entry | None:
+    def refusal(self, entry: Entry, users: Users, outcome: Result) -> Entry | None:
         """Why this record cannot rotate, whatever the service would say.
 
         users: as C(users_of) tells. outcome: what the service's module has found out about its user, {} for nothing.
@@ -134,7 +134,7 @@ class Role:
             )
         return None
 
-    def _is(self, name: str, user: str, outcome: Answer) -> bool:
+    def _is(self, name: str, user: str, outcome: Result) -> bool:
         """Whether the name is the user's, or what the user logs in by."""
         return CANONICAL[self.names](name) == user or str(outcome.get("login_name")).casefold() == name.casefold()
 
@@ -146,7 +146,7 @@ class Role:
         # Without a token of its own that can be proved, nothing goes.
         return bool(entry.get("due") or (idle and (entry.get("minted") or not self.mints)))
 
-    def asked(self, vault: Answer) -> list[Entry]:
+    def asked(self, vault: Result) -> list[Entry]:
         """The records whose users the service's module is given, each once."""
         users = self.users_of(vault)
         found = {
@@ -156,7 +156,7 @@ class Role:
         }
         return list(found.values())
 
-    def users(self, vault: Answer) -> list[Entry]:
+    def users(self, vault: Result) -> list[Entry]:
         """The C(users) of the service's module. Holds secrets where the vault's answer does."""
         users, in_use = [], {entry.get("current_token_name") for entry in _entries(vault)}
         for entry in self.asked(vault):
@@ -170,7 +170,7 @@ class Role:
             users.append({**self.common, **own, **({} if entry["due"] else self.settled or {})})
         return users
 
-    def outcomes(self, vault: Answer, service: Answer) -> dict[str, Entry]:
+    def outcomes(self, vault: Result, service: Result) -> dict[str, Entry]:
         """{uid: what became of its user}; nothing unless there is one outcome for each that was asked about."""
         asked, answered = self.asked(vault), _entries(service)
         pairs = zip(asked, answered, strict=True) if len(asked) == len(answered) else ()
@@ -184,19 +184,19 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The answers so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
+    """The results so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
     the work; saved is of what the service has minted. undelivered: the deliveries that failed. Lists are made from
     C(fate) and from one question: why a record is not as it should be.
     """
 
     role: Role
-    found: Answer
-    checked: Answer = dataclasses.field(default_factory=dict)
-    staged: Answer = dataclasses.field(default_factory=dict)
-    applied: Answer = dataclasses.field(default_factory=dict)
-    saved: Answer = dataclasses.field(default_factory=dict)
-    committed: Answer = dataclasses.field(default_factory=dict)
-    discarded: Answer = dataclasses.field(default_factory=dict)
+    found: Result
+    checked: Result = dataclasses.field(default_factory=dict)
+    staged: Result = dataclasses.field(default_factory=dict)
+    applied: Result = dataclasses.field(default_factory=dict)
+    saved: Result = dataclasses.field(default_factory=dict)
+    committed: Result = dataclasses.field(default_factory=dict)
+    discarded: Result = dataclasses.field(default_factory=dict)
     undelivered: t.Sequence[Entry] = ()
     check_mode: bool = False
 
@@ -328,7 +328,7 @@ class Run:
         proof = {name: outcome.get(name) for name in ("verified", "verify_skipped_reason")}
         return {**record, **proof, "outcome": "recovered" if entry["recovered"] else "rotated"}
 
-    def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Answer | None:
+    def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Result | None:
         """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
         missed = [each for each in self.undelivered if each["record_uid"] == entry.get("record_uid")]
         own = [entry, *(told[name] for name in ("ended", "applied", "saved") if name in told)]
@@ -349,7 +349,7 @@ class Run:
         whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)
         return whole or (_NOT_REACHED if due and not self.check_mode else None)
 
-    def _answers(self) -> tuple[Answer, ...]:
+    def _answers(self) -> tuple[Result, ...]:
         return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
 
     def told(self) -> tuple[list[str], list[str]]:

@@ -7,7 +7,7 @@
 """What the fleet playbook decides: which rotations of a host may run, and what became of every record. Pure.
 
 A rotation is an entry of ``keyturn_rotations``. Results are {index of the rotation as text: {begun, ended, max_age,
-outcomes}}; an outcome is what Verdict.outcomes gives for one record. Nothing here holds a secret but a rotation's
+outcomes}}; an outcome is what Run.records gives for one record. Nothing here holds a secret but a rotation's
 ``connection``, which is handed on and never told.
 """
 
@@ -24,7 +24,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets 
 # {hosts: its names, ended: {host: whether it failed}}
 Batch = dict[str, t.Any]
 Rotation = t.Mapping[str, t.Any]
-Outcome = dict[str, t.Any]
+Credential = dict[str, t.Any]
 Results = t.Mapping[str, t.Mapping[str, t.Any]]
 
 # Each kind, and the rule by which its logins are compared.
@@ -132,7 +132,9 @@ def failure(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> dict[
     return {"msg": text, "error_code": code}
 
 
-def outcomes_of(rotation: Rotation, outcomes: t.Sequence[Outcome], failure: t.Mapping[str, t.Any]) -> list[Outcome]:
+def outcomes_of(
+    rotation: Rotation, outcomes: t.Sequence[Credential], failure: t.Mapping[str, t.Any]
+) -> list[Credential]:
     """What became of one rotation: an outcome for each of its records.
 
     failure: the role's, empty if there is none; it concerns the records of which the role could tell nothing. A role
@@ -148,13 +150,13 @@ def outcomes_of(rotation: Rotation, outcomes: t.Sequence[Outcome], failure: t.Ma
     return told
 
 
-def _failed(record: str | None, msg: str, error_code: str | None) -> Outcome:
+def _failed(record: str | None, msg: str, error_code: str | None) -> Credential:
     return {"record": record, "outcome": "failed", "msg": msg, "error_code": error_code}
 
 
 def credentials(
     rotations: t.Any, results: Results, *, done: bool, failure: t.Mapping[str, t.Any] | None = None
-) -> t.Iterator[Outcome]:
+) -> t.Iterator[Credential]:
     """Every record of a host with its outcome, C(kind), C(admin_record), C(max_age) and C(seconds), its share of them.
 
     done: whether the host has come to the end of its play. A rotation without a result was then left out by tags, or
@@ -176,7 +178,7 @@ def _named(rotation: t.Any) -> dict[str, t.Any]:
 
 def _outcomes(
     rotation: t.Any, found: t.Mapping[str, t.Any] | None, *, done: bool, failure: t.Mapping[str, t.Any] | None
-) -> t.Iterator[Outcome]:
+) -> t.Iterator[Credential]:
     refusal = problem(rotation)
     if refusal is None and found is not None:
         share = seconds(found["begun"], found["ended"]) / max(1, len(found["outcomes"]))

@@ -72,7 +72,7 @@ class Host:
     done: bool
     failure: t.Mapping[str, t.Any] | None = None
 
-    def told(self) -> t.Iterator[_fleet.Outcome]:
+    def told(self) -> t.Iterator[_fleet.Credential]:
         return _fleet.credentials(self.rotations, self.results, done=self.done, failure=self.failure)
 
 
@@ -124,11 +124,11 @@ def _account(host: Host, counts: collections.Counter[str]) -> Account:
     return Account(host.name, state, begun, ended, _fleet.seconds(begun, ended), shown)
 
 
-def _shown(told: _fleet.Outcome) -> str:
+def _shown(told: _fleet.Credential) -> str:
     return "unproved" if _fleet.unproved(told) else str(told["outcome"])
 
 
-def _row(told: _fleet.Outcome) -> Row:
+def _row(told: _fleet.Credential) -> Row:
     """One credential with all fields."""
     due = _next_due(told.get("rotated_at"), told.get("max_age"))
     return {**{name: told.get(name) for name in _FIELDS}, "next_due": due}
@@ -227,7 +227,7 @@ def _skipped(counts: collections.Counter[str]) -> int:
     return sum(counts[outcome] for outcome, tag in _ELEMENTS.items() if tag == "skipped")
 
 
-def _case(account: str, told: _fleet.Outcome) -> str:
+def _case(account: str, told: _fleet.Credential) -> str:
     outcome = told["outcome"]
     name = {"classname": f"{account}.{told['kind']}", "name": label(told), "time": _time(told.get("seconds") or 0.0)}
     message, tag = what_happened(told), _ELEMENTS.get(outcome)
@@ -294,7 +294,7 @@ def _rows(report: Report, shown: str) -> t.Iterator[markupsafe.Markup]:
                 yield markupsafe.Markup(f"{start}{html.escape(account.name)}</td>{_cells(told, cell)}</tr>\n")
 
 
-def _cells(told: _fleet.Outcome, cell: t.Callable[[str | None, str, str], str]) -> str:
+def _cells(told: _fleet.Credential, cell: t.Callable[[str | None, str, str], str]) -> str:
     """From the credential's name on; every value is escaped."""
     known, last, kind = told.get("record_uid"), told.get("rotated_at"), told["kind"]
     login = f"<small>{html.escape(str(told['login']))}</small>" if told.get("login") else ""

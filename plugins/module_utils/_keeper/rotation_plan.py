@@ -92,7 +92,7 @@ class State:
 
     record: Record
     recovered: bool = False
-    wrote: Step | None = None
+    wrote: Write | None = None
     settled: bool = False
     failure: Exception | None = None
     rounds: int = 0
@@ -129,10 +129,10 @@ class Deliver:
     """Take the consumer out of those that are to be told."""
 
 
-Step = t.Union[Stage, Save, Adopt, Commit, Discard, Deliver]  # noqa: UP007 - for ansible-test's pylint
+Write = t.Union[Stage, Save, Adopt, Commit, Discard, Deliver]  # noqa: UP007 - for ansible-test's pylint
 
 
-def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
+def plan(options: Options, state: State, now: dt.datetime) -> list[Write]:
     """The update that is left, if any. Raises for records that may not be touched."""
     if state.wrote is not None:
         return []
@@ -147,7 +147,7 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     return [] if step is None else [step]
 
 
-def _plan(options: Options, state: State, now: dt.datetime) -> Step | None:
+def _plan(options: Options, state: State, now: dt.datetime) -> Write | None:
     if options.target in ("announced", "staged", "saved"):
         return _plan_staging(options, state, now)
     if options.target == "delivered":
@@ -183,7 +183,7 @@ def _check_keys(options: Options, record: Record) -> None:
 
 
 # Why: docs/decisions/04-no-lease-in-roles.md
-def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
+def _plan_staging(options: Options, state: State, now: dt.datetime) -> Write | None:
     data = state.record.data
     if options.place.credential == "password" and options.place.field(data) is None:
         field = f"labelled {options.place.key_field}" if options.place.key_field else "of type password"
@@ -227,7 +227,7 @@ def _refuse_another_kind(options: Options, record: Record, mark: fields.Marker |
         )
 
 
-def _plan_saving(options: Options, state: State, *, mine: bool) -> Step | None:
+def _plan_saving(options: Options, state: State, *, mine: bool) -> Write | None:
     pending, mark = fields.pending(state.record.data), fields.marker(state.record.data)
     given = minted(options, state.record)
     # Of the same rotation, announced once more: what came of the earlier name is to be revoked.
@@ -253,7 +253,7 @@ def minted(options: Options, record: Record) -> Minted:
     return found
 
 
-def _plan_new(options: Options, record: Record) -> Step:
+def _plan_new(options: Options, record: Record) -> Write:
     if options.kinds == ("password",):
         password_policy(options, record)
     return Stage()
@@ -267,7 +267,7 @@ def password_policy(options: Options, record: Record) -> PasswordPolicy:
         raise type(error)(f"{name(record)}: {error.msg}") from None
 
 
-def _plan_ending(options: Options, state: State) -> Step | None:
+def _plan_ending(options: Options, state: State) -> Write | None:
     data = state.record.data
     if fields.pending(data) is None and (options.target == "committed" or not fields.under_way(data)):
         last = fields.last_committed(data)

@@ -118,7 +118,7 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"email": item.email}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return item.email.lower()
 
     def check(self, item: Wanted) -> None:

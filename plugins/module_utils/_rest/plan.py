@@ -65,11 +65,11 @@ class RollBack:
     """Send it with the two passwords swapped."""
 
 
-Step = t.Union[Change, RollBack]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+Write = t.Union[Change, RollBack]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
-def plan(options: PasswordOptions, item: Wanted, state: State) -> list[Step]:
-    """The step from here to the wanted state. Raises RotationError where none may be taken."""
+def plan(options: PasswordOptions, item: Wanted, state: State) -> list[Write]:
+    """The write from here to the wanted state. Raises RotationError where none may be taken."""
     if state.changed:
         rejected = state.login is not None and state.login.verdict == "rejected"
         # The service has taken a recovered value twice: to set another one each time would never end.

@@ -36,8 +36,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan imp
     NO_VERIFY,
     Change,
     State,
-    Step,
     Wanted,
+    Write,
     asks_first,
     plan,
 )
@@ -50,7 +50,7 @@ UNCLEAR_LOGIN = "unclear_login"
 _REFUSALS = (Refused, NotFound, NotPermitted, Ambiguous)
 
 
-class PasswordRotator(Rotator[Wanted, State, Step]):
+class PasswordRotator(Rotator[Wanted, State, Write]):
     """The four verbs on one service."""
 
     def __init__(self, client: Client, options: PasswordOptions, *, check_mode: bool = False) -> None:
@@ -62,7 +62,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"username": item.username}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return self._folded(item.username)
 
     def _folded(self, name: str) -> str:
@@ -111,10 +111,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             state = dataclasses.replace(state, picked=self._find(item, state))
         return state
 
-    def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
+    def plan(self, item: Wanted, state: State) -> t.Sequence[Write]:
         return plan(self._options, item, state)
 
-    def apply(self, item: Wanted, state: State, step: Step) -> State:
+    def apply(self, item: Wanted, state: State, step: Write) -> State:
         if not isinstance(step, Change):
             raise self._rolled_back(item, state)
         try:
@@ -173,7 +173,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if state.changed:
             outcome.before, outcome.after = {"password": "old"}, {"password": "changed"}
 
-    def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+    def expected(self, item: Wanted, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
         if steps:
             outcome.before, outcome.after = {"password": "old"}, {"password": "would change"}
 

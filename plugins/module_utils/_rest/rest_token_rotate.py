@@ -24,7 +24,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Refused,
     Unreachable,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Answer as HttpAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Answer
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LostChange
@@ -41,9 +41,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.token_op
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation import token_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.token_plan import (
-    Account,
-    Answer,
     Options,
+    Owner,
+    Proof,
     Token,
     Wanted,
 )
@@ -98,7 +98,7 @@ class RestTokens(Tokens):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"username": item.name}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         folds = any(lookup.case_insensitive for lookup in self._options.lookups)
         return item.name.lower() if folds else item.name
 
@@ -127,14 +127,14 @@ class RestTokens(Tokens):
     def session(self) -> contextlib.AbstractContextManager[None]:
         return self._client.session()
 
-    def describe(self, item: Wanted) -> Account:
+    def describe(self, item: Wanted) -> Owner:
         seen = self._seen[item] = _Seen(name=item.token_name if item.exists else None)
         if self._options.lookups:
             seen.picked = self._client.find(self._values(item), item.name, afresh=True)
         # Where a name is the end of a token, the one that asks can be told, and is kept.
         asking = [] if self.named else [*self._client.credentials, t.cast(RestUser, item).current_token or ""]
         spared = frozenset(text[-length:] for text in asking for length in _ENDS if len(text) > length)
-        return Account(who=f"user {item.name}", room=self._options.listing.limit, spared=spared)
+        return Owner(who=f"user {item.name}", room=self._options.listing.limit, spared=spared)
 
     def listed(self, item: Wanted) -> tuple[Token, ...]:
         subject = f"Listing the tokens of {item.name}"
@@ -179,7 +179,7 @@ class RestTokens(Tokens):
         values = {**self._values(item), **t.cast(RestToken, token).picked, "token_name": token.name}
         self._written(self._options.revoke, values, f"Revoking the token {token.name} of {item.name}")
 
-    def _written(self, step: Step, values: dict[str, t.Any], subject: str) -> HttpAnswer:
+    def _written(self, step: Step, values: dict[str, t.Any], subject: str) -> Answer:
         try:
             return self._client.write(step, values, subject)
         except LostChange as lost:
@@ -187,7 +187,7 @@ class RestTokens(Tokens):
             error.under_way = lost.under_way  # type: ignore[attr-defined]
             raise error from None
 
-    def login(self, item: Wanted, account: Account, secret: str) -> Answer:
+    def login(self, item: Wanted, owner: Owner, secret: str) -> Proof:
         verify = t.cast(Verify, self._options.verify)
         answer = self._log_in(item, secret)
         # One that has been in use works at once or not at all.
@@ -198,12 +198,12 @@ class RestTokens(Tokens):
             time.sleep(verify.delay)
             answer = self._log_in(item, secret)
         if answer.silent:
-            return Answer("silent", "no_answer")
+            return Proof("silent", "no_answer")
         if answer.verdict == "rejected":
-            return Answer("rejected", "a no", answer.status)
+            return Proof("rejected", "a no", answer.status)
         if answer.verdict == "unknown":
-            return Answer("unknown", "unclear_login", answer.status)
-        return Answer("accepted") if self._tells_apart(item, secret) else Answer("unknown", "unclear_control")
+            return Proof("unknown", "unclear_login", answer.status)
+        return Proof("accepted") if self._tells_apart(item, secret) else Proof("unknown", "unclear_control")
 
     def _log_in(self, item: Wanted, secret: str) -> LoginAnswer:
         seen = self._seen[item]

@@ -124,11 +124,11 @@ class RemovePair:
     name: str
 
 
-Step = t.Union[MakeKeyFile, SetSlot, Retire, AddPair, RotatePair, RemovePair]  # noqa: UP007 - for ansible-test's pylint
+Write = t.Union[MakeKeyFile, SetSlot, Retire, AddPair, RotatePair, RemovePair]  # noqa: UP007 - for ansible-test's pylint
 
 
-def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
-    """The steps from here to the wanted state. Raises SlotsFull or Refused where none may be taken."""
+def plan(options: Options, state: State, now: dt.datetime) -> list[Write]:
+    """The writes from here to the wanted state. Raises SlotsFull or Refused where none may be taken."""
     if not state.install and not in_place(state):
         raise Refused(
             f"The key of {_who(state)} is not in place, so the one before it was not retired.",
@@ -165,7 +165,7 @@ def pair_of(state: State) -> Pair | None:
     return next((pair for pair in state.pairs if pair.name == state.pair_name), None)
 
 
-def _slot_steps(options: Options, state: State, now: dt.datetime) -> list[Step]:
+def _slot_steps(options: Options, state: State, now: dt.datetime) -> list[Write]:
     if slot_of(state) is None:
         return [SetSlot(choose_slot(state.user.slots, state.in_use, state.admin, options.replace_oldest, _who(state)))]
     slot = slot_to_retire(options, state, now)
@@ -237,7 +237,7 @@ def _past(moment: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
     return moment if moment is not None and moment <= now else None
 
 
-def _named_steps(state: State) -> list[Step]:
+def _named_steps(state: State) -> list[Write]:
     pair = pair_of(state)
     wanted = state.new.fingerprint if state.new else None
     if pair is not None and wanted is not None and pair.fingerprint == wanted and pair.status == "ACTIVE":
@@ -254,11 +254,11 @@ def _named_steps(state: State) -> list[Step]:
             "only once.",
             in_force=in_force(state),
         )
-    step: Step = AddPair() if pair is None else RotatePair()
+    step: Write = AddPair() if pair is None else RotatePair()
     return [*_room(state), step]
 
 
-def _room(state: State) -> list[Step]:
+def _room(state: State) -> list[Write]:
     """Tombstones to remove, oldest first, until there is room for one more pair."""
     excess = len(state.pairs) - MOST_PAIRS + 1
     expired = sorted(

@@ -82,7 +82,7 @@ class SetProperties:
     must_change_password: bool | None = None
 
 
-Step = t.Union[Unlock, SetProperties]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+Write = t.Union[Unlock, SetProperties]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
 def holds_none(user: User) -> bool:
@@ -97,8 +97,8 @@ def closed(user: User) -> LoginAnswer | None:
     return None
 
 
-def plan(options: Options, item: Wanted, state: State) -> list[Step]:
-    """The steps from here to the wanted state; pure. Raises Refused or UnknownOutcome where none may be taken."""
+def plan(options: Options, item: Wanted, state: State) -> list[Write]:
+    """The writes from here to the wanted state; pure. Raises Refused or UnknownOutcome where none may be taken."""
     user = state.user
     if holds_none(user):
         raise Refused(
@@ -106,7 +106,7 @@ def plan(options: Options, item: Wanted, state: State) -> list[Step]:
             in_force=False,
         )
     change = _password_is_due(options, item, state)
-    steps: list[Step] = []
+    steps: list[Write] = []
     if user.locked and options.unlock:
         if state.unlocked:
             raise Refused(f"User {user.name} is still locked after MINS_TO_UNLOCK = 0; ask Snowflake support.")

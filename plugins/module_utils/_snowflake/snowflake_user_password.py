@@ -36,9 +36,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.cli
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import (
     Options,
     State,
-    Step,
     Unlock,
     Wanted,
+    Write,
     closed,
     decide,
     has_moved,
@@ -85,7 +85,7 @@ SPEC = connection.CONNECTION_SPEC.merged(
 )
 
 
-class PasswordRotator(Rotator[Wanted, State, Step]):
+class PasswordRotator(Rotator[Wanted, State, Write]):
     """The four verbs on one account."""
 
     def __init__(self, client: Client, login: connection.Login, options: Options, *, check_mode: bool = False) -> None:
@@ -97,7 +97,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"name": item.name}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return sql.exact_name(item.name)
 
     def check(self, item: Wanted) -> None:
@@ -129,10 +129,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         probe = None if pointless else self._try(item, user)
         return State(user=user, probe=probe, password_last_set_time=user.password_last_set_time)
 
-    def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
+    def plan(self, item: Wanted, state: State) -> t.Sequence[Write]:
         return plan(self._options, item, state)
 
-    def apply(self, item: Wanted, state: State, step: Step) -> State:
+    def apply(self, item: Wanted, state: State, step: Write) -> State:
         if isinstance(step, Unlock):
             return self._unlock(item, state)
         properties: dict[str, str | bool | int] = {}
@@ -224,7 +224,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if state.flag_set:
             outcome.after["must_change_password"] = self._options.must_change_password
 
-    def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+    def expected(self, item: Wanted, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
         outcome.facts = _facts(state)
         outcome.before = _metadata(state.user)
         outcome.after = dict(outcome.before)

@@ -72,7 +72,7 @@ class Script(Rotator[Item, State, int]):
     def identity(self, item: Item) -> dict[str, str]:
         return {"name": item.name}
 
-    def account(self, item: Item) -> str:
+    def called(self, item: Item) -> str:
         return item.name.upper()
 
     def check(self, item: Item) -> None:
@@ -293,11 +293,11 @@ def test_nothing_is_asked_where_every_entry_is_invalid() -> None:
 
 def test_an_account_that_only_the_session_can_name_fails_its_entry() -> None:
     class Vault(Script):
-        def account(self, item: Item) -> str:
+        def called(self, item: Item) -> str:
             assert ("session", "") in self.journal
             if item.name == "b":
                 raise NotFound("No such record.")
-            return super().account(item)
+            return super().called(item)
 
     outcomes = rotate(Vault(), _items("abc"), check_mode=False)
     assert [outcome.error.error_code if outcome.error else "" for outcome in outcomes] == ["", "not_found", ""]

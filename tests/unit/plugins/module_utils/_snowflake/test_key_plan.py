@@ -28,7 +28,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
     RotatePair,
     SetSlot,
     State,
-    Step,
+    Write,
     is_tombstone_name,
     plan,
 )
@@ -57,7 +57,7 @@ def user(first: str, second: str, times: tuple[str | None, str | None] = (OLDER,
 NEW = KeyMaterial(fingerprint("new"), "bare base64", b"private")
 
 
-def decide(options: Options, state: State) -> list[Step] | RotationError:
+def decide(options: Options, state: State) -> list[Write] | RotationError:
     try:
         return plan(options, state, NOW)
     except RotationError as error:
@@ -344,7 +344,7 @@ def tombstone(number: int, status: str = "EXPIRED") -> Pair:
     return pair(f"ETL_ROTATED_{number}", f"old {number}", status, created_on=f"2026-01-{number:02}", rotated_to="ETL")
 
 
-def named(*pairs: Pair, new: KeyMaterial | None = NEW) -> list[Step] | RotationError:
+def named(*pairs: Pair, new: KeyMaterial | None = NEW) -> list[Write] | RotationError:
     # What is in the slots does not matter here.
     return decide(NAMED, State(user=user("in use", "foreign"), new=new, pair_name="ETL", pairs=pairs))
 

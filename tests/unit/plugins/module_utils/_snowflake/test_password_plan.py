@@ -22,9 +22,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.pas
     Options,
     SetProperties,
     State,
-    Step,
     Unlock,
     Wanted,
+    Write,
     plan,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.user import User, parse
@@ -65,10 +65,10 @@ class Case(t.NamedTuple):
         return parse("U", [{"property": name, "value": value} for name, value in rows.items()])
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[Write]:
         return self.planned(recovered=False)
 
-    def planned(self, *, recovered: bool, password: str | None = "wanted-password") -> list[Step]:
+    def planned(self, *, recovered: bool, password: str | None = "wanted-password") -> list[Write]:
         """What is planned; raises as the plan does."""
         options = Options(always=self.always, verify=True, must_change_password=self.flag, unlock=self.unlock)
         state = State(
@@ -82,7 +82,7 @@ class Case(t.NamedTuple):
         return plan(options, Wanted("u", password, recovered), state)
 
     @property
-    def ending(self) -> RotationError | list[Step]:
+    def ending(self) -> RotationError | list[Write]:
         try:
             return self.steps
         except RotationError as error:
@@ -127,7 +127,7 @@ def _fresh(cases: t.Iterable[Case]) -> list[Case]:
     return [case for case in cases if not case.password_set and not case.unlocked and case in NO_SERVICE]
 
 
-def _writes(ending: RotationError | list[Step]) -> list[SetProperties]:
+def _writes(ending: RotationError | list[Write]) -> list[SetProperties]:
     return [] if isinstance(ending, RotationError) else [step for step in ending if isinstance(step, SetProperties)]
 
 
