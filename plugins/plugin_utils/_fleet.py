@@ -27,17 +27,26 @@ Rotation = t.Mapping[str, t.Any]
 Credential = dict[str, t.Any]
 Results = t.Mapping[str, t.Mapping[str, t.Any]]
 
-# Each kind, and the rule by which its logins are compared.
+
+class Kind(t.NamedTuple):
+    """What rotates. names: the rule by which its logins are compared. minted: a user can have several, each in a record
+    of its own.
+    """
+
+    label: str
+    names: str
+    minted: bool = False
+
+
 KINDS = {
-    "meraki_vpn_user_password": "email",
-    "rest_password_rotate": "exact",
-    "rest_token_rotate": "exact",
-    "snowflake_user_keypair": "sql",
-    "snowflake_user_password": "sql",
-    "snowflake_user_token": "sql",
+    "meraki_vpn_user_password": Kind("Meraki VPN password", "email"),
+    "rest_password_rotate": Kind("REST password", "exact"),
+    "rest_token_rotate": Kind("REST token", "exact", minted=True),
+    "snowflake_user_keypair": Kind("Snowflake key pair", "sql"),
+    "snowflake_user_password": Kind("Snowflake password", "sql"),
+    "snowflake_user_token": Kind("Snowflake token", "sql", minted=True),
 }
-# Their users can have several secrets, each in a record of its own.
-MINTED = ("rest_token_rotate", "snowflake_user_token")
+MINTED = tuple(name for name, kind in KINDS.items() if kind.minted)
 _KEYS = ("kind", "records", "admin_record", "max_age", "connection", "recipe", "problem")
 # Failures whose texts are ours; other texts may quote what a task was given.
 _OWN_FAILURES = ("fail", "ansible.builtin.fail")

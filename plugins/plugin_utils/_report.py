@@ -44,14 +44,7 @@ OUTCOMES = _fleet.OUTCOMES
 # As the page has them: what no login proved looks different.
 SHOWN = ("failed", "no_result", "left_out", "unproved", "due", "recovered", "rotated", "waiting", "not_due")
 _WORDS = {name: name.replace("_", " ") for name in SHOWN} | {"unproved": "not proved"}
-_KINDS = {
-    "meraki_vpn_user_password": "Meraki VPN password",
-    "rest_password_rotate": "REST password",
-    "rest_token_rotate": "REST token",
-    "snowflake_user_keypair": "Snowflake key pair",
-    "snowflake_user_password": "Snowflake password",
-    "snowflake_user_token": "Snowflake token",
-}
+_LABELS = {name: kind.label for name, kind in _fleet.KINDS.items()}
 _FIELDS = (
     *("kind", "admin_record", "record", "record_uid", "title", "login", "outcome", "verified", "verify_skipped_reason"),
     *("pending", "rotated_at", "max_age", "next_due", "waiting", "error_code", "msg", "left", "retry_safe"),
@@ -302,7 +295,7 @@ def _cells(told: _fleet.Credential, cell: t.Callable[[str | None, str, str], str
     due = _next_due(last, told.get("max_age"))
     return (
         f'<th scope="row"><span class="name">{html.escape(label(told))}</span>{login}</th>'
-        f'<td class="kind">{html.escape(_KINDS.get(kind, kind or "–"))}</td>'
+        f'<td class="kind">{html.escape(_LABELS.get(kind, kind or "–"))}</td>'
         f"{cell(last, 'never' if known else '–', 'last')}"
         f"{cell(due, 'now' if known and not last else '–', 'next')}"
         f'<td class="what">{html.escape(what_happened(told))}{code}</td>'

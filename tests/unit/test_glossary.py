@@ -43,7 +43,7 @@ def test_the_glossary_is_in_order_and_every_word_is_used() -> None:
     assert [term for term in TERMS if not re.search(rf"\b{term.replace(' ', '[ _]')}s?\b", text)] == []
 
 
-@pytest.mark.parametrize("name", ["Answer", "Outcome", "Owner", "Proof", "Step"])
+@pytest.mark.parametrize("name", ["Answer", "Kind", "Outcome", "Owner", "Proof", "Step"])
 def test_a_type_has_one_meaning(name: str) -> None:
     defined = re.compile(rf"^(?:class {name}\b|{name}(?::.*)? = )", re.MULTILINE)
     files = (REPOSITORY / "plugins").rglob("*.py")
