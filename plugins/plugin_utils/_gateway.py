@@ -19,7 +19,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.keyturn.credentials.plugins.filter.meraki_login import meraki_login
+from ansible_collections.keyturn.credentials.plugins.filter.key_login import key_login
 from ansible_collections.keyturn.credentials.plugins.filter.snowflake_login import snowflake_login
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
@@ -145,7 +145,7 @@ def _admin(module: str, records: t.Sequence[tuple[Mapping, _record.Fields]]) -> 
 
 def _meraki(event: Event) -> Options:
     """Meraki cannot be asked, and that both passwords are equal would be no proof: the new one is always set."""
-    options = {"update_password": "always", **meraki_login(event.admin, {})}
+    options = {"update_password": "always", **key_login(event.admin, {}, MERAKI)}
     if "api_key" not in options:
         raise InvalidInput("The administrator's record has no password, which is where the API key belongs.")
     return options
