@@ -494,7 +494,7 @@ def test_gateway(session: nox.Session) -> None:
     """Every case of the Keeper Gateway's script with its exit code, the long ones too; and what the script costs."""
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
-    tests = ("tests/unit/test_post_rotation.py", *map(str, ROOT.glob("tests/integration/test_gateway*.py")))
+    tests = ("tests/unit/extensions/keeper_gateway", *map(str, ROOT.glob("tests/integration/test_gateway*.py")))
     session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, *tests)))
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
     session.run("python", "-m", "benchmarks.gateway_overhead", env={"PYTHONPATH": both})

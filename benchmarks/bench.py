@@ -31,9 +31,8 @@ from pathlib import Path
 from benchmarks import bench_page
 from tests.campaigns.token import TokenScene
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
+from tests.integration.scenes import MerakiScene, SnowflakeScene
 from tests.integration.support import Ansible, Run, unsafe
-from tests.integration.test_role_meraki_vpn_user_password import Scene as MerakiScene
-from tests.integration.test_role_snowflake_user_password import Scene as SnowflakeScene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.meraki.sandbox import NETWORK

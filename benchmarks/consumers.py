@@ -23,8 +23,8 @@ from benchmarks.token_role import cpu
 from tests.campaigns.keypair import KeyScene
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
 from tests.integration.scene import Scene as AnyScene
+from tests.integration.scenes import SnowflakeScene as Scene
 from tests.integration.support import REPOSITORY
-from tests.integration.test_role_snowflake_user_password import Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.campaigns.token import TokenScene
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
-from tests.integration.test_role_snowflake_user_password import Scene
+from tests.integration.scenes import SnowflakeScene as Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.snowflake import SnowflakeSandbox
 

@@ -48,7 +48,8 @@ Error codes
 
 Every failure has one of these codes in ``error_code``. ``retry_safe`` says whether running the same task again cannot
 lose or damage anything, and may succeed; a single failure may know better than its code. The exit code is that of the
-Keeper Gateway's script.
+Keeper Gateway's script. ``left`` says what this failure has left behind: ``untouched``, nothing new; ``staged``, a new
+secret that is pending in the record; ``changed``, something that was acknowledged; ``unknown``, what nobody could see.
 """
 
 

@@ -189,3 +189,53 @@ class Gateway:
         )
         path.chmod(0o700)
         return f"--ansible-playbook={path}"
+
+
+SNOWFLAKE, CISCO = "Snowflake Authentication Record", "Cisco Authentication Record"
+PASSWORD, KEYPAIR = "snowflake_user_password", "snowflake_user_keypair"
+ADMIN = "sN0wF1aK2eA3dM4iN5rE6c"
+
+
+def admin(title: str | None = SNOWFLAKE, **fields: t.Any) -> Fields:
+    account = {"snowflake_account_name": "xy12345"}
+    return {"uid": ADMIN, "title": title, "login": "ROTATOR", "password": fresh_secret()} | (account | fields)
+
+
+BAD = {
+    "nothing": (b"", "stdin is empty"),
+    "blanks": (b" \r\n", "stdin is empty"),
+    "not base64": (b"no base64!", "stdin is not base64"),
+    "half base64": (b"abcde", "stdin is not base64"),
+    "not JSON": (base64.b64encode(b"{"), "not of JSON"),
+    "not UTF-8": (base64.b64encode(b'{"a": "\xff"}'), "not of JSON"),
+    "no object": (encode([1]).encode(), "no object"),
+    "deep": (base64.b64encode(b"[" * 100_000), "not of JSON"),
+    "a key twice": (base64.b64encode(b'{"userRecordUid": "u", "user": "a", "user": "b"}'), "the key user twice"),
+    "no UID": (Payload(admin(), "SVC", keys={"userRecordUid": ""}).line(), "userRecordUid"),
+    "records not base64": (Payload(admin(), "SVC", keys={"records": "ä!"}).line(), "records is not base64"),
+}
+
+
+PARTS: dict[str, tuple[Fields, str]] = {
+    "no administrator": ({"admin": None}, "Snowflake Authentication Record"),
+    "title null": ({"admin": admin(None)}, "Snowflake Authentication Record"),
+    "two administrators": ({"more": (admin() | {"uid": "other"},)}, f"Record {ADMIN} and Record other could both"),
+    "two kinds": ({"more": (admin(CISCO) | {"uid": "other"},)}, "name the module"),
+    "unknown module": ({"admin": admin(rotation_module="rotate_all")}, "rotation_module"),
+    "two modules": ({"admin": admin(rotation_module=PASSWORD), "own": {"rotation_module": KEYPAIR}}, "rotation_module"),
+    "two logins": ({"admin": admin(login_2="OTHER")}, "several values for login"),
+    "two spellings": ({"admin": admin(Login="OTHER")}, "several values for login"),
+    "two passwords": ({"admin": admin(password=["one-1234", "two-1234"])}, "several values for password"),
+    "newPassword missing": ({"keys": {"newPassword": None}}, "newPassword"),
+    "newPassword empty": ({"new": ""}, "newPassword"),
+    "newPassword short": ({"new": "o"}, "newPassword in the payload is missing, or shorter than 4 characters"),
+    "newPassword null": ({"keys": {"newPassword": [None]}}, "newPassword"),
+    "newPassword number": ({"keys": {"newPassword": 12345678}}, "newPassword"),
+    "two newPasswords": ({"keys": {"newPassword": ["a-123456", "b-123456"]}}, "newPassword"),
+    "oldPassword object": ({"keys": {"oldPassword": {"a": "b"}}}, "oldPassword"),
+    "no user": ({"user": ""}, "user"),
+    "records missing": ({"records": None}, "records"),
+    "records empty": ({"records": []}, "records"),
+    "records no list": ({"records": {"a": 1}}, "records"),
+    "records of texts": ({"records": ["a"]}, "there is something else"),
+}

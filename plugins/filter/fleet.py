@@ -24,7 +24,7 @@ def fleet_failure(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) ->
 
 def fleet_result(
     rotation: _fleet.Rotation,
-    outcomes: t.Sequence[_fleet.Outcome],
+    outcomes: t.Sequence[_fleet.Credential],
     begun: str,
     max_age: str,
     failure: t.Mapping[str, t.Any],

@@ -12,8 +12,8 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
     KINDS,
-    Answer,
     Entry,
+    Result,
     Role,
     Run,
     delivered,
@@ -35,13 +35,13 @@ def _consumers(folder: str) -> dict[str, str]:
     }
 
 
-def rotation_users(vault: Answer, role: t.Mapping[str, t.Any], consumers_dir: str = "") -> list[Entry]:
+def rotation_users(vault: Result, role: t.Mapping[str, t.Any], consumers_dir: str = "") -> list[Entry]:
     """The C(users) for the service's module, from keeper_rotation's answer. Holds the secrets that the answer holds."""
     return Role(**role, consumers=_consumers(consumers_dir)).users(vault)
 
 
 def rotation_run(
-    found: Answer, role: t.Mapping[str, t.Any], consumers_dir: str = "", **answers: t.Any
+    found: Result, role: t.Mapping[str, t.Any], consumers_dir: str = "", **answers: t.Any
 ) -> dict[str, t.Any]:
     """What to stage, save, commit, discard and say. Holds no secrets."""
     run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, **answers)
@@ -72,7 +72,7 @@ def rotation_delivered(run: t.Mapping[str, t.Any], undelivered: t.Sequence[Entry
 
 
 def rotation_minted(
-    staged: Answer, role: t.Mapping[str, t.Any], applied: Answer, consumers_dir: str = ""
+    staged: Result, role: t.Mapping[str, t.Any], applied: Result, consumers_dir: str = ""
 ) -> dict[str, Entry]:
     """The C(secrets) for keeper_rotation: what the service's module has minted, by record. Holds secrets."""
     return Run(Role(**role, consumers=_consumers(consumers_dir)), {}, staged=staged, applied=applied).minted()

@@ -283,6 +283,13 @@ rotations:
       description: What failed, what state things are in, and what to do.
       type: str
       returned: on failure
+    left:
+      description:
+        - What the failure left behind on the service. V(untouched) is nothing new, V(changed) something that was
+          acknowledged, and V(unknown) what nobody could see.
+      type: str
+      returned: on failure
+      sample: untouched
     retry_safe:
       description: Whether running the same task again cannot damage anything and may succeed.
       type: bool
@@ -300,6 +307,10 @@ error_code:
   description: The kind of failure that all failed users share.
   type: str
   returned: on failure, when they share one
+left:
+  description: What all failed users left behind.
+  type: str
+  returned: on failure, when it is the same
 retry_safe:
   description: Whether running the same task again cannot damage anything and may succeed.
   type: bool

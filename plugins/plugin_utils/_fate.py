@@ -4,9 +4,9 @@
 #
 # Private to this collection: names and behaviour may change in any release.
 
-"""What a role does with the answers of its tasks: whom it asks about, what is staged, committed, discarded and told.
+"""What a role does with the results of its tasks: whom it asks about, what is staged, committed, discarded and told.
 
-An answer is what a module returned, {} for a task that did not run. Its C(rotations) hold one entry for each record
+A result is what a module returned, {} for a task that did not run. Its C(rotations) hold one entry for each record
 (keeper_rotation) or user (a service's module). Pure, and nothing here holds a secret but what C(users) returns.
 """
 
@@ -17,9 +17,10 @@ import datetime as dt
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import parse_duration
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import SENTENCES, in_words
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._names import CANONICAL
 
-Answer = t.Mapping[str, t.Any]
+Result = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
 Fate = t.Literal["commit", "discard", "keep"]
 # {user, as the service tells them apart: {uid: entry} of its records}
@@ -29,7 +30,8 @@ Users = t.Mapping[str, t.Mapping[str, Entry]]
 _DEFINITE = ("refused", "not_found", "not_permitted", "ambiguous", "invalid_input")
 _NOT_REACHED = {
     "error_code": None,
-    "msg": "The run ended before it. A secret that was staged is pending in Keeper, and the next run takes it up.",
+    "msg": "The run ended before it.",
+    "left": "untouched",
     "retry_safe": True,
 }
 
@@ -38,18 +40,18 @@ _NOT_REACHED = {
 _KEPT = " The record holds the new secret all the same. If the service refuses it, rotate the record again with force."
 
 
-def _entries(answer: Answer) -> list[Entry]:
+def _entries(answer: Result) -> list[Entry]:
     return list(answer.get("rotations") or [])
 
 
-def _by_uid(vault: Answer) -> dict[str, Entry]:
+def _by_uid(vault: Result) -> dict[str, Entry]:
     """The entries of a task that named its records by UID."""
     return {entry["record"]: entry for entry in _entries(vault)}
 
 
 # Why: docs/decisions/01-pending-before-service.md
 def fate(record: Entry, outcome: Entry | None) -> Fate:
-    """What becomes of the pending secret of a staged record. Total: every answer, also one that nobody listed, has one.
+    """What becomes of the pending secret of a staged record. Total: every outcome, also one that nobody listed.
 
     outcome: of its user, None where the service's module did not get to it.
     """
@@ -62,7 +64,7 @@ def fate(record: Entry, outcome: Entry | None) -> Fate:
     if outcome.get("in_force"):
         return "commit"
     # A service that answers an unexpected 2xx or 3xx may have done what it was asked.
-    refused = outcome["error_code"] in _DEFINITE and not 200 <= outcome.get("status", 0) < 400
+    refused = outcome["error_code"] in _DEFINITE and outcome.get("left") != "unknown"
     nobody_has_it = outcome.get("in_force") is False or (fresh and not outcome["changed"])
     # What this user has not got, the one may have whom the record named when the secret was staged.
     known = not record.get("former_logins") or record.get("token_name")
@@ -91,7 +93,7 @@ class Role:
     days: int | None = None
     max_age: str = "0s"
 
-    def users_of(self, vault: Answer) -> Users:
+    def users_of(self, vault: Result) -> Users:
         """Whose records were named, due or not."""
         users: dict[str, dict[str, Entry]] = {}
         for entry in _entries(vault):
@@ -99,7 +101,7 @@ class Role:
                 users.setdefault(CANONICAL[self.names](entry["login"]), {})[entry["record_uid"]] = entry
         return users
 
-    def refusal(self, entry: Entry, users: Users, outcome: Answer) -> Entry | None:
+    def refusal(self, entry: Entry, users: Users, outcome: Result) -> Entry | None:
         """Why this record cannot rotate, whatever the service would say.
 
         users: as C(users_of) tells. outcome: what the service's module has found out about its user, {} for nothing.
@@ -132,7 +134,7 @@ class Role:
             )
         return None
 
-    def _is(self, name: str, user: str, outcome: Answer) -> bool:
+    def _is(self, name: str, user: str, outcome: Result) -> bool:
         """Whether the name is the user's, or what the user logs in by."""
         return CANONICAL[self.names](name) == user or str(outcome.get("login_name")).casefold() == name.casefold()
 
@@ -144,7 +146,7 @@ class Role:
         # Without a token of its own that can be proved, nothing goes.
         return bool(entry.get("due") or (idle and (entry.get("minted") or not self.mints)))
 
-    def asked(self, vault: Answer) -> list[Entry]:
+    def asked(self, vault: Result) -> list[Entry]:
         """The records whose users the service's module is given, each once."""
         users = self.users_of(vault)
         found = {
@@ -154,7 +156,7 @@ class Role:
         }
         return list(found.values())
 
-    def users(self, vault: Answer) -> list[Entry]:
+    def users(self, vault: Result) -> list[Entry]:
         """The C(users) of the service's module. Holds secrets where the vault's answer does."""
         users, in_use = [], {entry.get("current_token_name") for entry in _entries(vault)}
         for entry in self.asked(vault):
@@ -168,7 +170,7 @@ class Role:
             users.append({**self.common, **own, **({} if entry["due"] else self.settled or {})})
         return users
 
-    def outcomes(self, vault: Answer, service: Answer) -> dict[str, Entry]:
+    def outcomes(self, vault: Result, service: Result) -> dict[str, Entry]:
         """{uid: what became of its user}; nothing unless there is one outcome for each that was asked about."""
         asked, answered = self.asked(vault), _entries(service)
         pairs = zip(asked, answered, strict=True) if len(asked) == len(answered) else ()
@@ -176,24 +178,25 @@ class Role:
 
 
 def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
-    return {"failed": True, "error_code": error_code, "msg": f"{msg} Nothing was written.", "retry_safe": False}
+    msg = in_words(msg, "untouched")
+    return {"failed": True, "error_code": error_code, "msg": msg, "left": "untouched", "retry_safe": False}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The answers so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
+    """The results so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
     the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record
     is not as it should be.
     """
 
     role: Role
-    found: Answer
-    checked: Answer = dataclasses.field(default_factory=dict)
-    staged: Answer = dataclasses.field(default_factory=dict)
-    applied: Answer = dataclasses.field(default_factory=dict)
-    saved: Answer = dataclasses.field(default_factory=dict)
-    committed: Answer = dataclasses.field(default_factory=dict)
-    discarded: Answer = dataclasses.field(default_factory=dict)
+    found: Result
+    checked: Result = dataclasses.field(default_factory=dict)
+    staged: Result = dataclasses.field(default_factory=dict)
+    applied: Result = dataclasses.field(default_factory=dict)
+    saved: Result = dataclasses.field(default_factory=dict)
+    committed: Result = dataclasses.field(default_factory=dict)
+    discarded: Result = dataclasses.field(default_factory=dict)
     check_mode: bool = False
 
     def to_stage(self) -> list[str]:
@@ -270,7 +273,7 @@ class Run:
         C(outcome) is rotated, recovered, not_due, waiting, due (in check mode) or failed; C(pending) whether a secret
         still waits in the record; C(waiting) what for a record does; C(verified, verify_skipped_reason) after a
         rotation; C(retired) the fingerprint of a previous key that was, or in check mode would be, removed;
-        C(error_code, msg, retry_safe) of a failure.
+        C(error_code, msg, retry_safe, left) of a failure.
         """
         about = {
             "checked": self.role.outcomes(self.found, self.checked),
@@ -305,6 +308,10 @@ class Run:
             kept = _KEPT if over and fate(entry, told.get("applied")) == "commit" else ""
             if record["pending"] and entry.get("former_logins"):
                 kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
+            left = failure.get("left", "unknown")
+            if record["pending"] and left != "staged":
+                kept += f" {SENTENCES['staged']}"
+            record["left"] = "staged" if record["pending"] and left == "untouched" else left
             return {**record, "outcome": "failed", "msg": f"{failure['msg']}{kept}"}
         outcome = told.get("applied") or told.get("checked") or {}
         if not due:
@@ -319,7 +326,7 @@ class Run:
         proof = {name: outcome.get(name) for name in ("verified", "verify_skipped_reason")}
         return {**record, **proof, "outcome": "recovered" if entry["recovered"] else "rotated"}
 
-    def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Answer | None:
+    def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Result | None:
         """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""
         own = [entry, *(told[name] for name in ("ended", "applied", "saved") if name in told)]
         if "staged" not in told and not entry["failed"]:
@@ -337,7 +344,7 @@ class Run:
         whole = next((answer for answer in self._answers() if answer.get("msg") and not _entries(answer)), None)
         return whole or (_NOT_REACHED if due and not self.check_mode else None)
 
-    def _answers(self) -> tuple[Answer, ...]:
+    def _answers(self) -> tuple[Result, ...]:
         return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
 
     def told(self) -> tuple[list[str], list[str]]:
@@ -386,6 +393,7 @@ def _missed(deliveries: t.Sequence[Entry]) -> Entry:
     return {
         "error_code": "delivery_failed",
         "msg": f"The record holds the new secret, which could not be delivered to {names}. The next run delivers it.",
+        "left": "changed",
         "retry_safe": True,
     }
 
@@ -401,8 +409,7 @@ def _grouped(records: t.Sequence[Entry]) -> dict[str, list[str]]:
     for record in records:
         if record["outcome"] == "failed":
             code = f" [{record['error_code']}]" if record["error_code"] else ""
-            left = " Its secret is still pending in Keeper, and the next run takes it up." if record["pending"] else ""
-            names = groups.setdefault(f"{record['msg']}{code}{left}", [])
+            names = groups.setdefault(f"{record['msg']}{code}", [])
             names += [name for name in (_name(record),) if name not in names]
     return groups
 

@@ -7,7 +7,7 @@
 """What the fleet playbook decides: which rotations of a host may run, and what became of every record. Pure.
 
 A rotation is an entry of ``keyturn_rotations``. Results are {index of the rotation as text: {begun, ended, max_age,
-outcomes}}; an outcome is what Verdict.outcomes gives for one record. Nothing here holds a secret but a rotation's
+outcomes}}; an outcome is what Run.records gives for one record. Nothing here holds a secret but a rotation's
 ``connection``, which is handed on and never told.
 """
 
@@ -24,20 +24,29 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets 
 # {hosts: its names, ended: {host: whether it failed}}
 Batch = dict[str, t.Any]
 Rotation = t.Mapping[str, t.Any]
-Outcome = dict[str, t.Any]
+Credential = dict[str, t.Any]
 Results = t.Mapping[str, t.Mapping[str, t.Any]]
 
-# Each kind, and the rule by which its logins are compared.
+
+class Kind(t.NamedTuple):
+    """What rotates. names: the rule by which its logins are compared. minted: a user can have several, each in a record
+    of its own.
+    """
+
+    label: str
+    names: str
+    minted: bool = False
+
+
 KINDS = {
-    "meraki_vpn_user_password": "email",
-    "rest_password_rotate": "exact",
-    "rest_token_rotate": "exact",
-    "snowflake_user_keypair": "sql",
-    "snowflake_user_password": "sql",
-    "snowflake_user_token": "sql",
+    "meraki_vpn_user_password": Kind("Meraki VPN password", "email"),
+    "rest_password_rotate": Kind("REST password", "exact"),
+    "rest_token_rotate": Kind("REST token", "exact", minted=True),
+    "snowflake_user_keypair": Kind("Snowflake key pair", "sql"),
+    "snowflake_user_password": Kind("Snowflake password", "sql"),
+    "snowflake_user_token": Kind("Snowflake token", "sql", minted=True),
 }
-# Their users can have several secrets, each in a record of its own.
-MINTED = ("rest_token_rotate", "snowflake_user_token")
+MINTED = tuple(name for name, kind in KINDS.items() if kind.minted)
 _KEYS = ("kind", "records", "admin_record", "max_age", "connection", "recipe", "problem")
 # Failures whose texts are ours; other texts may quote what a task was given.
 _OWN_FAILURES = ("fail", "ansible.builtin.fail")
@@ -132,7 +141,9 @@ def failure(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> dict[
     return {"msg": text, "error_code": code}
 
 
-def outcomes_of(rotation: Rotation, outcomes: t.Sequence[Outcome], failure: t.Mapping[str, t.Any]) -> list[Outcome]:
+def outcomes_of(
+    rotation: Rotation, outcomes: t.Sequence[Credential], failure: t.Mapping[str, t.Any]
+) -> list[Credential]:
     """What became of one rotation: an outcome for each of its records.
 
     failure: the role's, empty if there is none; it concerns the records of which the role could tell nothing. A role
@@ -148,13 +159,13 @@ def outcomes_of(rotation: Rotation, outcomes: t.Sequence[Outcome], failure: t.Ma
     return told
 
 
-def _failed(record: str | None, msg: str, error_code: str | None) -> Outcome:
+def _failed(record: str | None, msg: str, error_code: str | None) -> Credential:
     return {"record": record, "outcome": "failed", "msg": msg, "error_code": error_code}
 
 
 def credentials(
     rotations: t.Any, results: Results, *, done: bool, failure: t.Mapping[str, t.Any] | None = None
-) -> t.Iterator[Outcome]:
+) -> t.Iterator[Credential]:
     """Every record of a host with its outcome, C(kind), C(admin_record), C(max_age) and C(seconds), its share of them.
 
     done: whether the host has come to the end of its play. A rotation without a result was then left out by tags, or
@@ -176,7 +187,7 @@ def _named(rotation: t.Any) -> dict[str, t.Any]:
 
 def _outcomes(
     rotation: t.Any, found: t.Mapping[str, t.Any] | None, *, done: bool, failure: t.Mapping[str, t.Any] | None
-) -> t.Iterator[Outcome]:
+) -> t.Iterator[Credential]:
     refusal = problem(rotation)
     if refusal is None and found is not None:
         share = seconds(found["begun"], found["ended"]) / max(1, len(found["outcomes"]))
@@ -220,7 +231,7 @@ def line(told: t.Mapping[str, t.Any]) -> str:
     why = f": {reason(told)}" if told["outcome"] == "failed" else ""
     if unproved(told):
         why = f", not proved ({told.get('verify_skipped_reason') or 'no login could prove it'})"
-    waits = ", pending" if told.get("pending") and "pending" not in why else ""
+    waits = ", pending" if told.get("pending") and told["outcome"] != "failed" else ""
     return one_line(f"{name}: {told['outcome'].replace('_', ' ')}{waits}{why}{code}")
 
 

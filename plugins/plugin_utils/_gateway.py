@@ -19,11 +19,15 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.keyturn.credentials.plugins.filter.meraki_login import meraki_login
+from ansible_collections.keyturn.credentials.plugins.filter.key_login import key_login
 from ansible_collections.keyturn.credentials.plugins.filter.snowflake_login import snowflake_login
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    RotationError,
+    in_words,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import CHECK_MODE
 from ansible_collections.keyturn.credentials.plugins.module_utils._meraki import meraki_vpn_user_password
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import spec as rest_spec
@@ -141,7 +145,7 @@ def _admin(module: str, records: t.Sequence[tuple[Mapping, _record.Fields]]) -> 
 
 def _meraki(event: Event) -> Options:
     """Meraki cannot be asked, and that both passwords are equal would be no proof: the new one is always set."""
-    options = {"update_password": "always", **meraki_login(event.admin, {})}
+    options = {"update_password": "always", **key_login(event.admin, {}, MERAKI)}
     if "api_key" not in options:
         raise InvalidInput("The administrator's record has no password, which is where the API key belongs.")
     return options
@@ -200,7 +204,7 @@ def told(event: Mapping) -> Options:
         lines.append(f"administrator     {_record.whose(fields) if found.admin else 'not in the payload'}")
         options(event)
     except RotationError as error:
-        facts["problem"] = f"{error.msg} Nothing was done."
+        facts["problem"] = in_words(error.msg, error.left)
         lines.append(f"problem           {error.msg}")
     given = [name for name in ("user", "userRecordUid", "newPassword", "oldPassword") if payload.get(name)]
     lines.append(f"the payload       {', '.join(given)}")
@@ -243,7 +247,7 @@ def receipt(event: Mapping, answers: t.Sequence[Mapping], *, check_mode: bool) -
         return {**head, "done": False, "error_code": None, "msg": "Nothing in the playbook did the rotation."}
     code = reasons[0].get("error_code") or "unknown_outcome"
     # A service that answers an unexpected 2xx or 3xx may have done what it was asked.
-    if code == "refused" and 200 <= (reasons[0].get("status") or 0) < 400:
+    if code == "refused" and reasons[0].get("left") == "unknown":
         code = "unknown_outcome"
     return {**head, "done": False, "error_code": code, "msg": str(reasons[0]["msg"])}
 

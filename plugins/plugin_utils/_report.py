@@ -8,9 +8,9 @@
 
 {format, generated_at, check_mode, complete, problem, counts: {outcome: n}, unproved: n, accounts: [{name, state: done |
 failed | no_result, begun, ended, credentials: [{kind, admin_record, record, record_uid, title, login, outcome,
-verified, verify_skipped_reason, pending, rotated_at, max_age, next_due, waiting, error_code, msg, retry_safe}]}]}.
-Times are RFC 3339; whatever is not known is null. Every form is made piece by piece, so that only one account is in
-memory.
+verified, verify_skipped_reason, pending, rotated_at, max_age, next_due, waiting, error_code, msg, left,
+retry_safe}]}]}. Times are RFC 3339; whatever is not known is null. Every form is made piece by piece, so that only one
+account is in memory.
 """
 
 from __future__ import annotations
@@ -44,17 +44,10 @@ OUTCOMES = _fleet.OUTCOMES
 # As the page has them: what no login proved looks different.
 SHOWN = ("failed", "no_result", "left_out", "unproved", "due", "recovered", "rotated", "waiting", "not_due")
 _WORDS = {name: name.replace("_", " ") for name in SHOWN} | {"unproved": "not proved"}
-_KINDS = {
-    "meraki_vpn_user_password": "Meraki VPN password",
-    "rest_password_rotate": "REST password",
-    "rest_token_rotate": "REST token",
-    "snowflake_user_keypair": "Snowflake key pair",
-    "snowflake_user_password": "Snowflake password",
-    "snowflake_user_token": "Snowflake token",
-}
+_LABELS = {name: kind.label for name, kind in _fleet.KINDS.items()}
 _FIELDS = (
     *("kind", "admin_record", "record", "record_uid", "title", "login", "outcome", "verified", "verify_skipped_reason"),
-    *("pending", "rotated_at", "max_age", "next_due", "waiting", "error_code", "msg", "retry_safe"),
+    *("pending", "rotated_at", "max_age", "next_due", "waiting", "error_code", "msg", "left", "retry_safe"),
 )
 _NAMED_FAILURES = 20
 # What XML 1.0 cannot hold, in any spelling (section 2.2).
@@ -72,7 +65,7 @@ class Host:
     done: bool
     failure: t.Mapping[str, t.Any] | None = None
 
-    def told(self) -> t.Iterator[_fleet.Outcome]:
+    def told(self) -> t.Iterator[_fleet.Credential]:
         return _fleet.credentials(self.rotations, self.results, done=self.done, failure=self.failure)
 
 
@@ -124,11 +117,11 @@ def _account(host: Host, counts: collections.Counter[str]) -> Account:
     return Account(host.name, state, begun, ended, _fleet.seconds(begun, ended), shown)
 
 
-def _shown(told: _fleet.Outcome) -> str:
+def _shown(told: _fleet.Credential) -> str:
     return "unproved" if _fleet.unproved(told) else str(told["outcome"])
 
 
-def _row(told: _fleet.Outcome) -> Row:
+def _row(told: _fleet.Credential) -> Row:
     """One credential with all fields."""
     due = _next_due(told.get("rotated_at"), told.get("max_age"))
     return {**{name: told.get(name) for name in _FIELDS}, "next_due": due}
@@ -233,7 +226,7 @@ def _skipped(counts: collections.Counter[str]) -> int:
     return sum(counts[outcome] for outcome, tag in _ELEMENTS.items() if tag == "skipped")
 
 
-def _case(account: str, told: _fleet.Outcome) -> str:
+def _case(account: str, told: _fleet.Credential) -> str:
     outcome = told["outcome"]
     name = {"classname": f"{account}.{told['kind']}", "name": label(told), "time": _time(told.get("seconds") or 0.0)}
     message, tag = what_happened(told), _ELEMENTS.get(outcome)
@@ -263,10 +256,8 @@ def label(row: t.Mapping[str, t.Any]) -> str:
 
 def what_happened(row: t.Mapping[str, t.Any]) -> str:
     """One or two sentences on the outcome."""
-    pending = " A new secret is pending in Keeper; the next run takes it up." if row.get("pending") else ""
     if row["outcome"] == "failed":
-        reason = _fleet.reason(row)
-        return f"{reason}{'' if 'pending' in reason else pending}"
+        return _fleet.reason(row)
     why = f" ({row['verify_skipped_reason']})" if row.get("verify_skipped_reason") else ""
     proof = "A login proved it." if row.get("verified") else f"No login proved it{why}."
     age = row.get("max_age")
@@ -274,7 +265,7 @@ def what_happened(row: t.Mapping[str, t.Any]) -> str:
         "rotated": proof,
         "recovered": f"An unfinished rotation was finished. {proof}",
         "not_due": f"Its last rotation is younger than {age}." if age else "Its last rotation is young enough.",
-        "due": f"Check mode: nothing was written.{pending}",
+        "due": "Check mode: nothing was written.",
         "waiting": f"It is due, and waits: {row.get('waiting')}.",
         "left_out": "Its kind was not among the tags of this run.",
         "no_result": "The run had not come to its end here when this report was written.",
@@ -302,7 +293,7 @@ def _rows(report: Report, shown: str) -> t.Iterator[markupsafe.Markup]:
                 yield markupsafe.Markup(f"{start}{html.escape(account.name)}</td>{_cells(told, cell)}</tr>\n")
 
 
-def _cells(told: _fleet.Outcome, cell: t.Callable[[str | None, str, str], str]) -> str:
+def _cells(told: _fleet.Credential, cell: t.Callable[[str | None, str, str], str]) -> str:
     """From the credential's name on; every value is escaped."""
     known, last, kind = told.get("record_uid"), told.get("rotated_at"), told["kind"]
     login = f"<small>{html.escape(str(told['login']))}</small>" if told.get("login") else ""
@@ -310,7 +301,7 @@ def _cells(told: _fleet.Outcome, cell: t.Callable[[str | None, str, str], str]) 
     due = _next_due(last, told.get("max_age"))
     return (
         f'<th scope="row"><span class="name">{html.escape(label(told))}</span>{login}</th>'
-        f'<td class="kind">{html.escape(_KINDS.get(kind, kind or "–"))}</td>'
+        f'<td class="kind">{html.escape(_LABELS.get(kind, kind or "–"))}</td>'
         f"{cell(last, 'never' if known else '–', 'last')}"
         f"{cell(due, 'now' if known and not last else '–', 'next')}"
         f'<td class="what">{html.escape(what_happened(told))}{code}</td>'

@@ -31,7 +31,7 @@ _COMMON_KEYS = frozenset({"vars", "headers", "auth", "lookup", "verify"})
 RECIPE_KEYS = _COMMON_KEYS | {"change", "password_policy"}
 
 
-class Kind(t.NamedTuple):
+class Sort(t.NamedTuple):
     """What a recipe is for. needs: the step without which it is none. taken: names that are no record's to give."""
 
     spec: ArgumentSpec
@@ -40,9 +40,9 @@ class Kind(t.NamedTuple):
     taken: t.AbstractSet[str]
 
 
-KINDS = {
-    "rest_password_rotate": Kind(SPEC, "change", RECIPE_KEYS, TAKEN_NAMES),
-    "rest_token_rotate": Kind(
+SORTS = {
+    "rest_password_rotate": Sort(SPEC, "change", RECIPE_KEYS, TAKEN_NAMES),
+    "rest_token_rotate": Sort(
         TOKEN_SPEC, "mint", _COMMON_KEYS | {"mint", "list", "revoke"}, TAKEN_NAMES | {"token_name", "current_token"}
     ),
 }
@@ -60,10 +60,10 @@ def recipe_of(record: t.Mapping[str, t.Any], named: str, folder: str, module: st
     Raises as read_recipe.
     """
     own = _record.text(_record.read(record), "recipe") if named in ("", DEFAULT_RECIPE) else None
-    return read_recipe(own or named, folder, KINDS[module])
+    return read_recipe(own or named, folder, SORTS[module])
 
 
-def read_recipe(reference: str, folder: str, kind: Kind = KINDS["rest_password_rotate"]) -> Options:
+def read_recipe(reference: str, folder: str, kind: Sort = SORTS["rest_password_rotate"]) -> Options:
     """A recipe by its name in the folder, or from a file of the user's, whose path has a slash or a dot.
 
     Raises InvalidInput for one that is not there and for one that holds anything else than a recipe.
@@ -132,12 +132,12 @@ def module_options(
     plain = (given.get("vars") or {}).keys() | _in_addresses({**given, **connection})
     variables: Options = {"admin_username": login, "client_id": login} if login else {}
     hidden: Options = dict.fromkeys(("admin_password", "api_token", "client_secret"), password) if password else {}
-    for name in sorted((_used({**given, **connection}) | variables.keys() | hidden.keys()) - KINDS[module].taken):
+    for name in sorted((_used({**given, **connection}) | variables.keys() | hidden.keys()) - SORTS[module].taken):
         value = _record.secret(fields, name)
         if value:
             is_plain = name in variables or (name in plain and not _SECRET_WORDS & set(name.split("_")))
             (variables if is_plain else hidden)[name] = value
-    own = _record.options(fields, KINDS[module].spec)
+    own = _record.options(fields, SORTS[module].spec)
     if module == "rest_token_rotate" and password:
         # Where users make their tokens themselves, who asks is the user.
         asked = _used({**given, **connection}) & {"password", "current_token"}

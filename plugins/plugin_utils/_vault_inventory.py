@@ -225,7 +225,7 @@ def _duplicates(marked: t.Sequence[Marked]) -> dict[str, str]:
     users: dict[tuple[str, str, str], list[Marked]] = collections.defaultdict(list)
     for entry in marked:
         if entry["admin"] and entry["login"] and entry["kind"] in KINDS and entry["kind"] not in MINTED:
-            canonical = CANONICAL[KINDS[entry["kind"]]]
+            canonical = CANONICAL[KINDS[entry["kind"]].names]
             users[entry["admin"], entry["kind"], canonical(entry["login"])].append(entry)
     return {
         entry["uid"]: f"Several records have the login {entries[0]['login']}: "

@@ -16,6 +16,7 @@ from tests.integration.conftest import meraki, rest, vault  # noqa: F401 # pylin
 from tests.sandbox.scenery import REPOSITORY, Scenery
 
 AWX = REPOSITORY / "extensions" / "awx"
+COLLECTIONS = REPOSITORY / ".cache" / "collections"
 Variables = dict[str, t.Any]
 
 

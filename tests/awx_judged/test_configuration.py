@@ -19,7 +19,7 @@ import pytest
 
 pytest.importorskip("awxkit", reason="make judge-awx installs AWX's code")
 
-from tests.awx_judged.conftest import AWX  # noqa: E402
+from tests.awx_judged.conftest import AWX, load  # noqa: E402
 from tests.integration import support  # noqa: E402
 from tests.integration.support import Ansible, Run  # noqa: E402
 from tests.sandbox.awx import collection, rules  # noqa: E402
@@ -30,14 +30,8 @@ from tests.sandbox.server import LoopbackServer  # noqa: E402
 Variables = dict[str, t.Any]
 PROJECT = "extensions/awx/project"
 TEMPLATES = {
-    "keyturn fleet": "rotate.yml",
-    "keyturn accounts": "rotate.yml",
-    "keyturn Snowflake passwords": "snowflake_user_password.yml",
-    "keyturn Snowflake key pairs": "snowflake_user_keypair.yml",
-    "keyturn Snowflake tokens": "snowflake_user_token.yml",
-    "keyturn REST tokens": "rest_token_rotate.yml",
-    "keyturn Meraki VPN passwords": "meraki_vpn_user_password.yml",
-    "keyturn REST passwords": "rest_password_rotate.yml",
+    template["name"]: template["playbook"].rpartition("/")[2]
+    for template in load(AWX / "config" / "job_templates.yml")["controller_templates"]
 }
 
 

@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("awx_plugins", reason="make judge-awx installs AWX's code")
 
-from tests.awx_judged.conftest import AWX  # noqa: E402
-from tests.awx_judged.test_jobs import COLLECTIONS, assert_nothing_kept  # noqa: E402
-from tests.integration.test_leaks import leaks_below  # noqa: E402
+from tests.awx_judged.conftest import AWX, COLLECTIONS  # noqa: E402
+from tests.awx_judged.kept import assert_nothing_kept  # noqa: E402
+from tests.leaks import leaks_below  # noqa: E402
 from tests.sandbox.awx import job  # noqa: E402
 from tests.sandbox.fleet import KIND, Fleet  # noqa: E402
 from tests.sandbox.keeper import KeeperSandbox  # noqa: E402

@@ -16,20 +16,19 @@ import pytest
 
 pytest.importorskip("awx_plugins", reason="make judge-awx installs AWX's code")
 
-from tests.awx_judged.conftest import AWX  # noqa: E402
+from tests.awx_judged.conftest import AWX, COLLECTIONS  # noqa: E402
+from tests.awx_judged.kept import assert_nothing_kept, kept  # noqa: E402
 from tests.integration.scene import Scene  # noqa: E402
-from tests.integration.test_leaks import leaks, leaks_below  # noqa: E402
-from tests.integration.test_role_meraki_vpn_user_password import Scene as MerakiScene  # noqa: E402
-from tests.integration.test_role_rest_password_rotate import Scene as RestScene  # noqa: E402
+from tests.integration.scenes import MerakiScene, RestScene  # noqa: E402
+from tests.leaks import leaks, leaks_below  # noqa: E402
 from tests.sandbox.awx import job  # noqa: E402
 from tests.sandbox.keeper import KeeperSandbox  # noqa: E402
 from tests.sandbox.meraki import MerakiSandbox  # noqa: E402
 from tests.sandbox.rest import RestSandbox  # noqa: E402
-from tests.sandbox.scenery import REPOSITORY, Scenery  # noqa: E402
+from tests.sandbox.scenery import Scenery  # noqa: E402
 
 Variables = dict[str, t.Any]
 ADMIN_RECORD = "Snowflake Authentication Record"
-COLLECTIONS = REPOSITORY / ".cache" / "collections"
 
 
 def environment(scenery: Scenery) -> dict[str, str]:
@@ -63,18 +62,6 @@ def passwords(scenery: Scenery) -> set[str]:
 def config_secrets(scenery: Scenery) -> set[str]:
     config = json.loads(scenery.keeper_config_file.read_text())
     return {config["privateKey"], config["appKey"]}
-
-
-def kept(outcome: job.Outcome) -> str:
-    """All that AWX stores or receives of a job, besides the files of the artifacts."""
-    return json.dumps([outcome.events, outcome.job_env]) + outcome.returned.decode("utf-8", "replace")
-
-
-def assert_nothing_kept(outcome: job.Outcome, canaries: set[str]) -> None:
-    assert leaks(kept(outcome), *canaries) == []
-    assert leaks_below(outcome.artifacts, *canaries) == []
-    assert list(outcome.artifacts.glob("job_events/*.json")), "there was something to look at"
-    assert not outcome.worker.exists(), "--delete removes what was injected"
 
 
 def run(scenery: Scenery, **given: t.Any) -> job.Outcome:

@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
 from tests.integration.forked import Forked, role_of
-from tests.integration.test_role_snowflake_user_password import Scene
+from tests.integration.scenes import SnowflakeScene as Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
 from tests.sandbox.server import Fault, LoopbackServer
@@ -434,3 +434,8 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def slots(scene: KeyScene, name: str = "A") -> list[str | None]:
+    user = scene.snowflake.user(name)
+    return [user.rsa_public_key_fp, user.rsa_public_key_2_fp]

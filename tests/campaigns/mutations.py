@@ -42,18 +42,18 @@ FATE = "plugins/plugin_utils/_fate.py"
 CENSOR = "plugins/plugin_utils/_censor.py"
 GATEWAY = "extensions/keeper_gateway/post_rotation.py"
 
-VAULT_TESTS = (f"{UNIT}/_keeper/test_rotation_plan.py", f"{UNIT}/_keeper/test_keeper_rotation.py")
+VAULT_TESTS = (f"{UNIT}/_keeper",)
 RECORD_TESTS = (f"{UNIT}/_keeper/test_record.py",)
 FATE_TESTS = ("tests/unit/plugins/plugin_utils/test_fate.py",)
 HTTP_TESTS = (f"{UNIT}/_core/test_http.py",)
 MODULE_TESTS = (f"{UNIT}/_core/test_module.py",)
 SECRETS_TESTS = (f"{UNIT}/_core/test_secrets.py",)
 CENSOR_TESTS = ("tests/unit/plugins/plugin_utils/test_censor.py",)
-GATEWAY_TESTS = ("tests/unit/test_post_rotation.py",)
+GATEWAY_TESTS = ("tests/unit/extensions/keeper_gateway/test_post_rotation.py",)
 KEY_TESTS = (f"{UNIT}/_snowflake/test_key_plan.py",)
-KEY_RUNS = ("tests/integration/test_snowflake_user_keypair.py",)
+KEY_RUNS = ("tests/integration/snowflake_user_keypair",)
 PASSWORD_TESTS = (f"{UNIT}/_snowflake/test_password_plan.py", f"{UNIT}/_snowflake/test_snowflake_user_password.py")
-PASSWORD_RUNS = ("tests/integration/test_snowflake_user_password.py",)
+PASSWORD_RUNS = ("tests/integration/snowflake_user_password",)
 REST_TESTS = (f"{UNIT}/_rest",)
 TOKEN_TESTS = (f"{UNIT}/_rotation/test_tokens.py",)
 MERAKI_TESTS = (f"{UNIT}/_meraki/test_user.py",)
@@ -126,10 +126,17 @@ MUTATIONS = (
     # -- what becomes of a record
     Mutation("commit before apply", FATE, 'return "keep"\n    fresh', 'return "commit"\n    fresh', FATE_TESTS),
     Mutation(
+        "discard what a service may have taken",
+        FATE,
+        ' and outcome.get("left") != "unknown"',
+        "",
+        FATE_TESTS,
+    ),
+    Mutation(
         "discard after an unclear end",
         FATE,
-        'refused = outcome["error_code"] in _DEFINITE and not',
-        "refused = not",
+        'refused = outcome["error_code"] in _DEFINITE and',
+        "refused =",
         FATE_TESTS,
     ),
     Mutation(
@@ -171,7 +178,7 @@ MUTATIONS = (
     Mutation(
         "no scrubber for failures",
         MODULE,
-        '"msg": secrets.scrub(error.msg, known)',
+        '"msg": secrets.scrub(in_words(error.msg, error.left, error.advice), known)',
         '"msg": error.msg',
         MODULE_TESTS,
     ),

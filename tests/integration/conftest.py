@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.module import Run as Logic
 from tests.gateway import Gateway
-from tests.integration.support import Ansible
+from tests.integration.support import SECRET_OPTIONS, Ansible, Decide, call_logic
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.rest import RestSandbox
@@ -85,6 +88,31 @@ def ansible(tmp_path: Path) -> Ansible:
 def login(snowflake: SnowflakeSandbox) -> dict[str, t.Any]:
     """Module options that log in as the administrator with a password."""
     return {**snowflake.settings(), "login_user": ADMIN, "login_password": snowflake.user(ADMIN).password}
+
+
+@pytest.fixture
+def decider(login: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Decide]:
+    """Takes a module's specification, its logic, and usual options besides the administrator's login."""
+    for name in [name for name in os.environ if name.startswith(("SNOWFLAKE_", "PRIVATE_KEY_"))]:
+        monkeypatch.delenv(name)
+    # The module sets it for its own process, which here is the test's: it is put back afterwards.
+    monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path / "snowflake"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+
+    def make(spec: ArgumentSpec, logic: Logic, **usual: t.Any) -> Decide:
+        def call(**options: t.Any) -> dict[str, t.Any]:
+            check_mode = options.pop("check", False)
+            given = {**login, **usual, **options}
+            if "users" in options:
+                given.pop("name", None)
+            if any(name in options for name in SECRET_OPTIONS):
+                given.pop("login_password")
+            given = {name: value for name, value in given.items() if value is not None}
+            return call_logic(spec, logic, check_mode=check_mode, **given)
+
+        return call
+
+    return make
 
 
 @pytest.fixture

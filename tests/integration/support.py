@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -263,3 +264,27 @@ def call_logic(spec: ArgumentSpec, logic: Logic, *, check_mode: bool = False, **
     ).validate(options)
     assert result.error_messages == [], result.error_messages
     return logic(result.validated_parameters, check_mode)
+
+
+_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+.*failed=(\d+)", re.MULTILINE)
+
+
+def recap(run: Run, host: str = "localhost") -> tuple[int, int]:
+    """How many tasks changed and failed."""
+    found = {name: (int(changed), int(failed)) for name, _ok, changed, failed in _RECAP.findall(run.stdout)}
+    assert host in found, run.output
+    return found[host]
+
+
+def says(run: Run, text: str) -> bool:
+    return " ".join(text.split()) in " ".join(run.stdout.split())
+
+
+# With one of these, the administrator's password is not filled in.
+SECRET_OPTIONS = ("login_private_key", "login_private_key_path", "login_token")
+
+
+class Decide(t.Protocol):
+    """What a module decides for these options, in this process; ``check`` is check mode."""
+
+    def __call__(self, **options: t.Any) -> dict[str, t.Any]: ...

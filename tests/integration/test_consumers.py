@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.campaigns.keypair import KeyScene
+from tests.campaigns.keypair import KeyScene, slots
 from tests.campaigns.token import TokenScene
 from tests.integration.kill import PATIENCE, Side, kill_run
-from tests.integration.support import Run, variants
-from tests.integration.test_leaks import leaks as spelled
-from tests.integration.test_role_snowflake_user_keypair import slots
-from tests.integration.test_role_snowflake_user_password import Scene, leaks, says
+from tests.integration.scenes import SnowflakeScene as Scene
+from tests.integration.support import Run, says, variants
+from tests.leaks import leaks
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
 from tests.sandbox.snowflake import SnowflakeSandbox
@@ -112,7 +111,7 @@ def test_each_is_told_once_of_each_rotation_and_gets_no_secret(single: Scene, co
     run = scene.run("-vvv")
     assert run.returncode == 0 and settled(scene, consumers), run.output
     assert [name for name, _id in consumers.told()] == ["app", "web"]
-    assert leaks(run.output + consumers.log.read_text(), scene.secrets()) == []
+    assert leaks(run.output + consumers.log.read_text(), *scene.secrets()) == []
     again = scene.run()
     assert again.returncode == 0 and len(consumers.told()) == 2
     assert [label.split()[0] for label in scene.vault.journal.labels()] == ["get_secret"] * 2
@@ -136,7 +135,7 @@ def test_a_consumer_that_looks_at_everything_finds_no_secret(
     assert run.returncode == 2 and says(run, "app (its task failed: Reload)"), run.output
     text, secrets = seen.read_text(), scene.secrets()
     assert len(secrets) > 3 and "keyturn_record_uid: '{{ keyturn_delivery.record_uid }}'" in text
-    assert spelled(text, *secrets) == [] and "A of app" not in text
+    assert leaks(text, *secrets) == [] and "A of app" not in text
 
 
 @pytest.mark.parametrize("name", variants(["../outside", "unknown", "/etc/passwd"], "../outside"))

@@ -24,10 +24,10 @@ from tests.campaigns.keypair import KeyScene, Reader
 from tests.integration.conftest import fresh_password
 from tests.integration.hosts import Hosts, Side
 from tests.integration.kill import PATIENCE
-from tests.integration.support import REPOSITORY, Run
+from tests.integration.scenes import SnowflakeScene as Scene
+from tests.integration.support import REPOSITORY, Run, says
 from tests.integration.test_consumers import Consumers, state, wait_until
-from tests.integration.test_leaks import leaks, leaks_below
-from tests.integration.test_role_snowflake_user_password import Scene, says
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response

@@ -19,8 +19,9 @@ import pytest
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
 from tests.integration.scene import Scene as AnyScene
-from tests.integration.support import REPOSITORY, Run, variants
-from tests.integration.test_role_snowflake_user_password import Scene, leaks, says
+from tests.integration.scenes import SnowflakeScene as Scene
+from tests.integration.support import REPOSITORY, Run, says, variants
+from tests.leaks import leaks
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response
 from tests.sandbox.snowflake import SnowflakeSandbox
@@ -78,7 +79,7 @@ def telling(scene: AnyScene, receiver: tuple[Receiver, LoopbackServer]) -> None:
 
 def untold(receiver: Receiver, run: Run) -> bool:
     """Whether neither the webhook's path nor its secret is in the output."""
-    return leaks(run.output, [receiver.secret, receiver.path.removeprefix("/hooks/")]) == []
+    return leaks(run.output, receiver.secret, receiver.path.removeprefix("/hooks/")) == []
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_one_event_for_each_record_with_which_something_happened(
     failure = told["C"]["data"]
     assert failure["error_code"] in {kind.error_code for kind in RotationError.__subclasses__()} and failure["msg"]
     bodies = "".join(request.body.decode() for request in receiver[0].got)
-    assert leaks(run.output + bodies, scene.secrets()) == [] and untold(receiver[0], run)
+    assert leaks(run.output + bodies, *scene.secrets()) == [] and untold(receiver[0], run)
     # The run that the account's own log names is the same.
     (tag,) = {tag for _statement, tag in snowflake.tags}
     assert tag == f"keyturn.credentials:snowflake_user_password:{failure['run_id']}"
@@ -178,7 +179,7 @@ def test_what_cannot_be_evaluated_is_told_too_and_the_secrets_are_forgotten(
     run = scene.run()
     assert run.returncode == 2 and says(run, "TASK [keyturn.credentials.snowflake_user_password : Forget the secrets]")
     assert [event["data"]["outcome"] for event in receiver[0].events()] == ["failed"] * 3
-    assert leaks(run.output, scene.secrets()) == []
+    assert leaks(run.output, *scene.secrets()) == []
 
 
 @pytest.mark.slow

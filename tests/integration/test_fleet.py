@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import fresh_password
+from tests.integration.scenes import RECIPE
 from tests.integration.support import Ansible, Run
-from tests.integration.test_role_rest_password_rotate import RECIPE
 from tests.sandbox.fleet import KEY_KIND, KIND, Account, Fleet
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox

@@ -21,17 +21,15 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.keypair import read_key
-from tests.gateway import USER, Fields, Gateway, Payload, Result, fresh_secret
+from tests.gateway import BAD, PARTS, USER, Fields, Gateway, Payload, Result, admin, fresh_secret
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
-from tests.integration.test_leaks import Watcher, leaks
+from tests.leaks import Watcher, leaks
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import Authorization, MerakiSandbox
 from tests.sandbox.processes import descendants
 from tests.sandbox.rest.service import RestSandbox, json_answer
 from tests.sandbox.server import Fault, Response
 from tests.sandbox.snowflake import SnowflakeSandbox
-from tests.unit.plugins.plugin_utils.test_gateway import PARTS
-from tests.unit.test_post_rotation import BAD, admin
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the script is for Linux")
 slow = pytest.mark.slow

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway import SCRIPT, Gateway, Payload, Result, fresh_secret
-from tests.integration.test_leaks import leaks
+from tests.leaks import leaks
 from tests.sandbox.processes import descendants
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the script is for Linux")

@@ -39,8 +39,9 @@ from tests.integration.kill import (
     state,
     vault_phase,
 )
+from tests.integration.scenes import PLAYBOOK
+from tests.integration.scenes import SnowflakeScene as Scene
 from tests.integration.support import variants
-from tests.integration.test_role_snowflake_user_password import PLAYBOOK, Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox

@@ -35,7 +35,7 @@ from tests.integration.kill import (
     run_together,
     vault_phase,
 )
-from tests.integration.test_role_meraki_vpn_user_password import Scene
+from tests.integration.scenes import MerakiScene as Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.meraki.sandbox import NETWORK

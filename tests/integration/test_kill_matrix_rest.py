@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.kill import Point, check_converges, in_short, journal, points, vault_phase
-from tests.integration.test_role_rest_password_rotate import Scene
+from tests.integration.scenes import RestScene as Scene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.rest import RestSandbox
 

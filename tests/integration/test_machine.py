@@ -36,10 +36,7 @@ from tests.campaigns.keypair import KEY_FIELD, KeyScene, read_key
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
 from tests.integration.forked import Entry, Forked, role_of
 from tests.integration.scene import Scene
-from tests.integration.test_role_meraki_vpn_user_password import Scene as MerakiScene
-from tests.integration.test_role_rest_password_rotate import RECIPE
-from tests.integration.test_role_rest_password_rotate import Scene as RestScene
-from tests.integration.test_role_snowflake_user_password import Scene as SnowflakeScene
+from tests.integration.scenes import RECIPE, MerakiScene, RestScene, SnowflakeScene
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.rest import RestSandbox

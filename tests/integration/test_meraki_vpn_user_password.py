@@ -26,7 +26,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.meraki_vpn_user_password import SPEC, run
 from tests.integration.conftest import fresh_password
 from tests.integration.support import Ansible, Call, call_logic
-from tests.integration.test_leaks import leaks, leaks_below
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.meraki import Authorization, MerakiSandbox, User
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response
 

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from tests.integration.support import Ansible, Call
-from tests.integration.test_leaks import leaks, leaks_below
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.rest.odd import KINDS, OddSandbox
 from tests.sandbox.server import Fault
 

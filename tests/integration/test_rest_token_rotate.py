@@ -15,8 +15,10 @@ import pytest
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.rest_token_rotate import run
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import TOKEN_SPEC
+from tests.integration.scenes import TOKENS_PATH as PATH
+from tests.integration.scenes import token_settings as settings
 from tests.integration.support import Ansible, Call, call_logic
-from tests.integration.test_leaks import leaks, leaks_below
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.rest.service import json_answer
 from tests.sandbox.rest.tokens import ApiToken
@@ -26,30 +28,6 @@ MODULE = "rest_token_rotate"
 NEW, OLD = "KEYTURN_NEW", "KEYTURN_OLD"
 DAY = dt.timedelta(days=1)
 Answer = dict[str, t.Any]
-PATH = "/users/${id}/tokens"
-
-
-def settings(rest: RestSandbox) -> Answer:
-    return {
-        "url": rest.url,
-        "username": "bob",
-        "secrets": {"admin_password": rest.admin_password},
-        "vars": {"admin": rest.admin},
-        "timeout": 3,
-        "max_retries": 0,
-        "auth": {
-            "type": "login",
-            "path": "/login",
-            "body": {"name": "${admin}", "password": "${admin_password}"},
-            "token_path": "token",
-            "prefix": "Bearer",
-        },
-        "lookup": {"path": "/users", "items": "users", "match": {"name": "${username}"}, "set": {"id": "id"}},
-        "mint": {"path": PATH, "body": {"name": "${token_name}"}, "token": "token"},
-        "list": {"path": PATH, "items": "tokens", "created": "created", "set": {"number": "id"}},
-        "revoke": {"path": PATH + "/${number}"},
-        "verify": {"path": "/me", "auth": {"type": "bearer", "token": "${token}"}},
-    }
 
 
 class Bob:

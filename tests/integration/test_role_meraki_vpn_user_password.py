@@ -6,57 +6,16 @@
 
 from __future__ import annotations
 
-import secrets
-import typing as t
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import fresh_password
-from tests.integration.scene import Scene as AnyScene
-from tests.integration.test_leaks import leaks, leaks_below
-from tests.integration.test_role_snowflake_user_password import recap, says
+from tests.integration.scenes import MerakiScene as Scene
+from tests.integration.support import recap, says
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.server import Fault, Response
-
-ADMIN_TITLE = "Cisco Authentication Record"
-
-
-class Scene(AnyScene):
-    """Users of one network with their records; a user's name is its email."""
-
-    role = "meraki_vpn_user_password"
-
-    def __init__(
-        self, directory: Path, meraki: MerakiSandbox, vault: KeeperSandbox, *names: str, **connection: t.Any
-    ) -> None:
-        super().__init__(directory, vault, meraki=meraki)
-        self.meraki = meraki
-        self.key = meraki.add_key(secrets.token_hex(20))
-        for name in names:
-            self.add(name)
-        self.admin_uid = self.add_admin_record(ADMIN_TITLE, self.key, meraki.network.id)
-        self.connection = {"api_url": meraki.url, **connection}
-
-    def accepts(self, name: str, secret: str) -> bool:
-        return self.meraki.accepts(name, secret)
-
-    def add(self, name: str, **user: t.Any) -> str:
-        """A user and its record."""
-        self.old[name] = fresh_password()
-        self.meraki.add_user(self.meraki.network.id, name, self.old[name], **user)
-        self.uids[name] = self.add_record(name, password=self.old[name])
-        return self.uids[name]
-
-    def add_admin_record(self, title: str, key: str, network_id: str | None) -> str:
-        """As Keeper's guide has it: the API key as the password, the network as a custom field."""
-        custom = [{"type": "text", "label": "network_id", "value": [network_id]}] if network_id else []
-        return self.vault.add_record(title=title, fields={"password": key}, custom=custom)
-
-    def kept(self, name: str) -> bool:
-        """Whether the old password is in force and in the record, and nothing is pending."""
-        return self.settled(name) and self.password(name) == self.old[name]
 
 
 @pytest.fixture
@@ -151,7 +110,7 @@ def test_failures_that_leave_it_open_keep_the_value(scene: Scene) -> None:
     scene.meraki.faults.add(Fault(f"PUT .*{b}", times=99, drop="after"))
     run = scene.run()
     assert run.returncode == 2 and says(run, "0 rotated, 0 recovered, 0 not due, 2 failed"), run.output
-    assert says(run, "unknown_outcome") and says(run, "still pending in Keeper") and says(run, scene.uids[a])
+    assert says(run, "unknown_outcome") and says(run, "still pending in the record") and says(run, scene.uids[a])
     pending = {name: scene.pending(name) for name in scene.uids}
     assert scene.accepts(a, scene.old[a]) and scene.accepts(b, str(pending[b]))
     assert all(scene.password(name) == scene.old[name] for name in scene.uids)
@@ -161,7 +120,7 @@ def test_failures_that_leave_it_open_keep_the_value(scene: Scene) -> None:
     scene.meraki.user(a).is_admin = True
     scene.meraki.faults.add(Fault(f"PUT .*{b}", response=Response(400)))
     run = scene.run()
-    assert run.returncode == 2 and says(run, "still pending in Keeper")
+    assert run.returncode == 2 and says(run, "still pending in the record")
     assert {name: scene.pending(name) for name in scene.uids} == pending
     scene.meraki.user(a).is_admin = False
 
@@ -191,7 +150,7 @@ def test_a_vault_that_is_down_at_the_commit(scene: Scene) -> None:
     a = next(iter(scene.uids))
     scene.vault.faults.add(Fault("secret", skip=4, times=99, drop="before"))
     run = scene.run(records=[scene.uids[a]])
-    assert run.returncode == 2 and says(run, "still pending in Keeper")
+    assert run.returncode == 2 and says(run, "still pending in the record")
     assert scene.accepts(a, str(scene.pending(a))) and scene.password(a) == scene.old[a]
     scene.vault.faults.clear()
     run = scene.run(records=[scene.uids[a]])

@@ -6,73 +6,17 @@
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.integration.conftest import fresh_password
-from tests.integration.scene import Scene as AnyScene
-from tests.integration.support import Run, variants
-from tests.integration.test_role_snowflake_user_password import file_leaks, leaks, recap, says
-from tests.sandbox import rest as sandbox
+from tests.integration.scenes import RECIPE
+from tests.integration.scenes import RestScene as Scene
+from tests.integration.support import Run, recap, says, variants
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.server import Fault, Response
-
-ADMIN_TITLE = "API Access Details"
-RECIPE: dict[str, t.Any] = yaml.safe_load(sandbox.RECIPE.read_text(encoding="utf-8"))
-
-
-class Scene(AnyScene):
-    """Users of one service with their records, and a recipe in a file, with or without verify."""
-
-    role = "rest_password_rotate"
-    probes_of_a_new_secret = 1
-
-    def __init__(
-        self, directory: Path, rest: RestSandbox, vault: KeeperSandbox, *names: str, verify: bool = True
-    ) -> None:
-        super().__init__(directory, vault, rest=rest)
-        self.rest = rest
-        self.recipe = {key: value for key, value in RECIPE.items() if verify or key != "verify"}
-        for name in names:
-            self.add(name)
-        self.admin_uid = self.add_admin_record(ADMIN_TITLE)
-        self.connection = {"timeout": 3, "max_retries": 0}
-
-    def accepts(self, name: str, secret: str) -> bool:
-        return self.rest.accepts(name, secret)
-
-    def add(self, name: str) -> str:
-        """A user and its record."""
-        self.old[name] = fresh_password()
-        self.rest.add_user(name, self.old[name])
-        self.uids[name] = self.add_record(name, password=self.old[name])
-        return self.uids[name]
-
-    def add_admin_record(self, title: str, **fields: t.Any) -> str:
-        """As Keeper's guide has it, and a field that the recipe needs in a path."""
-        known = {"login": self.rest.admin, "password": self.rest.admin_password, "url": self.rest.url + "/"}
-        custom = [{"type": "text", "label": "Realm", "value": ["users"]}]
-        return self.vault.add_record(title=title, fields=known | fields, custom=custom)
-
-    def variables(self, **more: t.Any) -> dict[str, t.Any]:
-        recipe = self.directory / "recipe.yml"
-        recipe.write_text(yaml.safe_dump(self.recipe))
-        return super().variables(**{"recipe": str(recipe), **more})
-
-    def forget(self) -> None:
-        super().forget()
-        self.rest.logins.clear()
-        self.rest.requests.clear()
-
-    def failed_logins(self, name: str) -> int:
-        return self.rest.logins.count((name, False))
-
-    def secrets(self) -> set[str]:
-        return super().secrets() | {self.rest.token}
 
 
 @pytest.fixture
@@ -174,8 +118,8 @@ def test_nothing_is_shown_or_left(single: Scene) -> None:
     done = single.run("-vvvv", "--diff")
     found |= single.secrets()
     assert failed.returncode == 2 and done.returncode == 0
-    assert leaks(failed.output + done.output, found) == []
-    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.ansible.temporary, found) == []
+    assert leaks(failed.output + done.output, *found) == []
+    assert leaks_below(single.ansible.home, *found) == [] and leaks_below(single.ansible.temporary, *found) == []
 
 
 # -- what a service does not take

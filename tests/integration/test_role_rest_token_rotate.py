@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.kill import kill_run
-from tests.integration.test_leaks import leaks
-from tests.integration.test_rest_token_rotate import settings
-from tests.integration.test_role_rest_password_rotate import Scene
-from tests.integration.test_role_snowflake_user_password import says
+from tests.integration.scenes import RestScene as Scene
+from tests.integration.scenes import token_settings as settings
+from tests.integration.support import says
+from tests.leaks import leaks
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.rest import RestSandbox
 

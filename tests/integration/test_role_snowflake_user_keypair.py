@@ -29,12 +29,12 @@ from tests.campaigns.keypair import (
     read_key,
     run_clean,
     run_killed,
+    slots,
 )
 from tests.integration.conftest import ADMIN, somebody_elses_login
-from tests.integration.support import variants
-from tests.integration.test_leaks import leaks, leaks_below
-from tests.integration.test_role_snowflake_user_password import recap, says
-from tests.integration.test_snowflake_user_keypair import pem, print_of, public
+from tests.integration.keys import pem, print_of, public
+from tests.integration.support import recap, says, variants
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
@@ -56,11 +56,6 @@ def single(tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) ->
 
 def fields_of(scene: KeyScene, name: str = "A") -> Entry:
     return {label: scene.vault.field(scene.uids[name], label) for label in ("account", "user", "fingerprint")}
-
-
-def slots(scene: KeyScene, name: str = "A") -> list[str | None]:
-    user = scene.snowflake.user(name)
-    return [user.rsa_public_key_fp, user.rsa_public_key_2_fp]
 
 
 def fill(scene: KeyScene, first: str | None, second: str | None = None, name: str = "A") -> None:

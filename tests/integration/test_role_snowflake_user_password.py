@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import subprocess
 import typing as t
 from pathlib import Path
@@ -19,8 +18,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.conftest import ADMIN, fresh_password, somebody_elses_login
-from tests.integration.scene import Scene as AnyScene
-from tests.integration.support import Run, variants
+from tests.integration.scenes import PLAYBOOK
+from tests.integration.scenes import SnowflakeScene as Scene
+from tests.integration.support import recap, says, variants
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
 from tests.sandbox.server import Fault
@@ -28,55 +29,7 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 
 Entry = dict[str, t.Any]
 
-PLAYBOOK = "keyturn.credentials.snowflake_user_password"
-ROLE = "snowflake_user_password"
-ADMIN_TITLE = "Snowflake Authentication Record"
 WRONG_PASSWORD = 390100
-_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+.*failed=(\d+)", re.MULTILINE)
-
-
-class Scene(AnyScene):
-    """Users of one account with their records."""
-
-    role = ROLE
-
-    def __init__(
-        self, directory: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox, *names: str, **connection: t.Any
-    ) -> None:
-        super().__init__(directory, vault, snowflake=snowflake)
-        self.snowflake = snowflake
-        for name in names:
-            self.add(name)
-        self.admin_uid = self.add_admin_record(ADMIN_TITLE)
-        self.connection = {**snowflake.settings(), **connection}
-        # The record knows the account.
-        self.connection.pop("account")
-
-    def accepts(self, name: str, secret: str) -> bool:
-        return self.snowflake.accepts(name, secret)
-
-    def add(self, name: str, **record: t.Any) -> str:
-        """A user and its record."""
-        self.old[name] = fresh_password()
-        self.snowflake.add_user(name, password=self.old[name])
-        self.uids[name] = self.add_record(name, password=self.old[name], **record)
-        return self.uids[name]
-
-    def add_admin_record(self, title: str, **fields: t.Any) -> str:
-        return self.vault.add_record(
-            title=title,
-            fields={"login": ADMIN, "password": str(self.snowflake.user(ADMIN).password)} | fields,
-            custom=[
-                {"type": "text", "label": "snowflake_account_name", "value": [self.snowflake.account.name]},
-            ],
-        )
-
-    def forget(self) -> None:
-        super().forget()
-        self.snowflake.logins.clear()
-
-    def failed_logins(self, name: str) -> int:
-        return len([answer for user, _method, answer in self.snowflake.logins if user == name and answer != "ok"])
 
 
 @pytest.fixture
@@ -89,37 +42,6 @@ def scene(tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> 
 def single(tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox) -> Scene:
     """User A, and a service that is given up after three seconds."""
     return Scene(tmp_path, snowflake, vault, "A", login_timeout=3)
-
-
-def recap(run: Run, host: str = "localhost") -> tuple[int, int]:
-    """How many tasks changed and failed."""
-    found = {name: (int(changed), int(failed)) for name, _ok, changed, failed in _RECAP.findall(run.stdout)}
-    assert host in found, run.output
-    return found[host]
-
-
-def says(run: Run, text: str) -> bool:
-    return " ".join(text.split()) in " ".join(run.stdout.split())
-
-
-def forms_of(secret: str) -> list[str]:
-    core = base64.b64encode(secret.encode()).decode().rstrip("=")
-    lines = [line for line in secret.splitlines() if len(line) > 16 and "-----" not in line]
-    return [secret, json.dumps(secret)[1:-1], core[:-1], *lines]
-
-
-def leaks(text: str, found: t.Iterable[str]) -> list[str]:
-    """The first characters of the secrets that the text holds."""
-    return [secret[:4] for secret in found if any(form in text for form in forms_of(secret))]
-
-
-def file_leaks(folder: Path, found: t.Iterable[str]) -> list[str]:
-    known = list(found)
-    return [
-        str(path)
-        for path in folder.rglob("*")
-        if path.is_file() and leaks(path.read_text(encoding="utf-8", errors="replace"), known)
-    ]
 
 
 # -- the way it should go
@@ -310,7 +232,7 @@ def test_ambiguous_failures_keep_the_value(single: Scene, kind: str) -> None:
     assert single.live_is_known("A") and single.failed_logins("A") <= 1
     pending = single.pending("A")
     assert pending is not None and single.password("A") == single.old["A"]
-    assert leaks(run.output, single.secrets()) == []
+    assert leaks(run.output, *single.secrets()) == []
 
     single.snowflake.faults.clear()
     run = single.run()
@@ -528,7 +450,7 @@ def test_two_records_of_one_user(single: Scene, twin: str, recovered: bool) -> N
     assert len(single.snowflake.journal.labels("^ALTER")) == int(recovered)
     assert single.snowflake.accepts("A", single.password("A")) and single.pending("A") is None
     assert says(run, "The same user is in") and single.vault.field(second, "rotation_pending") is None
-    assert leaks(run.output, single.secrets()) == []
+    assert leaks(run.output, *single.secrets()) == []
 
 
 @pytest.mark.slow
@@ -608,7 +530,7 @@ def test_an_administrator_with_a_private_key(single: Scene, how: str) -> None:
     run = single.run("-vvvv", connection=single.connection)
     assert run.returncode == 0, run.output
     assert single.settled("A") and (ADMIN, "key_pair", "ok") in single.snowflake.logins
-    assert leaks(run.output, {*single.secrets(), pem}) == []
+    assert leaks(run.output, *single.secrets(), pem) == []
 
 
 def test_the_administrators_record_may_hold_any_option(single: Scene) -> None:
@@ -633,7 +555,7 @@ def test_the_connection_wins(single: Scene) -> None:
     assert run.returncode == 0 and single.settled("A"), run.output
     assert ("SECOND", "password", "ok") in single.snowflake.logins
     assert single.snowflake.journal.labels("login ROTATOR") == []
-    assert leaks(run.output, {*single.secrets(), password}) == []
+    assert leaks(run.output, *single.secrets(), password) == []
 
 
 # -- the vault's configuration
@@ -653,7 +575,7 @@ def test_configuration(single: Scene, form: str) -> None:
     run = single.run("-vvvv", environment=given, keeper_config_file=None, **config)
     assert run.returncode == 0 and single.settled("A"), run.output
     assert not single.snowflake.accepts("A", single.old["A"])
-    assert leaks(run.output, {*single.secrets(), packed}) == []
+    assert leaks(run.output, *single.secrets(), packed) == []
     assert single.config.read_text() == text
 
 
@@ -685,9 +607,9 @@ def test_no_secret_is_shown_or_left(scene: Scene, outcome: str) -> None:
     assert run.returncode == (2 if outcome in ("refused", "verify_failed", "vault down") else 0), run.output
     found = before | scene.secrets() | values
     assert outcome in ("check", "refused") or len(found) > len(before)
-    assert leaks(run.output, found) == []
-    assert leaks(log.read_text(), found) == []
-    assert file_leaks(scene.ansible.home, found) == [] and file_leaks(scene.ansible.temporary, found) == []
+    assert leaks(run.output, *found) == []
+    assert leaks(log.read_text(), *found) == []
+    assert leaks_below(scene.ansible.home, *found) == [] and leaks_below(scene.ansible.temporary, *found) == []
 
 
 @pytest.mark.parametrize("step", variants(["get_secret", "update_secret", "ALTER USER A"], "ALTER USER A"))
@@ -700,7 +622,7 @@ def test_a_killed_run_leaves_no_secret_in_files(single: Scene, step: str) -> Non
     started.append(single.start(environment={"ANSIBLE_PIPELINING": "False"}))
     assert single.ansible.finish(started[0]).returncode < 0
     found = single.secrets()
-    assert file_leaks(single.ansible.home, found) == [] and file_leaks(single.ansible.temporary, found) == []
+    assert leaks_below(single.ansible.home, *found) == [] and leaks_below(single.ansible.temporary, *found) == []
     run = single.run(environment={"ANSIBLE_PIPELINING": "False"})
     assert run.returncode == 0 and single.settled("A")
 
@@ -725,7 +647,7 @@ def test_no_secret_in_arguments_or_environment(single: Scene) -> None:
     known: set[str] = set()
     single.snowflake.faults.add(Fault("login A", before=lambda: known.update(single.secrets())))
     assert single.run().returncode == 0 and seen
-    assert leaks("\n".join(seen), known | single.secrets()) == []
+    assert leaks("\n".join(seen), *known, *single.secrets()) == []
 
 
 # -- a fleet
@@ -758,7 +680,7 @@ def test_several_accounts(tmp_path: Path, snowflake: SnowflakeSandbox, vault: Ke
         assert not snowflake.accepts("A", scenes["one"].old["A"])
         # The administrator's login is looked at before anything is staged.
         assert scenes["three"].pending("C") is None and scenes["three"].password("C") == scenes["three"].old["C"]
-        assert leaks(run.output, set().union(*(scene.secrets() for scene in scenes.values()))) == []
+        assert leaks(run.output, *set().union(*(scene.secrets() for scene in scenes.values()))) == []
 
 
 @pytest.mark.slow
@@ -773,4 +695,4 @@ def test_the_role_in_a_playbook_of_ones_own(single: Scene) -> None:
         "roles": [{"role": "keyturn.credentials.snowflake_user_password", "vars": single.variables()}],
     }
     run = single.ansible.run([play], {}, "-vvvv", ANSIBLE_PIPELINING="False")
-    assert run.returncode == 0 and single.settled("A") and leaks(run.output, single.secrets()) == []
+    assert run.returncode == 0 and single.settled("A") and leaks(run.output, *single.secrets()) == []

@@ -18,9 +18,8 @@ import pytest
 from tests.campaigns.keypair import Crash, ThroughRole, crashes, journal, run_clean, run_killed
 from tests.campaigns.token import FIRST, TokenReader, TokenScene, campaign
 from tests.integration.conftest import ADMIN, fresh_password
-from tests.integration.support import variants
-from tests.integration.test_leaks import leaks, leaks_below
-from tests.integration.test_role_snowflake_user_password import says
+from tests.integration.support import says, variants
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox

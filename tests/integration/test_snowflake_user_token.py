@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
 import secrets
 import signal
@@ -22,8 +21,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import client
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.snowflake_user_token import SPEC, run
 from tests.integration.conftest import ADMIN, fresh_password, survives_crashes
-from tests.integration.support import Ansible, Call, call_logic, variants
-from tests.integration.test_leaks import leaks, leaks_below
+from tests.integration.support import Ansible, Call, Decide, variants
+from tests.leaks import leaks, leaks_below
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
 from tests.sandbox.snowflake.account import MODIFY_METHODS, PLAIN_LOGIN_CODES
@@ -39,32 +38,9 @@ HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 SILENT = ("unreachable", "unknown_outcome")
 
 
-class Decide(t.Protocol):
-    """What the module decides for these options, in this process; ``check`` is check mode."""
-
-    def __call__(self, **options: t.Any) -> Answer: ...
-
-
 @pytest.fixture
-def decide(login: Answer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Decide:
-    """The module's logic for the user ETL, with the administrator's login and a short patience."""
-    for name in [name for name in os.environ if name.startswith(("SNOWFLAKE_", "PRIVATE_KEY_"))]:
-        monkeypatch.delenv(name)
-    # The module sets it for its own process, which here is the test's: it is put back afterwards.
-    monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path / "snowflake"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-
-    def call(**options: t.Any) -> Answer:
-        check_mode = options.pop("check", False)
-        given = {**login, "login_timeout": 2, "role_restriction": ROLE, **options}
-        if "users" not in options:
-            given.setdefault("name", "etl")
-        if "login_token" in options:
-            given.pop("login_password")
-        given = {name: value for name, value in given.items() if value is not None}
-        return call_logic(SPEC, run, check_mode=check_mode, **given)
-
-    return call
+def decide(decider: t.Callable[..., Decide]) -> Decide:
+    return decider(SPEC, run, name="etl", login_timeout=2, role_restriction=ROLE)
 
 
 @pytest.fixture

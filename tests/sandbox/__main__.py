@@ -19,13 +19,7 @@ from pathlib import Path
 from tests.sandbox.keeper.vault import write_private
 from tests.sandbox.scenery import (
     ADMIN,
-    KEY_PLAYBOOK,
-    MERAKI_PLAYBOOK,
-    PLAYBOOK,
-    REST_PLAYBOOK,
-    REST_TOKEN_PLAYBOOK,
     ROLE,
-    TOKEN_PLAYBOOK,
     Scenery,
     Stopped,
     exit_on_signals,
@@ -77,17 +71,7 @@ def _commands(scenery: Scenery) -> list[str]:
     """Each with a comment, which a shell takes, too."""
     return [
         "# Rotate: key pair and token of Snowflake, password and token of the API, Meraki, passwords of Snowflake",
-        *(
-            shlex.join(scenery.command(playbook=playbook))
-            for playbook in (
-                KEY_PLAYBOOK,
-                TOKEN_PLAYBOOK,
-                REST_PLAYBOOK,
-                REST_TOKEN_PLAYBOOK,
-                MERAKI_PLAYBOOK,
-                PLAYBOOK,
-            )
-        ),
+        *(shlex.join(scenery.command(playbook=f"keyturn.credentials.{kind}")) for kind in scenery.kinds),
         "# Passwords and key pairs as a fleet; nothing is due any more",
         shlex.join(scenery.fleet_command()),
         "# Look into the vault",

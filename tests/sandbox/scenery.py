@@ -34,14 +34,10 @@ from tests.sandbox.snowflake import SnowflakeSandbox
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAYBOOK = "keyturn.credentials.snowflake_user_password"
 KEY_PLAYBOOK = "keyturn.credentials.snowflake_user_keypair"
-TOKEN_PLAYBOOK = "keyturn.credentials.snowflake_user_token"
 KEY_USER = "PIPELINE"
 TOKEN_USER, TOKEN_ROLE = "INGEST_SVC", "INGEST"
 API_TOKEN_USER = "dashboards"
-MERAKI_PLAYBOOK = "keyturn.credentials.meraki_vpn_user_password"
 VPN_USERS = ("ann@example.com", "bob@example.com")
-REST_PLAYBOOK = "keyturn.credentials.rest_password_rotate"
-REST_TOKEN_PLAYBOOK = "keyturn.credentials.rest_token_rotate"
 REST_USERS = ("alerts", "reporting")
 FLEET_PLAYBOOK = "keyturn.credentials.rotate"
 USERS = ("DASHBOARD", "ETL_LOADER", "REPORTING")
@@ -82,6 +78,21 @@ class Entry:
     title: str
     user: str
     special: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """All that is here of one kind of rotation.
+
+    entries: the records that can be rotated. admin: the title of the administrator's record. options: what the role and
+    the fleet are told besides. question: how the judge logs in. host: the fleet's, None to leave it out.
+    """
+
+    entries: t.Sequence[Entry]
+    admin: str
+    options: dict[str, t.Any]
+    question: dict[str, t.Any]
+    host: str | None
 
 
 @contextlib.contextmanager
@@ -144,6 +155,7 @@ class Scenery:
                         "FORMER_STAFF", "a disabled user: gets a password that no login can prove", disabled=True
                     ),
                 ]
+            self.kinds = self._kinds()
             self.keeper_config_file = self.vault.write_client_config(directory / "ksm-config.json")
             self.passwords_file = self._write("first-passwords.json", self.first_passwords)
             self.vars_file = self._write("vars.json", self._variables())
@@ -233,48 +245,69 @@ class Scenery:
         uid = self.vault.add_record(title=title, type="pamUser", fields=fields, custom=[named])
         return Entry(uid, title, API_TOKEN_USER)
 
-    def _variables(self) -> dict[str, t.Any]:
-        """The playbook's variables: no secret is among them."""
-        connection = {name: value for name, value in self.snowflake.settings().items() if name != "account"}
+    def _kinds(self) -> dict[str, Kind]:
+        """Each kind of rotation, in the order of the commands that are shown."""
+        settings = self.snowflake.settings()
+        connection = {name: value for name, value in settings.items() if name != "account"}
+        login = {"snowflake": {name.removeprefix("login_"): value for name, value in settings.items()}}
+        rotated = [entry for entry in self.entries if not entry.special]
         return {
-            "keeper_config_file": str(self.keeper_config_file),
-            "snowflake_user_password_records": [entry.title for entry in self.entries if not entry.special],
-            "snowflake_user_password_connection": connection,
-            "snowflake_user_keypair_records": [self.key_entry.title],
-            "snowflake_user_keypair_connection": connection,
-            "snowflake_user_token_records": [self.token_entry.title],
-            "snowflake_user_token_connection": {**connection, "role_restriction": TOKEN_ROLE},
-            "meraki_vpn_user_password_records": [entry.title for entry in self.vpn_entries],
-            "meraki_vpn_user_password_connection": {"api_url": self.meraki.url},
-            "rest_password_rotate_records": [entry.title for entry in self.rest_entries],
-            "rest_password_rotate_recipe": str(RECIPE),
-            "rest_token_rotate_records": [self.api_token_entry.title],
-            "rest_token_rotate_recipe": str(TOKEN_RECIPE),
+            "snowflake_user_keypair": Kind(
+                [self.key_entry],
+                _ADMIN_TITLE,
+                {"connection": connection},
+                {**login, "key_field": "privatePEMKey"},
+                "snowflake",
+            ),
+            "snowflake_user_token": Kind(
+                [self.token_entry],
+                _ADMIN_TITLE,
+                {"connection": {**connection, "role_restriction": TOKEN_ROLE}},
+                {**login, "tokens": True},
+                None,
+            ),
+            "rest_password_rotate": Kind(
+                self.rest_entries,
+                _REST_ADMIN_TITLE,
+                {"recipe": str(RECIPE)},
+                {"whoami": f"{self.rest.url}/whoami"},
+                "api",
+            ),
+            "rest_token_rotate": Kind(
+                [self.api_token_entry],
+                _REST_ADMIN_TITLE,
+                {"recipe": str(TOKEN_RECIPE)},
+                {"me": f"{self.rest.url}/me"},
+                None,
+            ),
+            "meraki_vpn_user_password": Kind(
+                self.vpn_entries,
+                _MERAKI_ADMIN_TITLE,
+                {"connection": {"api_url": self.meraki.url}},
+                {"vpn": self.meraki.vpn_url},
+                "meraki",
+            ),
+            "snowflake_user_password": Kind(rotated, _ADMIN_TITLE, {"connection": connection}, login, "snowflake"),
         }
+
+    def _variables(self) -> dict[str, t.Any]:
+        """The playbooks' variables: no secret is among them."""
+        named = {
+            f"{name}_{option}": value
+            for name, kind in self.kinds.items()
+            for option, value in {"records": [entry.title for entry in kind.entries], **kind.options}.items()
+        }
+        return {"keeper_config_file": str(self.keeper_config_file), **named}
 
     def _inventory(self) -> dict[str, t.Any]:
         """The fleet's: the account, the network and the API, each with all that rotates there."""
-        rotations = {
-            "snowflake": [
-                self._rotation(
-                    "snowflake_user_password", _ADMIN_TITLE, [entry for entry in self.entries if not entry.special]
-                ),
-                self._rotation("snowflake_user_keypair", _ADMIN_TITLE, [self.key_entry]),
-            ],
-            "meraki": [self._rotation("meraki_vpn_user_password", _MERAKI_ADMIN_TITLE, self.vpn_entries)],
-            "api": [self._rotation("rest_password_rotate", _REST_ADMIN_TITLE, self.rest_entries)],
-        }
-        return {"all": {"hosts": {host: {"keyturn_rotations": entries} for host, entries in rotations.items()}}}
-
-    def _rotation(self, kind: str, admin_record: str, entries: list[Entry]) -> dict[str, t.Any]:
-        variables = self._variables()
-        more = {name: variables.get(f"{kind}_{name}") for name in ("connection", "recipe")}
-        return {
-            "kind": kind,
-            "admin_record": admin_record,
-            "records": [entry.uid for entry in entries],
-            **{name: value for name, value in more.items() if value is not None},
-        }
+        hosts: dict[str, t.Any] = {}
+        for name, kind in self.kinds.items():
+            if kind.host is not None:
+                records = [entry.uid for entry in kind.entries]
+                rotation = {"kind": name, "admin_record": kind.admin, "records": records, **kind.options}
+                hosts.setdefault(kind.host, {"keyturn_rotations": []})["keyturn_rotations"].append(rotation)
+        return {"all": {"hosts": hosts}}
 
     def _write(self, name: str, content: object) -> Path:
         return write_private(self.directory / name, json.dumps(content, indent=2) + "\n")
@@ -336,30 +369,11 @@ class Scenery:
             (_REST_ADMIN_TITLE, "the administrator's"),
         ]
 
-    def question(self) -> dict[str, t.Any]:
-        """What the judge needs to find the vault, the records that can be rotated, and the account."""
-        settings = self.snowflake.settings()
-        return {
-            "keeper_config_file": str(self.keeper_config_file),
-            "snowflake": {name.removeprefix("login_"): value for name, value in settings.items()},
-            "records": [entry.uid for entry in self.entries if not entry.special],
-        }
-
-    def vpn_question(self) -> dict[str, t.Any]:
-        """The same for the records of VPN users."""
-        return {
-            "keeper_config_file": str(self.keeper_config_file),
-            "vpn": self.meraki.vpn_url,
-            "records": [entry.uid for entry in self.vpn_entries],
-        }
-
-    def rest_question(self) -> dict[str, t.Any]:
-        """The same for the records of the API's users."""
-        return {
-            "keeper_config_file": str(self.keeper_config_file),
-            "whoami": f"{self.rest.url}/whoami",
-            "records": [entry.uid for entry in self.rest_entries],
-        }
+    def question(self, name: str = "snowflake_user_password") -> dict[str, t.Any]:
+        """What the judge needs to find the vault, the records that can be rotated, and the service."""
+        kind = self.kinds[name]
+        records = [entry.uid for entry in kind.entries]
+        return {"keeper_config_file": str(self.keeper_config_file), "records": records, **kind.question}
 
     def settings(self) -> dict[str, t.Any]:
         """All that another program needs to use the sandbox. Secrets are only in the files that it names."""
@@ -371,16 +385,7 @@ class Scenery:
             "vars_file": str(self.vars_file),
             "passwords_file": str(self.passwords_file),
             "ca_file": str(self.vault.ca_path),
-            "judge": self.question(),
-            "key_judge": {**self.question(), "records": [self.key_entry.uid], "key_field": "privatePEMKey"},
-            "token_judge": {**self.question(), "records": [self.token_entry.uid], "tokens": True},
-            "vpn_judge": self.vpn_question(),
-            "rest_judge": self.rest_question(),
-            "api_token_judge": {
-                "keeper_config_file": str(self.keeper_config_file),
-                "me": f"{self.rest.url}/me",
-                "records": [self.api_token_entry.uid],
-            },
+            "judges": {name: self.question(name) for name in self.kinds},
             "records": [dataclasses.asdict(entry) for entry in self.entries],
         }
 

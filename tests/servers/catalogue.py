@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import typing as t
+
+import pytest
+
 from tests.servers import (
     couchdb,
     devpi,
@@ -23,7 +28,7 @@ from tests.servers import (
     verdaccio,
     zabbix,
 )
-from tests.servers.server import Kind
+from tests.servers.server import Kind, Server
 
 SERVERS: dict[str, Kind] = {
     "influxdb": influxdb,
@@ -42,3 +47,12 @@ SERVERS: dict[str, Kind] = {
     "superset": superset,
     "kinto": kinto,
 }
+
+
+@contextlib.contextmanager
+def start(name: str) -> t.Iterator[Server]:
+    reason = SERVERS[name].absent()
+    if reason:
+        pytest.skip(reason)
+    with SERVERS[name].start() as server:
+        yield server

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import secrets
 import typing as t
 
 import requests
@@ -73,3 +74,7 @@ def done(response: requests.Response, *statuses: int) -> requests.Response:
 
 def yes_or_no(response: requests.Response, *, yes: int, no: int) -> bool:
     return done(response, yes, no).status_code == yes
+
+
+def password(shape: str = "§") -> str:
+    return shape.replace("§", secrets.token_urlsafe(9))

@@ -17,48 +17,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.guarded import started
 from tests.servers.launch import REPOSITORY, Launch, NotStarted, launched
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands over the orphans of a daemon")
 
-# A server with a daemon, as RabbitMQ has one: the daemon leaves its parent, its process group and its session.
-_SERVER = """
-import os, sys, time
-from pathlib import Path
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        Path("daemon").write_text(str(os.getpid()))
-        time.sleep(600)
-    os._exit(0)
-os.wait()
-Path("server").write_text(str(os.getpid()))
-time.sleep(600)
-"""
 # A test: it starts the server, says where it is, and waits for its end.
 _TEST = """
 import sys
-from tests.servers.test_guard import started
+from tests.servers.guarded import started
 with started() as directory:
     print(directory, flush=True)
     sys.stdin.read()
 """
-
-
-@contextlib.contextmanager
-def started() -> t.Iterator[Path]:
-    found: list[Path] = []
-
-    def prepare(directory: Path, _ports: list[int]) -> Launch:
-        found[:] = [directory]
-        names = ("server", "daemon")
-        return Launch(
-            [sys.executable, "-c", _SERVER],
-            lambda: all((directory / name).exists() and (directory / name).read_text() for name in names),
-        )
-
-    with launched(prepare, ports=1):
-        yield found[0]
 
 
 def pids(directory: Path) -> list[int]:

@@ -10,9 +10,7 @@ The servers are not ours, and neither is the request that asks them whether a pa
 from __future__ import annotations
 
 import collections
-import contextlib
 import re
-import secrets
 import typing as t
 from pathlib import Path
 
@@ -22,8 +20,8 @@ from tests import recipes
 from tests.integration.support import Ansible, Call
 from tests.sandbox.keeper import KeeperSandbox
 from tests.servers import synapse
-from tests.servers.catalogue import SERVERS
-from tests.servers.server import Server
+from tests.servers.catalogue import SERVERS, start
+from tests.servers.server import Server, password
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
@@ -40,10 +38,6 @@ SHAPES = (
 Entry = dict[str, t.Any]
 
 
-def password(shape: str = "§") -> str:
-    return shape.replace("§", secrets.token_urlsafe(9))
-
-
 def options_for(name: str, server: Server, passwords: dict[str, str], **more: t.Any) -> Entry:
     """The module's options for users of a server."""
     # What passwords may look like is the role's business.
@@ -56,15 +50,6 @@ def options_for(name: str, server: Server, passwords: dict[str, str], **more: t.
         "users": [{"username": user, "password": given} for user, given in passwords.items()],
         **more,
     }
-
-
-@contextlib.contextmanager
-def start(name: str) -> t.Iterator[Server]:
-    reason = SERVERS[name].absent()
-    if reason:
-        pytest.skip(reason)
-    with SERVERS[name].start() as server:
-        yield server
 
 
 class Scene:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The checkout against the map in CONTRIBUTING.md: who may name a vendor, and what each service's folder holds."""
+"""The checkout against the map in CONTRIBUTING.md: who may name a vendor, what each service's folder holds, and what
+tests share."""
 
 from __future__ import annotations
 
@@ -33,3 +34,10 @@ def test_a_service_has_a_client_a_plan_and_its_modules(service: str) -> None:
     assert "client" in files
     assert any(re.fullmatch(r"(\w+_)?plan", name) for name in files)
     assert files & modules
+
+
+def test_no_test_module_is_imported() -> None:
+    """What several tests need is in a module of its own, so that any of them may be split or renamed."""
+    importing = re.compile(r"^\s*(?:from|import) [\w.]*\btest_\w+(?: import|$)", re.MULTILINE)
+    files = [path for folder in ("tests", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")]
+    assert [str(path) for path in files if importing.search(path.read_text(encoding="utf-8"))] == []

@@ -20,7 +20,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.token_op
 from tests import recipes
 from tests.recipes import page, rendering
 from tests.servers import catalogue
-from tests.servers.test_real_tokens import SCENES
+from tests.servers.token_scenes import SCENES
 
 NAMES = recipes.names()
 TOKENS = recipes.names(recipes.TOKENS)

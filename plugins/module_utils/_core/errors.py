@@ -10,13 +10,26 @@ from __future__ import annotations
 
 import typing as t
 
+Left = t.Literal["untouched", "staged", "changed", "unknown"]
+# What state things are in, for a person; where something was done, the message itself says what.
+SENTENCES: dict[str, str] = {
+    "untouched": "Nothing was changed.",
+    "staged": "Its new secret is still pending in the record, and the next run takes it up.",
+}
+
+
+def in_words(msg: str, left: str, advice: str = "") -> str:
+    """What failed, what state things are in now, and what to do next."""
+    return " ".join(filter(None, (msg, SENTENCES.get(left), advice)))
+
 
 class RotationError(Exception):
     """Something went wrong that a person can act on.
 
-    msg: our own words and codes, never a server's text or a secret.
+    msg: what failed, in our own words and codes, never a server's text or a secret. advice: what to do next.
+    left: what it left behind, on the service or in the record: nothing new, a new secret that is pending, a change that
+    was acknowledged, or what nobody could see.
     retry_safe: running the same task again cannot lose or damage anything, and may succeed.
-    changed: the service was changed before this failure.
     unanswered: how many questions in a row the service left open; the engine gives up on the session at two.
     everybody: it concerns the administrator, so no further item need be tried.
     evidence: further fields for the item's entry in ``rotations``.
@@ -25,13 +38,15 @@ class RotationError(Exception):
 
     error_code: t.ClassVar[str]
     default_retry_safe: t.ClassVar[bool] = False
+    default_left: t.ClassVar[Left] = "untouched"
 
     def __init__(
         self,
         msg: str,
         *,
+        advice: str = "",
+        left: Left | None = None,
         retry_safe: bool | None = None,
-        changed: bool = False,
         unanswered: int = 0,
         everybody: bool = False,
         evidence: dict[str, t.Any] | None = None,
@@ -39,8 +54,9 @@ class RotationError(Exception):
     ) -> None:
         super().__init__(msg)
         self.msg = msg
+        self.advice = advice
+        self.left: Left = self.default_left if left is None else left
         self.retry_safe = self.default_retry_safe if retry_safe is None else retry_safe
-        self.changed = changed
         self.unanswered = unanswered
         self.everybody = everybody
         self.evidence = evidence or {}
@@ -102,6 +118,7 @@ class UnknownOutcome(RotationError):
 
     error_code = "unknown_outcome"
     default_retry_safe = True
+    default_left = "unknown"
 
 
 class VerifyFailed(RotationError):

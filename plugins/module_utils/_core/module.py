@@ -15,7 +15,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput, RotationError
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    InvalidInput,
+    RotationError,
+    in_words,
+)
 
 # params, check_mode → the return values (see outcome.module_result)
 Run = t.Callable[[dict[str, t.Any], bool], dict[str, t.Any]]
@@ -46,6 +50,7 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
         module.fail_json(
             msg=f"Internal error: {type(error).__name__}. Please report it; what was done until then is not known.",
             error_code="unknown_outcome",
+            left="unknown",
             retry_safe=True,
         )
     if returns_secrets:
@@ -58,10 +63,11 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
 
 def _failure(error: RotationError, known: list[str]) -> dict[str, t.Any]:
     return {
-        "msg": secrets.scrub(error.msg, known),
+        "msg": secrets.scrub(in_words(error.msg, error.left, error.advice), known),
         "error_code": error.error_code,
         "retry_safe": error.retry_safe,
-        "changed": error.changed,
+        "left": error.left,
+        "changed": error.left == "changed",
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Left, RotationError, in_words
 
 # Why ``verified`` is false although nothing failed.
 CHECK_MODE = "check_mode"
@@ -27,7 +27,7 @@ class Outcome:
     identity: the item's own name as ``{"name": …}`` (or email, username, record_uid).
     in_force: whether the service holds the secret, as seen or acknowledged; None where nobody knows (and always for
     items of the vault, which is where no secret is in force).
-    facts: the service's further return values. before, after: the diff, metadata only.
+    left: what the error left behind. facts: the service's further return values. before, after: the diff, metadata.
     """
 
     identity: dict[str, str]
@@ -35,6 +35,7 @@ class Outcome:
     verified: bool | None = False
     verify_skipped_reason: str | None = None
     error: RotationError | None = None
+    left: Left = "untouched"
     in_force: bool | None = None
     facts: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     before: dict[str, t.Any] = dataclasses.field(default_factory=dict)
@@ -43,6 +44,10 @@ class Outcome:
     @property
     def failed(self) -> bool:
         return self.error is not None
+
+    @property
+    def msg(self) -> str:
+        return in_words(self.error.msg, self.left, self.error.advice) if self.error else ""
 
     def entry(self) -> dict[str, t.Any]:
         """The entry as the user sees it. An item without a notion of proof has ``verified`` None and shows none."""
@@ -55,7 +60,8 @@ class Outcome:
             entry["in_force"] = self.in_force
         if self.error is not None:
             entry["error_code"] = self.error.error_code
-            entry["msg"] = self.error.msg
+            entry["msg"] = self.msg
+            entry["left"] = self.left
             entry["retry_safe"] = self.error.retry_safe
             if self.error.everybody:
                 entry["everybody"] = True
@@ -83,17 +89,18 @@ def module_result(outcomes: t.Sequence[Outcome], *, single: bool, noun: str) -> 
         result["diff"] = diffs[0] if single else diffs
     errors = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
     if errors:
-        codes = {error.error_code for _outcome, error in errors}
-        if len(codes) == 1:
-            result["error_code"] = codes.pop()
+        for name in ("error_code", "left"):
+            values = {entry[name] for entry in entries if entry["failed"]}
+            if len(values) == 1:
+                result[name] = values.pop()
         result["retry_safe"] = all(error.retry_safe for _outcome, error in errors)
-        result["msg"] = errors[0][1].msg if single else _summary(errors, len(outcomes), noun)
+        result["msg"] = errors[0][0].msg if single else _summary(errors, len(outcomes), noun)
     return result
 
 
 def _summary(errors: t.Sequence[tuple[Outcome, RotationError]], total: int, noun: str) -> str:
     named = [
-        f"{'/'.join(outcome.identity.values())} ({error.error_code}): {error.msg}"
+        f"{'/'.join(outcome.identity.values())} ({error.error_code}): {outcome.msg}"
         for outcome, error in errors[:_NAMED_FAILURES]
     ]
     more = len(errors) - len(named)

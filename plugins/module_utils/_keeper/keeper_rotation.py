@@ -40,7 +40,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     Save,
     Stage,
     State,
-    Step,
+    Write,
     check_record,
     is_due,
     minted,
@@ -60,7 +60,7 @@ _ENDS = ("committed", "discarded", "delivered")
 _NOT_VERIFIED = "vault_only"
 
 
-class VaultRotator(Rotator[str, State, Step]):
+class VaultRotator(Rotator[str, State, Write]):
     """The four verbs on records; an item is a record's UID or title.
 
     Reads are shared: ``session`` reads all records once, and the first ``prove`` after updates reads all of them again.
@@ -86,12 +86,12 @@ class VaultRotator(Rotator[str, State, Step]):
     def identity(self, item: str) -> dict[str, str]:
         return {"record": item}
 
-    def account(self, item: str) -> str:
+    def called(self, item: str) -> str:
         return self._snapshot.find(item).uid
 
     def check(self, item: str) -> None:
         if not item.strip():
-            raise InvalidInput("A record's UID or title is empty. Nothing was done.")
+            raise InvalidInput("A record's UID or title is empty.")
 
     def same_secret(self, one: str, other: str) -> bool:
         return True
@@ -127,10 +127,10 @@ class VaultRotator(Rotator[str, State, Step]):
         """Whether an earlier run has left something to go on with."""
         return self._options.target not in _ENDS and fields.under_way(data)
 
-    def plan(self, item: str, state: State) -> t.Sequence[Step]:
+    def plan(self, item: str, state: State) -> t.Sequence[Write]:
         return plan(self._options, state, self._now)
 
-    def apply(self, item: str, state: State, step: Step) -> State:
+    def apply(self, item: str, state: State, step: Write) -> State:
         # First, because making a key takes seconds.
         data = self._updated(state.record, step)
         if _is_stale(state.record):
@@ -181,7 +181,9 @@ class VaultRotator(Rotator[str, State, Step]):
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
-            raise VaultError(f"{name(record)}: Keeper accepted the update, and does not show it. Run again.")
+            raise VaultError(
+                f"{name(record)}: Keeper accepted the update, and does not show it. Run again.", left="unknown"
+            )
         # What was to be taken over may have been committed meanwhile.
         left = state.recovered and fields.under_way(record.data)
         return dataclasses.replace(state, record=record, recovered=left, wrote=None, failure=None)
@@ -198,7 +200,7 @@ class VaultRotator(Rotator[str, State, Step]):
         if state.settled and self._options.target in ("announced", "staged"):
             outcome.facts.update(self._secrets(state))
 
-    def expected(self, item: str, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+    def expected(self, item: str, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
         outcome.facts = self._facts(state)
         if self._options.target in ("announced", "staged"):
             public = {name: value for name, value in self._secrets(state).items() if name not in _SECRET_FACTS}
@@ -212,7 +214,7 @@ class VaultRotator(Rotator[str, State, Step]):
             if isinstance(step, Commit):
                 outcome.after["rotated_at"] = "now"
 
-    def _updated(self, record: Record, step: Step) -> fields.Data:
+    def _updated(self, record: Record, step: Write) -> fields.Data:
         data = record.data
         if isinstance(step, Deliver):
             return fields.delivered(data, self._options.consumer)
@@ -284,7 +286,7 @@ class VaultRotator(Rotator[str, State, Step]):
             ) from None
         self._unread.clear()
 
-    def _is_there(self, step: Step, before: fields.Data, now: fields.Data) -> bool:
+    def _is_there(self, step: Write, before: fields.Data, now: fields.Data) -> bool:
         pending = fields.pending(now)
         if isinstance(step, Deliver):
             return self._options.consumer not in fields.undelivered(now)

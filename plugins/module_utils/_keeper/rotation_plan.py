@@ -92,7 +92,7 @@ class State:
 
     record: Record
     recovered: bool = False
-    wrote: Step | None = None
+    wrote: Write | None = None
     settled: bool = False
     failure: Exception | None = None
     rounds: int = 0
@@ -129,10 +129,10 @@ class Deliver:
     """Take the consumer out of those that are to be told."""
 
 
-Step = t.Union[Stage, Save, Adopt, Commit, Discard, Deliver]  # noqa: UP007 - for ansible-test's pylint
+Write = t.Union[Stage, Save, Adopt, Commit, Discard, Deliver]  # noqa: UP007 - for ansible-test's pylint
 
 
-def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
+def plan(options: Options, state: State, now: dt.datetime) -> list[Write]:
     """The update that is left, if any. Raises for records that may not be touched."""
     if state.wrote is not None:
         return []
@@ -141,13 +141,13 @@ def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
     check_record(options, state.record)
     step = _plan(options, state, now)
     if step is not None and not state.record.editable:
-        raise NotPermitted(f"{name(state.record)} is read-only for this application. Nothing was written.")
+        raise NotPermitted(f"{name(state.record)} is read-only for this application.")
     if options.target != "delivered" and (step is not None or fields.pending(state.record.data) is not None):
         _check_keys(options, state.record)
     return [] if step is None else [step]
 
 
-def _plan(options: Options, state: State, now: dt.datetime) -> Step | None:
+def _plan(options: Options, state: State, now: dt.datetime) -> Write | None:
     if options.target in ("announced", "staged", "saved"):
         return _plan_staging(options, state, now)
     if options.target == "delivered":
@@ -183,17 +183,17 @@ def _check_keys(options: Options, record: Record) -> None:
 
 
 # Why: docs/decisions/04-no-lease-in-roles.md
-def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | None:
+def _plan_staging(options: Options, state: State, now: dt.datetime) -> Write | None:
     data = state.record.data
     if options.place.credential == "password" and options.place.field(data) is None:
         field = f"labelled {options.place.key_field}" if options.place.key_field else "of type password"
-        raise Refused(f"{name(state.record)} has no field {field}. Nothing was written.")
+        raise Refused(f"{name(state.record)} has no field {field}.")
     mark, pending = fields.marker(data), fields.pending(data)
     if not fields.under_way(data):
         if options.target == "saved":
             raise VaultError(
-                f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is. Nothing "
-                "was written. Revoke it at the service, and run again."
+                f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is.",
+                advice="Revoke it at the service, and run again.",
             )
         due = state.waiting is None and is_due(options, data, now)
         return _plan_new(options, state.record) if due else None
@@ -207,9 +207,7 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Step | No
     if mine and pending is not None and not fields.changed_since(data, options.place, mark):
         return None
     if options.rotation_id is not None and not mine and mark.started and abs(now - mark.started) < options.lease:
-        raise Busy(
-            f"{name(state.record)} is being rotated by another run, whose lease is not over. Nothing was written."
-        )
+        raise Busy(f"{name(state.record)} is being rotated by another run, whose lease is not over.")
     # What was announced by another run may still come to be there, so that the name is not used again.
     return Adopt() if pending is not None else Stage()
 
@@ -219,16 +217,17 @@ def _refuse_another_kind(options: Options, record: Record, mark: fields.Marker |
     if mark is not None and mark.credential not in options.kinds:
         raise Refused(
             f"{name(record)} has an unfinished rotation of a {mark.credential}, and this task rotates a "
-            f"{options.kinds[0]}. Finish or discard that one first. Nothing was written."
+            f"{options.kinds[0]}. Finish or discard that one first."
         )
     if options.kinds == ("token",) and (mark is None or mark.token_name is None):
         raise Refused(
             f"{name(record)} holds a pending value, and nobody knows which token it is: its rotation_state is gone, or "
-            "of another record or user. Nothing was written. Discard it (state: discarded), then run again."
+            "of another record or user.",
+            advice="Discard it (state: discarded), then run again.",
         )
 
 
-def _plan_saving(options: Options, state: State, *, mine: bool) -> Step | None:
+def _plan_saving(options: Options, state: State, *, mine: bool) -> Write | None:
     pending, mark = fields.pending(state.record.data), fields.marker(state.record.data)
     given = minted(options, state.record)
     # Of the same rotation, announced once more: what came of the earlier name is to be revoked.
@@ -241,8 +240,8 @@ def _plan_saving(options: Options, state: State, *, mine: bool) -> Step | None:
     if mine and pending == given.secret:
         return None
     raise Busy(
-        f"{name(state.record)} is being rotated by another run, so this secret is not the one to keep. Nothing was "
-        "written; the next run revokes it at the service."
+        f"{name(state.record)} is being rotated by another run, so this secret is not the one to keep.",
+        advice="The next run revokes it at the service.",
     )
 
 
@@ -250,11 +249,11 @@ def minted(options: Options, record: Record) -> Minted:
     """Raises InvalidInput where the caller has none for it."""
     found = options.minted.get(record.uid) or options.minted.get(record.title)
     if found is None or not found.secret.strip():
-        raise InvalidInput(f"{name(record)}: there is no secret for it in secrets. Nothing was written.")
+        raise InvalidInput(f"{name(record)}: there is no secret for it in secrets.")
     return found
 
 
-def _plan_new(options: Options, record: Record) -> Step:
+def _plan_new(options: Options, record: Record) -> Write:
     if options.kinds == ("password",):
         password_policy(options, record)
     return Stage()
@@ -265,10 +264,10 @@ def password_policy(options: Options, record: Record) -> PasswordPolicy:
     try:
         return policy_from(*options.policies, read_layer(fields.text(record.data, FIELD)))
     except (Refused, Ambiguous, InvalidInput) as error:
-        raise type(error)(f"{name(record)}: {error.msg} Nothing was written.") from None
+        raise type(error)(f"{name(record)}: {error.msg}") from None
 
 
-def _plan_ending(options: Options, state: State) -> Step | None:
+def _plan_ending(options: Options, state: State) -> Write | None:
     data = state.record.data
     if fields.pending(data) is None and (options.target == "committed" or not fields.under_way(data)):
         last = fields.last_committed(data)
@@ -276,14 +275,14 @@ def _plan_ending(options: Options, state: State) -> Step | None:
             raise VaultError(
                 f"{name(state.record)} has nothing pending, and this rotation is not the one that was committed last. "
                 "Somebody has cleared or replaced the value meanwhile, so the service may hold another secret than the "
-                "record. Nothing was written. Rotate it again, with force."
+                "record.",
+                advice="Rotate it again, with force.",
             )
         return None
     mark = fields.marker(data)
     if mark is not None and options.rotation_id not in (None, mark.rotation_id):
         raise Busy(
-            f"{name(state.record)} holds a pending value that another run has staged or taken over. That run goes on "
-            "with it, or the next one does. Nothing was written."
+            f"{name(state.record)} holds a pending value that another run has staged or taken over.", left="staged"
         )
     if mark is not None and mark.credential not in options.kinds:
         raise Refused(f"{name(state.record)} holds a pending {mark.credential}, not a {options.place.credential}.")
@@ -298,7 +297,9 @@ def _plan_ending(options: Options, state: State) -> Step | None:
 def _edited(state: State, what: str) -> VaultError:
     return VaultError(
         f"{name(state.record)}: somebody has changed {what} since this rotation was staged, so its secret would not go "
-        "where it belongs. Nothing was written, and what was pending still is. Look at the record, then run again."
+        "where it belongs.",
+        left="staged",
+        advice="Look at the record, then run again.",
     )
 
 

@@ -46,7 +46,7 @@ def waiting(
         own = None if options.force else windows.held(not_before, window, now)
         return own or _held_by(options, record, snapshot, among, now)
     except (InvalidInput, Refused, Ambiguous, NotFound) as error:
-        raise InvalidInput(f"{name(record)}: {error.msg} Nothing was written.") from None
+        raise InvalidInput(f"{name(record)}: {error.msg}") from None
 
 
 def _text(options: Options, record: Record, label: str) -> str | None:

@@ -83,18 +83,16 @@ class Client:
         if refusal is not None:
             raise refusal
         if answer.status >= 500:
-            raise Unreachable(f"{subject}: Meraki answered {answer.status}. Nothing was written. Run again later.")
+            raise Unreachable(f"{subject}: Meraki answered {answer.status}.", advice="Run again later.")
         if answer.status == 200:
             with contextlib.suppress(ValueError):
                 return parse(answer.json())
-        raise UnknownOutcome(
-            f"{subject}: the answer is not Meraki's list of users. Nothing was written. Check api_url."
-        )
+        raise UnknownOutcome(f"{subject}: the answer is not Meraki's list of users.", advice="Check api_url.")
 
     def set_password(self, user: AuthUser, password: str, *, email_it: bool) -> None:
         """The one write. It is repeated with the same value after 5xx and lost answers."""
         if not user.id.strip("."):
-            raise Refused(f"The id of user {user.email} is none. Nothing was written.")
+            raise Refused(f"The id of user {user.email} is none.")
         subject = f"Setting the password of {user.email} in network {self.network_id}"
         body: dict[str, t.Any] = {"password": password, **({"emailPasswordToUser": True} if email_it else {})}
         request = http.Request(
@@ -133,6 +131,7 @@ class Client:
                 f"{subject}: the service redirects ({status}), which is not followed, because key and password would "
                 "go to another address. Set api_url to the address of the organization's region.",
                 evidence={"status": status},
+                left="unknown",
             )
         if status == 401:
             return AuthFailed(

@@ -118,20 +118,18 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"email": item.email}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return item.email.lower()
 
     def check(self, item: Wanted) -> None:
         if not item.email.strip():
-            raise InvalidInput("A user's email is empty. Nothing was written.")
+            raise InvalidInput("A user's email is empty.")
         if item.password is None and self._check_mode:
             return
         if not item.password:
-            raise InvalidInput(f"The password for {item.email} is empty. Nothing was written.")
+            raise InvalidInput(f"The password for {item.email} is empty.")
         if any(character in "\0\r\n" or "\ud800" <= character <= "\udfff" for character in item.password):
-            raise InvalidInput(
-                f"The password for {item.email} contains a NUL, a line end or half a character. Nothing was written."
-            )
+            raise InvalidInput(f"The password for {item.email} contains a NUL, a line end or half a character.")
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
         known = one.password is not None

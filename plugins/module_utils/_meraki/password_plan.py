@@ -47,16 +47,13 @@ def plan(options: Options, state: State) -> list[SetPassword]:
     """The step from here to the wanted state; pure. Raises Refused or NotPermitted where none may be taken."""
     user = state.user
     if user.is_admin:
-        raise Refused(
-            f"{user.email} is a dashboard administrator, whose password Meraki does not let others set. "
-            "Nothing was written."
-        )
+        raise Refused(f"{user.email} is a dashboard administrator, whose password Meraki does not let others set.")
     if options.require_authorized and not user.authorized(state.seen_at):
         expired = parse_rfc3339(user.expires_at)
         state_now = f"has an authorization that expired at {user.expires_at}" if expired else "is not authorized"
         raise NotPermitted(
-            f"{user.email} ({user.account_type}) {state_now}, so a new password would be of no use. "
-            "Nothing was written. Authorize it in the dashboard, or set require_authorized=false."
+            f"{user.email} ({user.account_type}) {state_now}, so a new password would be of no use.",
+            advice="Authorize it in the dashboard, or set require_authorized=false.",
         )
     if state.password_set or (state.held and not options.always):
         return []

@@ -92,15 +92,13 @@ def find(users: t.Sequence[AuthUser], email: str, account_type: str, network_id:
     found = [user for user in namesakes if user.account_type == account_type]
     if len(found) > 1:
         raise Ambiguous(
-            f"Network {network_id} has {len(found)} users with the email {email} and the account type {account_type}. "
-            "Nothing was written."
+            f"Network {network_id} has {len(found)} users with the email {email} and the account type {account_type}."
         )
     if not found:
         others = sorted({user.account_type for user in namesakes})
         hint = f" It has one of the account type {' and one of '.join(others)}." if others else ""
         raise NotFound(
-            f"Network {network_id} has no user with the email {email} and the account type {account_type}.{hint} "
-            "Nothing was written.",
+            f"Network {network_id} has no user with the email {email} and the account type {account_type}.{hint}",
             in_force=False,
         )
     return found[0]

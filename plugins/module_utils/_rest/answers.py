@@ -84,21 +84,23 @@ def refusal(
         return http.rate_limited(subject, answer)
     absent = status in step.not_found and not means_yes
     evidence = {} if means_yes or (absent and status < 400) else {"status": status}
+    # What is not among the statuses that mean yes may mean it all the same.
+    behind: dict[str, t.Any] = {"evidence": evidence, "left": "unknown" if evidence and status < 400 else "untouched"}
     told = f"{subject}: answered with {status}{words(step, answer, scrubber)}"
     if said:
         error, why = said
-        return error(f"{subject}: the service says no{why}. Nothing was changed.", evidence=evidence)
+        return error(f"{subject}: the service says no{why}.", **behind)
     if absent or 400 <= status < 500:
         kinds: dict[int, type[RotationError]] = {401: AuthFailed, 403: NotPermitted}
         error = no if no is AuthFailed else NotFound if absent else kinds.get(status, Refused)
-        return error(f"{told}. Nothing was changed.", evidence=evidence)
+        return error(f"{told}.", evidence=evidence)
     if status >= 500:
-        text = f"{told}, which says neither yes nor no. Nothing was changed."
+        text = f"{told}, which says neither yes nor no."
         return Unreachable(text, unanswered=1, retry_safe=not final(status), evidence=evidence)
     if status >= 300:
-        return Refused(f"{told}, a redirect, which is never followed. Name the final address.", evidence=evidence)
+        return Refused(f"{told}, a redirect, which is never followed.", advice="Name the final address.", **behind)
     text = f"{told}, which is not among the statuses that mean yes ({step.where}.status)."
-    return Refused(text, evidence=evidence)
+    return Refused(text, **behind)
 
 
 def _said_no(

@@ -160,9 +160,9 @@ class Client:
         try:
             refusal = self._refusal(step, session, answer, subject, no)
         except answers.Unreadable as unreadable:
-            refusal = no(f"{subject}: {unreadable}. Nothing was changed.")
+            refusal = no(f"{subject}: {unreadable}.")
         if refusal is None and answer.oversized:
-            refusal = no(f"{subject}: the answer is larger than 1 MiB. Nothing was changed.")
+            refusal = no(f"{subject}: the answer is larger than 1 MiB.")
         if refusal is not None:
             raise refusal
         return answer
@@ -177,7 +177,7 @@ class Client:
             for name, source in step.picked.items():
                 value = self._picked(source, answer)
                 if value is None and not source.has_default:
-                    raise no(f"{subject}: the answer holds no {name} where it should. Nothing was changed.")
+                    raise no(f"{subject}: the answer holds no {name} where it should.")
                 session.values[name] = value
             self._note(session.values, step)
 
@@ -208,8 +208,8 @@ class Client:
         elif isinstance(refusal, AuthFailed) and session.everybody and not session.worked:
             # It stands in the entries of all users; one who has been heard before is refused for this user only.
             refusal.everybody = not step.names & self._options.own_secrets
-            if refusal.everybody:
-                refusal.msg = session.who + refusal.msg.removeprefix(subject)
+            if refusal.everybody and subject != session.who:
+                return self._refusal(step, session, answer, session.who, no)
         return refusal
 
     def _hide(self, *texts: str | None) -> None:
@@ -376,7 +376,7 @@ class Client:
             answer = self._send(step, session, request, "write")
         except http.NoAnswer as lost:
             if lost.unsent:
-                raise Unreachable(f"{subject}: no answer, {lost.reason}. Nothing was changed.", unanswered=1) from None
+                raise Unreachable(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
             raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1, under_way=True) from None
         doubt = answer.status >= 500 or answer.status in http.GIVEN_UP
         if doubt and answer.status not in (*step.status, *step.not_found):
@@ -411,7 +411,7 @@ class Client:
             return LoginAnswer("unknown", f"got no answer, {lost.reason}", silent=True)
         except RotationError as error:
             status = 429 if isinstance(error, RateLimited) else error.evidence.get("status", 0)
-            why = error.msg.removesuffix(" Nothing was changed.").rstrip(".")
+            why = error.msg.rstrip(".")
             return LoginAnswer(
                 "unknown", f"could not be made: {why}", status, silent=bool(error.unanswered and not status)
             )

@@ -60,7 +60,7 @@ def every_item(lookup: Lookup, first: Request, ask: t.Callable[[Request], Answer
         ):
             raise Refused(
                 f"{subject}: there are more than {lookup.max_pages} pages ({lookup.step.where}.max_pages), so a "
-                "second match could be overlooked. Nothing was changed."
+                "second match could be overlooked."
             )
         items += [(item, answer) for item in page]
         if following is None:
@@ -78,22 +78,22 @@ def _picked(expression: t.Callable[..., t.Any], *data: t.Any, subject: str) -> t
     try:
         return expression(*data)
     except CannotPick as where:
-        raise Refused(f"{subject}: {where} does not fit the answer. Nothing was changed.") from None
+        raise Refused(f"{subject}: {where} does not fit the answer.") from None
 
 
 def _items(lookup: Lookup, data: t.Any, subject: str) -> list[t.Any]:
     found = _picked(lookup.items, data, subject=subject)
     if found is None and isinstance(data, str) and lookup.match:
-        raise Refused(f"{subject}: the answer is not JSON. Nothing was changed.")
+        raise Refused(f"{subject}: the answer is not JSON.")
     if found is None and not lookup.null_is_none:
-        raise Refused(f"{subject}: {lookup.items.where} picks nothing of the answer. Nothing was changed.")
+        raise Refused(f"{subject}: {lookup.items.where} picks nothing of the answer.")
     if found is None:
         return []
     # Without a match, an answer of one word is about the one user who was asked for.
     if isinstance(found, dict) or not (lookup.match or isinstance(found, list)):
         found = [found]
     if not isinstance(found, list):
-        raise Refused(f"{subject}: {lookup.items.where} picks neither a list nor an object. Nothing was changed.")
+        raise Refused(f"{subject}: {lookup.items.where} picks neither a list nor an object.")
     return [item for item in found if item is not None and item is not False and item != ""]
 
 
@@ -120,7 +120,7 @@ def _following(
     if not truth(found):
         return None
     if not isinstance(found, (str, int, float)):
-        raise Refused(f"{subject}: {lookup.step.where}.next picks neither a text nor a number. Nothing was changed.")
+        raise Refused(f"{subject}: {lookup.step.where}.next picks neither a text nor a number.")
     if paging.param:
         return _with(first, paging.param, str(found))
     return dataclasses.replace(request, url=_same_origin(request.url, str(found), subject))
@@ -144,7 +144,7 @@ def _same_origin(current: str, address: str, subject: str) -> str:
     except ValueError:
         stays = False
     if not stays:
-        raise Refused(f"{subject}: the next page is on another host or port, which is not asked. Nothing was changed.")
+        raise Refused(f"{subject}: the next page is on another host or port, which is not asked.")
     return following
 
 
@@ -169,16 +169,16 @@ def only_match(lookup: Lookup, items: t.Sequence[Item], values: template.Values,
     where = lookup.step.where
     found = matching(lookup, items, values, subject)
     if not found:
-        raise NotFound(f"{subject}: the service shows no such user. Nothing was changed.")
+        raise NotFound(f"{subject}: the service shows no such user.")
     if len(found) > 1:
         raise Ambiguous(
-            f"{subject}: {len(found)} users match, and none is chosen by guessing. Nothing was changed. "
-            f"Make {where}.match stricter."
+            f"{subject}: {len(found)} users match, and none is chosen by guessing.",
+            advice=f"Make {where}.match stricter.",
         )
     picked = pick_each(lookup.step.picked, found[0], subject)
     missing = [name for name, value in picked.items() if value is None and not lookup.step.picked[name].has_default]
     if missing:
-        raise NotFound(f"{subject}: the user has no {missing[0]} ({where}.set). Nothing was changed.")
+        raise NotFound(f"{subject}: the user has no {missing[0]} ({where}.set).")
     return picked
 
 

@@ -65,11 +65,11 @@ class RollBack:
     """Send it with the two passwords swapped."""
 
 
-Step = t.Union[Change, RollBack]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+Write = t.Union[Change, RollBack]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
-def plan(options: PasswordOptions, item: Wanted, state: State) -> list[Step]:
-    """The step from here to the wanted state. Raises RotationError where none may be taken."""
+def plan(options: PasswordOptions, item: Wanted, state: State) -> list[Write]:
+    """The write from here to the wanted state. Raises RotationError where none may be taken."""
     if state.changed:
         rejected = state.login is not None and state.login.verdict == "rejected"
         # The service has taken a recovered value twice: to set another one each time would never end.
@@ -94,9 +94,8 @@ def is_due(options: PasswordOptions, item: Wanted, state: State) -> bool:
         return False
     if state.control.verdict == "accepted":
         raise InvalidInput(
-            f"The login as {item.username} is accepted, and so is one with a wrong password, so verify proves nothing. "
-            "Nothing was changed. Correct verify; if the service lets old passwords live on for a while, run again "
-            "later."
+            f"The login as {item.username} is accepted, and so is one with a wrong password, so verify proves nothing.",
+            advice="Correct verify; if the service lets old passwords live on for a while, run again later.",
         )
     raise _unknown_before(item, state.control, " with a wrong password, which shows that verify means something,")
 
@@ -116,7 +115,7 @@ def _unknown_before(item: Wanted, probe: LoginAnswer, which: str = " before the 
     kind = RateLimited if probe.status == 429 else Unreachable
     return kind(
         f"The login as {item.username}{which} {probe.reason}. That says neither that the password is right nor that it "
-        "is wrong. Nothing was changed.",
+        "is wrong.",
         unanswered=1 if probe.silent else 0,
         retry_safe=not final(probe.status),
     )

@@ -36,8 +36,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.plan imp
     NO_VERIFY,
     Change,
     State,
-    Step,
     Wanted,
+    Write,
     asks_first,
     plan,
 )
@@ -50,7 +50,7 @@ UNCLEAR_LOGIN = "unclear_login"
 _REFUSALS = (Refused, NotFound, NotPermitted, Ambiguous)
 
 
-class PasswordRotator(Rotator[Wanted, State, Step]):
+class PasswordRotator(Rotator[Wanted, State, Write]):
     """The four verbs on one service."""
 
     def __init__(self, client: Client, options: PasswordOptions, *, check_mode: bool = False) -> None:
@@ -62,7 +62,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"username": item.username}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return self._folded(item.username)
 
     def _folded(self, name: str) -> str:
@@ -70,11 +70,11 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
 
     def check(self, item: Wanted) -> None:
         if not item.username:
-            raise InvalidInput("A username is empty. Nothing was done.")
+            raise InvalidInput("A username is empty.")
         if not item.password and not (item.password is None and self._check_mode):
-            raise InvalidInput(f"The password for {item.username} is empty. Nothing was done.")
+            raise InvalidInput(f"The password for {item.username} is empty.")
         if self._options.rollback and not item.old_password and item.password is not None:
-            raise InvalidInput(f"rollback needs the old_password of {item.username}. Nothing was done.")
+            raise InvalidInput(f"rollback needs the old_password of {item.username}.")
         self._client.rehearse(self._values(item, {}))
         if item.password is None:
             return
@@ -111,10 +111,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             state = dataclasses.replace(state, picked=self._find(item, state))
         return state
 
-    def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
+    def plan(self, item: Wanted, state: State) -> t.Sequence[Write]:
         return plan(self._options, item, state)
 
-    def apply(self, item: Wanted, state: State, step: Step) -> State:
+    def apply(self, item: Wanted, state: State, step: Write) -> State:
         if not isinstance(step, Change):
             raise self._rolled_back(item, state)
         try:
@@ -124,7 +124,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         except LostChange as lost:
             return self._settled(item, state, lost)
         except _REFUSALS as refusal:
-            if not item.recovered or 200 <= refusal.evidence.get("status", 0) < 400:
+            if not item.recovered or refusal.left == "unknown":
                 raise
             return self._found_in_force(item, state, refusal)
         return dataclasses.replace(state, changed=True)
@@ -153,7 +153,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
                 raise UnknownOutcome(
                     f"The service acknowledged the new password of {item.username}, but the login with it "
                     f"{login.reason}, so it is not proved. Run again.",
-                    changed=True,
+                    left="changed",
                     unanswered=1 if login.silent else 0,
                 )
             if login.verdict == "rejected" and (item.recovered or not self._options.rollback):
@@ -173,7 +173,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if state.changed:
             outcome.before, outcome.after = {"password": "old"}, {"password": "changed"}
 
-    def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+    def expected(self, item: Wanted, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
         if steps:
             outcome.before, outcome.after = {"password": "old"}, {"password": "would change"}
 
@@ -253,8 +253,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             picked = self._client.find(self._values(item, {}), item.username, afresh=True)
             self._client.write(self._options.change, self._values(_swapped(item), picked), subject)
         except (LostChange, RotationError) as error:
-            why = error.msg.removesuffix(" Nothing was changed.")
-            left = f"The roll-back failed, so which password is in force is not known. {why}"
+            left = f"The roll-back failed, so which password is in force is not known. {error.msg}"
             return _verify_failed(item, login, left, rolled_back=False)
         return _verify_failed(item, login, "The old password was set again.", rolled_back=True)
 
@@ -269,7 +268,7 @@ def _verify_failed(
     return VerifyFailed(
         f"The service acknowledged the new password of {item.username}, but the login with it {login.reason}. "
         f"{what_now}",
-        changed=True,
+        left="changed",
         evidence=evidence,
         in_force=in_force,
     )

@@ -24,7 +24,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Refused,
     Unreachable,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Answer as HttpAnswer
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Answer
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LostChange
@@ -41,9 +41,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.token_op
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation import token_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.token_plan import (
-    Account,
-    Answer,
     Options,
+    Owner,
+    Proof,
     Token,
     Wanted,
 )
@@ -98,7 +98,7 @@ class RestTokens(Tokens):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"username": item.name}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         folds = any(lookup.case_insensitive for lookup in self._options.lookups)
         return item.name.lower() if folds else item.name
 
@@ -108,16 +108,15 @@ class RestTokens(Tokens):
     def check(self, item: Wanted) -> None:
         user = t.cast(RestUser, item)
         if not user.name:
-            raise InvalidInput("A username is empty. Nothing was done.")
+            raise InvalidInput("A username is empty.")
         for name in sorted(self._options.own_secrets & self._needed()):
             if not getattr(user, name):
-                raise InvalidInput(f"{name} of {user.name} is needed and not given. Nothing was done.")
+                raise InvalidInput(f"{name} of {user.name} is needed and not given.")
         grace = self._grace if user.retire_after is None else user.retire_after
         dated = self.named or "created" in self._options.listing.told
         if user.previous and grace and not dated:
             raise InvalidInput(
-                "The age of a token cannot be known: the service gives the names, and list.created is not given. "
-                "Nothing was done."
+                "The age of a token cannot be known: the service gives the names, and list.created is not given."
             )
         called = user.announced or user.token_name
         self._client.rehearse({**self._values(user), **({"token_name": called} if called else {})})
@@ -128,14 +127,14 @@ class RestTokens(Tokens):
     def session(self) -> contextlib.AbstractContextManager[None]:
         return self._client.session()
 
-    def describe(self, item: Wanted) -> Account:
+    def describe(self, item: Wanted) -> Owner:
         seen = self._seen[item] = _Seen(name=item.token_name if item.exists else None)
         if self._options.lookups:
             seen.picked = self._client.find(self._values(item), item.name, afresh=True)
         # Where a name is the end of a token, the one that asks can be told, and is kept.
         asking = [] if self.named else [*self._client.credentials, t.cast(RestUser, item).current_token or ""]
         spared = frozenset(text[-length:] for text in asking for length in _ENDS if len(text) > length)
-        return Account(who=f"user {item.name}", room=self._options.listing.limit, spared=spared)
+        return Owner(who=f"user {item.name}", room=self._options.listing.limit, spared=spared)
 
     def listed(self, item: Wanted) -> tuple[Token, ...]:
         subject = f"Listing the tokens of {item.name}"
@@ -144,7 +143,7 @@ class RestTokens(Tokens):
         names = [token.name for token in tokens]
         for name in (item.token_name, item.announced, *item.orphans, *item.previous):
             if name is not None and names.count(name) > 1:
-                raise Ambiguous(f"{subject}: {names.count(name)} are called {name}. Nothing was changed.")
+                raise Ambiguous(f"{subject}: {names.count(name)} are called {name}.")
         self._seen[item].tokens = tokens
         return tokens
 
@@ -154,7 +153,7 @@ class RestTokens(Tokens):
         picked = pick_each(listing.lookup.step.picked, item, subject)
         name = comparable(told["name"])
         if not name:
-            raise Refused(f"{subject}: one of them has no name (list.name). Nothing was changed.")
+            raise Refused(f"{subject}: one of them has no name (list.name).")
         return RestToken(
             name=name,
             id=json.dumps(picked, sort_keys=True, default=str),
@@ -180,7 +179,7 @@ class RestTokens(Tokens):
         values = {**self._values(item), **t.cast(RestToken, token).picked, "token_name": token.name}
         self._written(self._options.revoke, values, f"Revoking the token {token.name} of {item.name}")
 
-    def _written(self, step: Step, values: dict[str, t.Any], subject: str) -> HttpAnswer:
+    def _written(self, step: Step, values: dict[str, t.Any], subject: str) -> Answer:
         try:
             return self._client.write(step, values, subject)
         except LostChange as lost:
@@ -188,7 +187,7 @@ class RestTokens(Tokens):
             error.under_way = lost.under_way  # type: ignore[attr-defined]
             raise error from None
 
-    def login(self, item: Wanted, account: Account, secret: str) -> Answer:
+    def login(self, item: Wanted, owner: Owner, secret: str) -> Proof:
         verify = t.cast(Verify, self._options.verify)
         answer = self._log_in(item, secret)
         # One that has been in use works at once or not at all.
@@ -199,12 +198,12 @@ class RestTokens(Tokens):
             time.sleep(verify.delay)
             answer = self._log_in(item, secret)
         if answer.silent:
-            return Answer("silent", "no_answer")
+            return Proof("silent", "no_answer")
         if answer.verdict == "rejected":
-            return Answer("rejected", "a no", answer.status)
+            return Proof("rejected", "a no", answer.status)
         if answer.verdict == "unknown":
-            return Answer("unknown", "unclear_login", answer.status)
-        return Answer("accepted") if self._tells_apart(item, secret) else Answer("unknown", "unclear_control")
+            return Proof("unknown", "unclear_login", answer.status)
+        return Proof("accepted") if self._tells_apart(item, secret) else Proof("unknown", "unclear_control")
 
     def _log_in(self, item: Wanted, secret: str) -> LoginAnswer:
         seen = self._seen[item]
@@ -223,7 +222,8 @@ class RestTokens(Tokens):
             if answer.verdict == "accepted":
                 raise InvalidInput(
                     f"The login of {item.name} is accepted, and so is one with a wrong token, so verify proves "
-                    "nothing. Nothing was removed. Correct verify."
+                    "nothing. Nothing was removed.",
+                    advice="Correct verify.",
                 )
             self._proves = answer.tells_apart
         return self._proves
@@ -279,7 +279,7 @@ def _read_user(params: t.Mapping[str, t.Any], *, named: bool) -> RestUser:
         known = None if named or params["known"] is None else tuple(params["known"])
         return RestUser(name, password=params["password"], current_token=current, known=known, **fields)
     except InvalidInput as error:
-        return RestUser(name, unusable=InvalidInput(f"User {name}: {error.msg} Nothing was written."))
+        return RestUser(name, unusable=InvalidInput(f"User {name}: {error.msg}"))
 
 
 def _task_options(params: t.Mapping[str, t.Any]) -> Options:

@@ -24,14 +24,14 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 
 Item = t.TypeVar("Item")
 State = t.TypeVar("State")
-Step = t.TypeVar("Step")
+Write = t.TypeVar("Write")
 _Entry = t.TypeVar("_Entry")
 
 # Each question left open costs a whole timeout, so a dead service must not be asked once for every item.
 _PATIENCE = 2
 
 
-class Rotator(abc.ABC, t.Generic[Item, State, Step]):
+class Rotator(abc.ABC, t.Generic[Item, State, Write]):
     """What a service provides. Every verb raises RotationError; only ``apply`` writes.
 
     A state is an immutable value: what has been seen of the service and done to it so far in this run.
@@ -46,8 +46,8 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
         """The item's own name as the user wrote it."""
 
     @abc.abstractmethod
-    def account(self, item: Item) -> str:
-        """What the service calls it, so that one account named twice is noticed. Asked in the session."""
+    def called(self, item: Item) -> str:
+        """What the service calls it, so that one user named twice is noticed. Asked in the session."""
 
     def last(self, item: Item) -> bool:
         """Whether it comes after all others: the administrator itself, whose session they need."""
@@ -59,7 +59,7 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
 
     @abc.abstractmethod
     def same_secret(self, one: Item, other: Item) -> bool:
-        """Whether two items that name one account want the same; two secrets that are still to be made never do."""
+        """Whether two items that name one user want the same; two secrets that are still to be made never do."""
 
     @abc.abstractmethod
     def session(self) -> contextlib.AbstractContextManager[None]:
@@ -70,11 +70,11 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
         """Reads and probes only."""
 
     @abc.abstractmethod
-    def plan(self, item: Item, state: State) -> t.Sequence[Step]:
-        """The steps that are left; pure."""
+    def plan(self, item: Item, state: State) -> t.Sequence[Write]:
+        """The writes that are left; pure."""
 
     @abc.abstractmethod
-    def apply(self, item: Item, state: State, step: Step) -> State:
+    def apply(self, item: Item, state: State, step: Write) -> State:
         """One write, and the state that it leads to."""
 
     @abc.abstractmethod
@@ -90,11 +90,11 @@ class Rotator(abc.ABC, t.Generic[Item, State, Step]):
         """Fill in changed, verified, verify_skipped_reason, facts, before and after, as far as the state knows them."""
 
     @abc.abstractmethod
-    def expected(self, item: Item, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
-        """Fill in facts, before and after for check mode, where the steps are not taken."""
+    def expected(self, item: Item, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
+        """Fill in facts, before and after for check mode, where the writes are not made."""
 
 
-def rotate(rotator: Rotator[Item, State, Step], items: t.Sequence[Item], *, check_mode: bool) -> list[Outcome]:
+def rotate(rotator: Rotator[Item, State, Write], items: t.Sequence[Item], *, check_mode: bool) -> list[Outcome]:
     """Bring every item to its wanted state; one outcome per item, in order. One item's failure never stops another."""
     outcomes = [Outcome(identity=rotator.identity(item)) for item in items]
     guard = _Guard()
@@ -115,7 +115,7 @@ def rotate(rotator: Rotator[Item, State, Step], items: t.Sequence[Item], *, chec
 
 
 def _rotate_each(
-    rotator: Rotator[Item, State, Step], entries: t.Sequence[tuple[Item, Outcome]], *, check_mode: bool
+    rotator: Rotator[Item, State, Write], entries: t.Sequence[tuple[Item, Outcome]], *, check_mode: bool
 ) -> None:
     """First every item up to its writes, then every proof, so that a service can read back for all of them at once."""
     written: list[tuple[Item, Outcome, State]] = []
@@ -126,7 +126,8 @@ def _rotate_each(
         if barred:
             raise barred[0]
         try:
-            state = rotator.observe(item)
+            with _only_reading():
+                state = rotator.observe(item)
             if check_mode:
                 _foresee(rotator, item, state, outcome)
             else:
@@ -141,15 +142,15 @@ def _rotate_each(
         left = "Changed, but not proved" if outcome.changed else "Not proved"
         guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
 
-    accounts = _accounts(rotator, entries, guard)
+    users = _users(rotator, entries, guard)
     # The administrator itself is changed when all others are proved, who may need its session for that.
     for last in (False, True):
         written.clear()
-        for item, outcome in (same[0] for same in accounts if rotator.last(same[0][0]) is last):
+        for item, outcome in (same[0] for same in users if rotator.last(same[0][0]) is last):
             guard.run(outcome, "Not attempted", functools.partial(write, item, outcome))
         # What needs no proof asks nobody, and so outlives a service that falls silent.
         _each(prove, [entry for entry in written if not rotator.proven(entry[2])], rotator.proofs_at_once)
-    for (_item, first), *others in accounts:
+    for (_item, first), *others in users:
         for _other, outcome in others:
             _repeat(first, outcome)
 
@@ -165,26 +166,24 @@ def _each(work: t.Callable[[_Entry], None], entries: t.Sequence[_Entry], at_once
         list(pool.map(work, entries))
 
 
-def _accounts(
-    rotator: Rotator[Item, State, Step], entries: t.Sequence[tuple[Item, Outcome]], guard: _Guard
+def _users(
+    rotator: Rotator[Item, State, Write], entries: t.Sequence[tuple[Item, Outcome]], guard: _Guard
 ) -> list[list[tuple[Item, Outcome]]]:
-    """The entries that may be tried, those of one account together. Entries of one account that differ all fail."""
+    """The entries that may be tried, those of one user together. Entries of one user that differ all fail."""
     found: dict[str, list[tuple[Item, Outcome]]] = {}
 
     def sort_in(item: Item, outcome: Outcome) -> None:
-        found.setdefault(rotator.account(item), []).append((item, outcome))
+        found.setdefault(rotator.called(item), []).append((item, outcome))
 
     for item, outcome in entries:
         guard.run(outcome, "Not attempted", functools.partial(sort_in, item, outcome))
     agreed = []
-    for account, same in found.items():
+    for user, same in found.items():
         if all(rotator.same_secret(same[0][0], other) for other, _outcome in same[1:]):
             agreed.append(same)
             continue
         for _item, outcome in same:
-            outcome.error = InvalidInput(
-                f"{account} is named {len(same)} times with different secrets. Nothing was written."
-            )
+            outcome.error = InvalidInput(f"{user} is named {len(same)} times with different secrets.")
     return agreed
 
 
@@ -199,52 +198,70 @@ class _Guard:
         if self._unanswered >= _PATIENCE:
             kind = UnknownOutcome if outcome.changed else Unreachable
             outcome.error = kind(f"{otherwise}, because the service had stopped answering before it.")
+            outcome.left = "changed" if outcome.changed else "untouched"
             outcome.in_force = None
             return
         try:
             work()
         except RotationError as error:
             outcome.error = error
-            outcome.changed = outcome.changed or error.changed
+            outcome.changed = outcome.changed or error.left == "changed"
+            outcome.left = "changed" if outcome.changed and error.left == "untouched" else error.left
             outcome.in_force = error.in_force
             self._unanswered = self._unanswered + error.unanswered if error.unanswered else 0
         except Exception as error:  # a bug must not stop the other items, and its text may hold anything
             outcome.error = UnknownOutcome(f"Internal error: {type(error).__name__}. Please report it.")
+            outcome.left = "unknown"
         else:
             self._unanswered = 0
 
 
+@contextlib.contextmanager
+def _only_reading() -> t.Iterator[None]:
+    """Whatever fails in here has left the service as it was: only ``apply`` writes."""
+    try:
+        yield
+    except RotationError as error:
+        error.left = "untouched"
+        raise
+
+
+def _planned(rotator: Rotator[Item, State, Write], item: Item, state: State) -> t.Sequence[Write]:
+    with _only_reading():
+        return rotator.plan(item, state)
+
+
 def _repeat(earlier: Outcome, outcome: Outcome) -> None:
-    """The same account wanted twice with the same secret: the first entry did the work, the second shows it."""
+    """The same user wanted twice with the same secret: the first entry did the work, the second shows it."""
     if outcome is earlier:
         return
     outcome.verified = earlier.verified
     outcome.verify_skipped_reason = earlier.verify_skipped_reason
-    outcome.error = earlier.error
+    outcome.error, outcome.left = earlier.error, earlier.left
     outcome.in_force = earlier.in_force
     outcome.facts = earlier.facts
 
 
-def _foresee(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> None:
-    steps = rotator.plan(item, state)
+def _foresee(rotator: Rotator[Item, State, Write], item: Item, state: State, outcome: Outcome) -> None:
+    steps = _planned(rotator, item, state)
     rotator.expected(item, state, steps, outcome)
     outcome.changed = bool(steps)
     outcome.verified = False
     outcome.verify_skipped_reason = CHECK_MODE
 
 
-def _write(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> State:
-    """Take the planned steps, one write each, planning anew after each."""
+def _write(rotator: Rotator[Item, State, Write], item: Item, state: State, outcome: Outcome) -> State:
+    """Do the planned writes, planning anew after each."""
     try:
-        while steps := rotator.plan(item, state):
+        while steps := _planned(rotator, item, state):
             state = rotator.apply(item, state, steps[0])
     finally:
         rotator.report(item, state, outcome)
     return state
 
 
-def _prove(rotator: Rotator[Item, State, Step], item: Item, state: State, outcome: Outcome) -> None:
-    """Prove, and take what steps the proof calls for, until nothing is left."""
+def _prove(rotator: Rotator[Item, State, Write], item: Item, state: State, outcome: Outcome) -> None:
+    """Prove, and do what writes the proof calls for, until nothing is left."""
     try:
         while True:
             if not rotator.proven(state):

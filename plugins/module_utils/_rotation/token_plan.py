@@ -39,7 +39,7 @@ class Token:
 
 
 @dataclasses.dataclass(frozen=True)
-class Account:
+class Owner:
     """A user who has tokens.
 
     who: what texts call it. facts: for its entry. room: how many tokens it may have, None where nobody knows.
@@ -56,7 +56,7 @@ class Account:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class Proof:
     """How a login with a token ended.
 
     verdict: C(accepted): it works; C(blocked): it is right, but may not be used so; C(rejected): it is wrong;
@@ -115,13 +115,13 @@ class State:
     removed, retired: names of orphans and of previous tokens that this run has removed.
     """
 
-    account: Account
+    owner: Owner
     found: tuple[Token, ...]
     tokens: tuple[Token, ...]
     name: str | None
     secret: str | None = dataclasses.field(default=None, repr=False)
     expires: dt.datetime | None = None
-    answer: Answer | None = None
+    answer: Proof | None = None
     proof_done: bool = False
     removed: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
@@ -140,12 +140,12 @@ class Mint:
     """Have a token made under the announced name; once."""
 
 
-Step = t.Union[Remove, Mint]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+Write = t.Union[Remove, Mint]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
 # Why: docs/decisions/03-add-never-rotate.md
-def plan(options: Options, item: Wanted, state: State, now: dt.datetime | None) -> list[Step]:
-    """The steps from here to the wanted state. Raises NotFound, Refused or SlotsFull where none may be taken.
+def plan(options: Options, item: Wanted, state: State, now: dt.datetime | None) -> list[Write]:
+    """The writes from here to the wanted state. Raises NotFound, Refused or SlotsFull where none may be taken.
 
     now: by the service's clock, None if it has not told or nothing depends on it.
     """
@@ -153,12 +153,12 @@ def plan(options: Options, item: Wanted, state: State, now: dt.datetime | None) 
         return []
     if item.exists and own(state) is None and not _may_be_late(options, item, state):
         raise NotFound(
-            f"The token {item.token_name} of {state.account.who} is not listed any more. Nothing was written.",
+            f"The token {item.token_name} of {state.owner.who} is not listed any more.",
             # A list may be behind; where nobody can log in, what it says counts.
             in_force=None if options.verify else False,
         )
     lost = [token for token in _removable(item, state) if is_lost(item, token)]
-    orphans: list[Step] = [Remove(token, retired=False) for token in lost]
+    orphans: list[Write] = [Remove(token, retired=False) for token in lost]
     if item.exists:
         return [*orphans, *(Remove(token, retired=True) for token in _to_retire(options, item, state, now))]
     _check_room(state, [token for token in state.tokens if token not in lost])
@@ -201,7 +201,7 @@ def may_retire(options: Options, item: Wanted, state: State) -> bool:
 
 def _removable(item: Wanted, state: State) -> list[Token]:
     """Tokens that may go: seen from the beginning, and neither in use nor the administrator's."""
-    spared = state.account.spared
+    spared = state.owner.spared
     if spared is None:
         return []
     kept = {item.token_name, *spared}
@@ -228,25 +228,24 @@ def _newer(token: Token, mine: Token) -> bool:
 
 def _check_room(state: State, staying: t.Sequence[Token]) -> None:
     """Raise where no token can be minted, whatever is removed first."""
-    account = state.account
-    if account.refusal is not None:
-        raise Refused(f"{account.refusal} Nothing was written.", in_force=False)
+    owner = state.owner
+    if owner.refusal is not None:
+        raise Refused(owner.refusal, in_force=False)
     if any(token.name == state.name for token in staying):
         raise Refused(
-            f"{sentence(account.who)} already has a token {state.name}, and this run did not make it. "
-            "Nothing was written.",
+            f"{sentence(owner.who)} already has a token {state.name}, and this run did not make it.",
             in_force=False,
         )
-    if account.room is not None and sum(token.counts for token in staying) >= account.room:
-        raise slots_full(account, staying)
+    if owner.room is not None and sum(token.counts for token in staying) >= owner.room:
+        raise slots_full(owner, staying)
 
 
-def slots_full(account: Account, tokens: t.Sequence[Token]) -> SlotsFull:
+def slots_full(owner: Owner, tokens: t.Sequence[Token]) -> SlotsFull:
     """The error where there is no room for one more, and none of these may be removed."""
     shown = "; ".join(_in_words(token) for token in tokens)
     return SlotsFull(
-        f"{sentence(account.who)} has {len(tokens)} tokens, the limit is {account.room}, and none of them may be "
-        f"removed. {shown}. Nothing was written.",
+        f"{sentence(owner.who)} has {len(tokens)} tokens, the limit is {owner.room}, and none of them may be "
+        f"removed. {shown}.",
         in_force=False,
     )
 

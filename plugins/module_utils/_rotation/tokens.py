@@ -32,15 +32,15 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.token_options import fresh_name
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.token_plan import (
-    Account,
-    Answer,
     Mint,
     Options,
+    Owner,
+    Proof,
     Remove,
     State,
-    Step,
     Token,
     Wanted,
+    Write,
     is_lost,
     may_retire,
     own,
@@ -80,7 +80,7 @@ class Tokens(abc.ABC):
         """As Rotator's."""
 
     @abc.abstractmethod
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         """As Rotator's."""
 
     def last(self, item: Wanted) -> bool:
@@ -96,7 +96,7 @@ class Tokens(abc.ABC):
         """The administrator's session that all users share."""
 
     @abc.abstractmethod
-    def describe(self, item: Wanted) -> Account:
+    def describe(self, item: Wanted) -> Owner:
         """Read the user."""
 
     @abc.abstractmethod
@@ -112,7 +112,7 @@ class Tokens(abc.ABC):
         """Remove it."""
 
     @abc.abstractmethod
-    def login(self, item: Wanted, account: Account, secret: str) -> Answer:
+    def login(self, item: Wanted, owner: Owner, secret: str) -> Proof:
         """One login with the token."""
 
     @abc.abstractmethod
@@ -120,7 +120,7 @@ class Tokens(abc.ABC):
         """By the clock that dates the tokens; None where it does not tell. Asked in the session."""
 
 
-class TokenRotator(Rotator[Wanted, State, Step]):
+class TokenRotator(Rotator[Wanted, State, Write]):
     """The four verbs with any service."""
 
     def __init__(self, service: Tokens, options: Options, *, check_mode: bool = False) -> None:
@@ -134,12 +134,12 @@ class TokenRotator(Rotator[Wanted, State, Step]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return self._service.identity(item)
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         """One user may have several tokens, each in a record of its own; in check mode they have no names yet."""
         name = item.token_name if item.exists else item.announced
         if name is None and self._check_mode:
             name = str(id(item))
-        return ", token ".join(filter(None, (self._service.account(item), name)))
+        return ", token ".join(filter(None, (self._service.called(item), name)))
 
     def last(self, item: Wanted) -> bool:
         return self._service.last(item)
@@ -159,23 +159,23 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         return self._service.session()
 
     def observe(self, item: Wanted) -> State:
-        account = self._service.describe(item)
+        owner = self._service.describe(item)
         tokens = self._service.listed(item)
         name = item.token_name if item.exists else item.announced
         if name is None and not self._check_mode:
             name = fresh_name(self._options.prefix)
         # In check mode the login that a retirement needs is taken for granted.
-        logs_in = self._check_mode and self._options.verify and account.closed is None
-        granted = Answer("accepted") if logs_in else None
-        return State(account=account, found=tokens, tokens=tokens, name=name, answer=granted)
+        logs_in = self._check_mode and self._options.verify and owner.closed is None
+        granted = Proof("accepted") if logs_in else None
+        return State(owner=owner, found=tokens, tokens=tokens, name=name, answer=granted)
 
-    def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
+    def plan(self, item: Wanted, state: State) -> t.Sequence[Write]:
         return plan(self._options, item, state, self._now(item, state))
 
     def _now(self, item: Wanted, state: State) -> dt.datetime | None:
         return self._service.now() if may_retire(self._options, item, state) else None
 
-    def apply(self, item: Wanted, state: State, step: Step) -> State:
+    def apply(self, item: Wanted, state: State, step: Write) -> State:
         if isinstance(step, Mint):
             return self._minted(item, state)
         try:
@@ -196,7 +196,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
 
     def _revoked(self, item: Wanted, state: State, token: Token) -> tuple[Token, ...]:
         """The tokens without this one. An unclear answer is decided by what is listed then."""
-        who = f"the token {token.name} of {state.account.who}"
+        who = f"the token {token.name} of {state.owner.who}"
         unclear: RotationError | None = None
         try:
             self._service.revoke(item, token)
@@ -209,7 +209,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
             raise UnknownOutcome(
                 f"The removal of {who} {begun}, and looking at the result failed. {error.msg}",
                 unanswered=error.unanswered,
-                changed=unclear is None,
+                left="changed" if unclear is None else "unknown",
             ) from None
         if token not in tokens:
             return tokens
@@ -250,9 +250,9 @@ class TokenRotator(Rotator[Wanted, State, Step]):
             names = ", ".join(token.name for token in made or new)
             return UnknownOutcome(f"{told} Since then there is {names}, and nobody can tell whose it is.")
         if error is not None and isinstance(error, _DEFINITE):
-            if isinstance(error, Refused) and state.account.room is not None and len(tokens) >= state.account.room:
+            if isinstance(error, Refused) and state.owner.room is not None and len(tokens) >= state.owner.room:
                 # The service counts more of them than it lists as valid.
-                return slots_full(state.account, tokens)
+                return slots_full(state.owner, tokens)
             error.in_force = False
             return error
         if error is None or getattr(error, "under_way", False):
@@ -266,22 +266,23 @@ class TokenRotator(Rotator[Wanted, State, Step]):
                 self._revoked(item, state, token)
         except RotationError as error:
             left = f"{told} The secret of {names} is lost, and the token could not be revoked. {error.msg}"
-            return UnknownOutcome(left, changed=True, unanswered=error.unanswered)
+            return UnknownOutcome(left, left="changed", unanswered=error.unanswered)
         done = f"{told} The token {names} was made and its secret is lost, so it was revoked. Run again."
         return UnknownOutcome(done, in_force=False)
 
     def prove(self, item: Wanted, state: State) -> State:
         if state.secret is not None:
             state = self._listed_again(item, state)
-        if not self._options.verify or state.account.closed is not None:
+        if not self._options.verify or state.owner.closed is not None:
             return dataclasses.replace(state, proof_done=True)
-        user = self._service.account(item)
+        user = self._service.called(item)
         if user in self._rejected:
             raise VerifyFailed(
-                f"The token {state.name} of {state.account.who} was not tried, because another login of this user was "
-                "refused in this run. Nothing was removed. Run again."
+                f"The token {state.name} of {state.owner.who} was not tried, because another login of this user was "
+                "refused in this run. Nothing was removed.",
+                advice="Run again.",
             )
-        answer = self._service.login(item, state.account, t.cast(str, state.secret or item.token))
+        answer = self._service.login(item, state.owner, t.cast(str, state.secret or item.token))
         if answer.verdict == "rejected":
             self._rejected.add(user)
         self._check_proof(item, state, answer)
@@ -293,9 +294,9 @@ class TokenRotator(Rotator[Wanted, State, Step]):
             return dataclasses.replace(state, tokens=self._service.listed(item))
         return state
 
-    def _check_proof(self, item: Wanted, state: State, answer: Answer) -> None:
+    def _check_proof(self, item: Wanted, state: State, answer: Proof) -> None:
         made = "was made" if state.secret is not None else "is listed"
-        where = f"The token {state.name} of {state.account.who} {made}, but the login that should prove it"
+        where = f"The token {state.name} of {state.owner.who} {made}, but the login that should prove it"
         if answer.verdict == "silent":
             raise Unreachable(f"{where} got no answer.", unanswered=1, in_force=_in_force(item, state))
         if answer.verdict != "rejected":
@@ -321,7 +322,7 @@ class TokenRotator(Rotator[Wanted, State, Step]):
         if state.secret is not None:
             outcome.facts["token"] = state.secret
 
-    def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+    def expected(self, item: Wanted, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
         going = [step for step in steps if isinstance(step, Remove)]
         planned = dataclasses.replace(
             state,
@@ -337,12 +338,12 @@ class TokenRotator(Rotator[Wanted, State, Step]):
     def _why_not_verified(self, state: State) -> str | None:
         if not self._options.verify:
             return VERIFY_DISABLED
-        return state.account.closed or (state.answer.reason if state.answer is not None else None)
+        return state.owner.closed or (state.answer.reason if state.answer is not None else None)
 
     def _facts(self, item: Wanted, state: State) -> dict[str, t.Any]:
         mine, before = own(state), previous(item, state)
         facts = {
-            **state.account.facts,
+            **state.owner.facts,
             "token_name": state.name,
             "created_at": _time(mine.created if mine else None),
             "expires_at": _time(mine.expires if mine and mine.expires else state.expires),

@@ -108,7 +108,7 @@ def read_item(params: t.Mapping[str, t.Any]) -> Wanted:
             retire_after=_duration(params.get("retire_previous_after")),
         )
     except InvalidInput as error:
-        unusable = InvalidInput(f"User {params['name']}: {error.msg} Nothing was written.", in_force=error.in_force)
+        unusable = InvalidInput(f"User {params['name']}: {error.msg}", in_force=error.in_force)
         return Wanted(name=params["name"], unusable=unusable)
 
 

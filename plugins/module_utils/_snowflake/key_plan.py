@@ -124,14 +124,14 @@ class RemovePair:
     name: str
 
 
-Step = t.Union[MakeKeyFile, SetSlot, Retire, AddPair, RotatePair, RemovePair]  # noqa: UP007 - for ansible-test's pylint
+Write = t.Union[MakeKeyFile, SetSlot, Retire, AddPair, RotatePair, RemovePair]  # noqa: UP007 - for ansible-test's pylint
 
 
-def plan(options: Options, state: State, now: dt.datetime) -> list[Step]:
-    """The steps from here to the wanted state. Raises SlotsFull or Refused where none may be taken."""
+def plan(options: Options, state: State, now: dt.datetime) -> list[Write]:
+    """The writes from here to the wanted state. Raises SlotsFull or Refused where none may be taken."""
     if not state.install and not in_place(state):
         raise Refused(
-            f"The key of {_who(state)} is not in place, so the one before it was not retired. Nothing was written.",
+            f"The key of {_who(state)} is not in place, so the one before it was not retired.",
             retry_safe=True,
         )
     steps = _named_steps(state) if options.named else _slot_steps(options, state, now)
@@ -165,7 +165,7 @@ def pair_of(state: State) -> Pair | None:
     return next((pair for pair in state.pairs if pair.name == state.pair_name), None)
 
 
-def _slot_steps(options: Options, state: State, now: dt.datetime) -> list[Step]:
+def _slot_steps(options: Options, state: State, now: dt.datetime) -> list[Write]:
     if slot_of(state) is None:
         return [SetSlot(choose_slot(state.user.slots, state.in_use, state.admin, options.replace_oldest, _who(state)))]
     slot = slot_to_retire(options, state, now)
@@ -211,7 +211,7 @@ def _slots_full(who: str, slots: tuple[Slot, Slot], why: str) -> SlotsFull:
     shown = "; ".join(
         f"slot {slot.number}: {slot.fingerprint}, set {slot.set_time or 'at an unknown time'}" for slot in slots
     )
-    message = f"Both key slots of {who} are taken, and {why}. {shown}. Nothing was written."
+    message = f"Both key slots of {who} are taken, and {why}. {shown}."
     return SlotsFull(message, in_force=False)
 
 
@@ -237,28 +237,28 @@ def _past(moment: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
     return moment if moment is not None and moment <= now else None
 
 
-def _named_steps(state: State) -> list[Step]:
+def _named_steps(state: State) -> list[Write]:
     pair = pair_of(state)
     wanted = state.new.fingerprint if state.new else None
     if pair is not None and wanted is not None and pair.fingerprint == wanted and pair.status == "ACTIVE":
         return []
     if pair is not None and pair.status == "DISABLED":
         raise Refused(
-            f"Key pair {pair.name} of {_who(state)} is disabled; enable it first. Nothing was written.",
+            f"Key pair {pair.name} of {_who(state)} is disabled; enable it first.",
             in_force=in_force(state),
         )
     holder = next((other for other in state.pairs if wanted is not None and other.fingerprint == wanted), None)
     if holder is not None and holder.status != "EXPIRED":
         raise Refused(
             f"{_who(state)} already has the key {wanted}, as key pair {holder.name} ({holder.status}). A key can stand "
-            "only once. Nothing was written.",
+            "only once.",
             in_force=in_force(state),
         )
-    step: Step = AddPair() if pair is None else RotatePair()
+    step: Write = AddPair() if pair is None else RotatePair()
     return [*_room(state), step]
 
 
-def _room(state: State) -> list[Step]:
+def _room(state: State) -> list[Write]:
     """Tombstones to remove, oldest first, until there is room for one more pair."""
     excess = len(state.pairs) - MOST_PAIRS + 1
     expired = sorted(
@@ -269,7 +269,7 @@ def _room(state: State) -> list[Step]:
         shown = "; ".join(f"{pair.name}: {pair.fingerprint} ({pair.status})" for pair in state.pairs)
         raise SlotsFull(
             f"{_who(state)} has {len(state.pairs)} key pairs, Snowflake's limit is {MOST_PAIRS}, and too few of them "
-            f"are expired. {shown}. Nothing was written.",
+            f"are expired. {shown}.",
             in_force=False,
         )
     return [RemovePair(pair.name) for pair in expired[: max(excess, 0)]]

@@ -82,7 +82,7 @@ class SetProperties:
     must_change_password: bool | None = None
 
 
-Step = t.Union[Unlock, SetProperties]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
+Write = t.Union[Unlock, SetProperties]  # noqa: UP007 - ansible-test's pylint takes no "|" at run time
 
 
 def holds_none(user: User) -> bool:
@@ -97,17 +97,16 @@ def closed(user: User) -> LoginAnswer | None:
     return None
 
 
-def plan(options: Options, item: Wanted, state: State) -> list[Step]:
-    """The steps from here to the wanted state; pure. Raises Refused or UnknownOutcome where none may be taken."""
+def plan(options: Options, item: Wanted, state: State) -> list[Write]:
+    """The writes from here to the wanted state; pure. Raises Refused or UnknownOutcome where none may be taken."""
     user = state.user
     if holds_none(user):
         raise Refused(
-            f"User {user.name} has TYPE={user.type}, which cannot hold a password; use snowflake_user_keypair. "
-            "Nothing was written.",
+            f"User {user.name} has TYPE={user.type}, which cannot hold a password; use snowflake_user_keypair.",
             in_force=False,
         )
     change = _password_is_due(options, item, state)
-    steps: list[Step] = []
+    steps: list[Write] = []
     if user.locked and options.unlock:
         if state.unlocked:
             raise Refused(f"User {user.name} is still locked after MINS_TO_UNLOCK = 0; ask Snowflake support.")
@@ -135,20 +134,18 @@ def _password_is_due(options: Options, item: Wanted, state: State) -> bool:
     if probe.right or probe.verdict == "rejected":
         return not probe.right
     if probe.verdict == "silent":
-        raise Unreachable(
-            f"The login as {user.name} before the change got no answer. Nothing was written.", unanswered=1
-        )
+        raise Unreachable(f"The login as {user.name} before the change got no answer.", unanswered=1)
     if probe.reason in ("user_locked", "user_disabled"):
         raise Refused(
             f"User {user.name} is {probe.reason.partition('_')[2]} ({probe.reason}), so no login can tell whether it "
-            "has this password. Nothing was written. Enable or unlock it, or set the password unverified with "
-            "update_password=always.",
+            "has this password.",
+            advice="Enable or unlock it, or set the password unverified with update_password=always.",
             retry_safe=True,
         )
     raise UnknownOutcome(
         f"The login as {user.name} before the change was answered with {probe.reason} (code {probe.code}), which says "
-        "neither that the password is right nor that it is wrong. Nothing was written; update_password=always sets it "
-        "without asking."
+        "neither that the password is right nor that it is wrong.",
+        advice="update_password=always sets it without asking.",
     )
 
 

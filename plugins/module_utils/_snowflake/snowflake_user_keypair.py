@@ -56,7 +56,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
     RotatePair,
     SetSlot,
     State,
-    Step,
+    Write,
     in_force,
     in_place,
     pair_of,
@@ -69,7 +69,7 @@ _PUBLIC_ONLY = "public_key_only"
 _SYNTAX_ERROR = 1003
 
 
-class KeypairRotator(Rotator[Wanted, State, Step]):
+class KeypairRotator(Rotator[Wanted, State, Write]):
     """The four verbs on one account."""
 
     proofs_at_once = PROOFS_AT_ONCE
@@ -88,7 +88,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"name": item.name}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return sql.exact_name(item.name)
 
     def last(self, item: Wanted) -> bool:
@@ -99,9 +99,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         if item.unusable is not None:
             raise item.unusable
         if item.new is None and item.path is None and not self._check_mode:
-            raise InvalidInput(
-                f"{user}: one of private_key, private_key_path and public_key is needed. Nothing was written."
-            )
+            raise InvalidInput(f"{user}: one of private_key, private_key_path and public_key is needed.")
         if item.new is not None and item.new.fingerprint == item.current:
             raise InvalidInput(f"{user}: the new key and the key in use are the same, {item.current}.")
         # Of what the vault has, check mode shows the public half only.
@@ -142,13 +140,13 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         self._seen[item.name] = _keys(state, named=self._options.named)
         return state
 
-    def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
+    def plan(self, item: Wanted, state: State) -> t.Sequence[Write]:
         options = self._options
         if item.retire_after is not None:
             options = dataclasses.replace(options, retire_after=item.retire_after)
         return plan(options, state, self._clock.now() if options.retire_after is not None else duration.now())
 
-    def apply(self, item: Wanted, state: State, step: Step) -> State:
+    def apply(self, item: Wanted, state: State, step: Write) -> State:
         if isinstance(step, MakeKeyFile):
             new = key_material.create_key_file(t.cast(str, item.path), item.passphrase, self._options.key_size)
             return dataclasses.replace(state, new=new, file_made=True)
@@ -201,7 +199,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         outcome.after = {"keys": outcome.facts["keys"]}
         outcome.before = {"keys": self._seen[item.name]}
 
-    def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+    def expected(self, item: Wanted, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
         planned = list(steps)
         if steps and isinstance(steps[0], SetSlot) and state.new is not None:
             # A retirement at once follows in the same run.
@@ -234,7 +232,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             if str(row.get("name")) not in RESERVED_PAIRS
         )
 
-    def _statement(self, state: State, step: Step) -> str:
+    def _statement(self, state: State, step: Write) -> str:
         user = state.user.name
         if isinstance(step, SetSlot):
             return sql.set_user_properties(user, {step.slot.property_name: _new(state).public})
@@ -256,7 +254,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             raise UnknownOutcome(
                 f"The change of keys of user {item.name} {begun}, and looking at the result failed. {error.msg}",
                 unanswered=error.unanswered,
-                changed=unclear is None,
+                left="changed" if unclear is None else "unknown",
             ) from None
 
     def _current(self, item: Wanted, state: State) -> State:
@@ -264,7 +262,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         user = self._describe(item)
         return dataclasses.replace(state, user=user, pairs=self._pairs(item, user) if self._options.named else ())
 
-    def _took_effect(self, after: State, step: Step) -> bool:
+    def _took_effect(self, after: State, step: Write) -> bool:
         if isinstance(step, SetSlot):
             return after.user.slots[step.slot.number - 1].fingerprint == _new(after).fingerprint
         if isinstance(step, Retire):
@@ -283,14 +281,14 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
             # Seen just now: a fingerprint that stands nowhere is proof.
             unclear.in_force = in_force(after)
             return self._explained(item, unclear)
-        return VerifyFailed(f"Snowflake acknowledged the change of keys of user {item.name}, and does not show it.")
+        told = f"Snowflake acknowledged the change of keys of user {item.name}, and does not show it."
+        return VerifyFailed(told, left="unknown")
 
     def _explained(self, item: Wanted, error: RotationError) -> RotationError:
         """A syntax error is how an account without named key pairs answers."""
         if self._options.named and error.evidence.get("refusal_code") == _SYNTAX_ERROR:
             return Refused(
-                f"The account {self._account} has no named key pairs (user {item.name}); use method=slots. "
-                "Nothing was written.",
+                f"The account {self._account} has no named key pairs (user {item.name}); use method=slots.",
                 in_force=False,
             )
         return error
@@ -321,7 +319,7 @@ class KeypairRotator(Rotator[Wanted, State, Step]):
         return facts
 
 
-def overwritten(state: State, step: Step) -> tuple[str | None, str | None] | None:
+def overwritten(state: State, step: Write) -> tuple[str | None, str | None] | None:
     """The key that the step takes away, by fingerprint and time; None where it takes none."""
     if isinstance(step, (SetSlot, Retire)):
         slot = state.user.slots[step.slot.number - 1]
@@ -341,7 +339,7 @@ def _as_if_set(state: State, step: SetSlot, now: dt.datetime | None) -> State:
     return dataclasses.replace(state, user=dataclasses.replace(state.user, slots=slots))
 
 
-def _done(before: State, after: State, step: Step) -> State:
+def _done(before: State, after: State, step: Write) -> State:
     """The state after a step, with what it did."""
     if isinstance(step, SetSlot):
         other = next(slot for slot in before.user.slots if slot.number != step.slot.number)
@@ -370,7 +368,7 @@ def _keys(state: State, *, named: bool) -> list[dict[str, t.Any]]:
     ]
 
 
-def _in_words(step: Step, state: State) -> dict[str, t.Any]:
+def _in_words(step: Write, state: State) -> dict[str, t.Any]:
     words: dict[str, t.Any] = {"planned": type(step).__name__}
     if not isinstance(step, (Retire, RemovePair)) and state.new is not None:
         words["fingerprint"] = state.new.fingerprint

@@ -40,9 +40,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.cli
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.password_plan import (
     Options,
     State,
-    Step,
     Unlock,
     Wanted,
+    Write,
     closed,
     decide,
     has_moved,
@@ -89,7 +89,7 @@ SPEC = connection.CONNECTION_SPEC.merged(
 )
 
 
-class PasswordRotator(Rotator[Wanted, State, Step]):
+class PasswordRotator(Rotator[Wanted, State, Write]):
     """The four verbs on one account."""
 
     proofs_at_once = PROOFS_AT_ONCE
@@ -103,7 +103,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"name": item.name}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return sql.exact_name(item.name)
 
     def check(self, item: Wanted) -> None:
@@ -120,7 +120,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
             fault = "contains a NUL or half a character"
         if fault:
             # No user can have such a password, so nothing is lost with it.
-            raise InvalidInput(f"The password for {item.name} {fault}. Nothing was written.", in_force=False)
+            raise InvalidInput(f"The password for {item.name} {fault}.", in_force=False)
 
     def same_secret(self, one: Wanted, other: Wanted) -> bool:
         return one.password is not None and one.password == other.password
@@ -135,10 +135,10 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         probe = None if pointless else self._try(item, user)
         return State(user=user, probe=probe, password_last_set_time=user.password_last_set_time)
 
-    def plan(self, item: Wanted, state: State) -> t.Sequence[Step]:
+    def plan(self, item: Wanted, state: State) -> t.Sequence[Write]:
         return plan(self._options, item, state)
 
-    def apply(self, item: Wanted, state: State, step: Step) -> State:
+    def apply(self, item: Wanted, state: State, step: Write) -> State:
         if isinstance(step, Unlock):
             return self._unlock(item, state)
         properties: dict[str, str | bool | int] = {}
@@ -182,7 +182,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         try:
             return dataclasses.replace(self.observe(item), unlocked=True)
         except RotationError as error:
-            error.changed = True
+            error.left = "changed"
             raise
 
     def prove(self, item: Wanted, state: State) -> State:
@@ -230,7 +230,7 @@ class PasswordRotator(Rotator[Wanted, State, Step]):
         if state.flag_set:
             outcome.after["must_change_password"] = self._options.must_change_password
 
-    def expected(self, item: Wanted, state: State, steps: t.Sequence[Step], outcome: Outcome) -> None:
+    def expected(self, item: Wanted, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
         outcome.facts = _facts(state)
         outcome.before = _metadata(state.user)
         outcome.after = dict(outcome.before)

@@ -30,8 +30,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome 
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation import token_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.token_plan import (
-    Account,
-    Answer,
+    Owner,
+    Proof,
     Token,
     Wanted,
 )
@@ -111,7 +111,7 @@ class SnowflakeTokens(Tokens):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"name": item.name}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return sql.exact_name(item.name)
 
     def last(self, item: Wanted) -> bool:
@@ -126,12 +126,12 @@ class SnowflakeTokens(Tokens):
     def session(self) -> contextlib.AbstractContextManager[None]:
         return self._client.session(self._login)
 
-    def describe(self, item: Wanted) -> Account:
+    def describe(self, item: Wanted) -> Owner:
         stored = sql.exact_name(item.name)
         user = parse(stored, self._client.execute(sql.describe_user(stored), f"Describing user {item.name}"))
         self._types[item.name] = (user.type or "").upper()
         by_own_token = self._login.credentials.get("authenticator") == _METHOD and is_user(self._login.user, user)
-        return Account(
+        return Owner(
             who=f"user {item.name}",
             facts={"login_name": user.login_name, "user_type": user.type, "account": self._account},
             room=MOST_TOKENS,
@@ -158,10 +158,10 @@ class SnowflakeTokens(Tokens):
         statement = sql.remove_token(sql.exact_name(item.name), token.name)
         self._client.execute(statement, f"Removing the token {token.name} of user {item.name}")
 
-    def login(self, item: Wanted, account: Account, secret: str) -> Answer:
+    def login(self, item: Wanted, owner: Owner, secret: str) -> Proof:
         credentials = {"authenticator": _METHOD, "token": secret}
-        answer = self._client.try_login(t.cast(str, account.facts["login_name"]), credentials)
-        return Answer(answer.verdict, answer.reason, answer.code)
+        answer = self._client.try_login(t.cast(str, owner.facts["login_name"]), credentials)
+        return Proof(answer.verdict, answer.reason, answer.code)
 
     def now(self) -> dt.datetime:
         return self._clock.now()
@@ -233,7 +233,7 @@ def read_user(params: t.Mapping[str, t.Any], task: t.Mapping[str, t.Any]) -> Sno
         token_options.check_lifetime(dt.timedelta(days=days or _DEFAULT_LIFE), grace, "days_to_expiry (default 15)")
         return SnowflakeUser(name, role=None if role is None else sql.exact_name(role, "role"), days=days, **fields)
     except InvalidInput as error:
-        return SnowflakeUser(name, unusable=InvalidInput(f"User {name}: {error.msg} Nothing was written."))
+        return SnowflakeUser(name, unusable=InvalidInput(f"User {name}: {error.msg}"))
 
 
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

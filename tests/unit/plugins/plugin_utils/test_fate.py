@@ -118,11 +118,9 @@ def test_what_was_not_reached_is_kept(kind: str) -> None:
     assert fate(record("A", kind), None) == "keep"
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"), [(400, "discard"), (404, "discard"), (200, "keep"), (204, "keep"), (302, "keep")]
-)
-def test_an_unexpected_answer_of_http_is_no_definite_refusal(status: int, expected: str) -> None:
-    assert fate(record("A"), failed("refused", status=status)) == expected
+@pytest.mark.parametrize(("left", "expected"), [("untouched", "discard"), ("unknown", "keep")])
+def test_a_refusal_that_left_nobody_knows_what_is_no_definite_one(left: str, expected: str) -> None:
+    assert fate(record("A"), failed("refused", left=left)) == expected
 
 
 # -- lists
@@ -571,8 +569,8 @@ def test_every_record_has_a_line_and_every_failure_one() -> None:
         "not due: Title of I (I), user user_I.",
     ]
     assert failures == [
-        "failed: Title of C (C): It is rate_limited. [rate_limited] Its secret is still pending in Keeper, and the "
-        "next run takes it up."
+        "failed: Title of C (C): It is rate_limited. Its new secret is still pending in the record, and the next run "
+        "takes it up. [rate_limited]"
     ]
 
 

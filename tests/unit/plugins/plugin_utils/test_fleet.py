@@ -153,14 +153,14 @@ def test_an_account_in_words() -> None:
         told("D", "failed", msg="No.\nNone.", error_code="refused", pending=True) | {"title": "\x1b[31mT\u202e"},
         told("E", "recovered", verified=True),
         told("F", "due"),
-        told("G", "failed", msg="It is pending in Keeper.", pending=True),
+        told("G", "due", pending=True),
     ]
     assert _fleet.words(rows) == [
-        "1 not due, 2 rotated, 1 recovered, 1 due, 2 failed",
+        "1 not due, 2 rotated, 1 recovered, 2 due, 1 failed",
         "Title of B: rotated, not proved (mfa_required)",
-        "[31mT : failed, pending: No. None. [refused]",
+        "[31mT : failed: No. None. [refused]",
         "Title of F: due",
-        "Title of G: failed: It is pending in Keeper.",
+        "Title of G: due, pending",
     ]
     many = _fleet.words([told(str(number), "failed", msg="No.") for number in range(60)])
     assert len(many) == 52 and many[-1] == "and 10 more, see the report"

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.keyturn.credentials.plugins.filter.meraki_login import meraki_login
+from ansible_collections.keyturn.credentials.plugins.filter.key_login import key_login
 from ansible_collections.keyturn.credentials.plugins.filter.snowflake_login import snowflake_login
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake import connection
@@ -118,7 +118,7 @@ def test_options_are_no_secrets_and_none_of_a_users() -> None:
     ],
 )
 def test_meraki_login(record: Fields, connection: Fields, options: Fields) -> None:
-    assert meraki_login(record, connection) == options
+    assert key_login(record, connection, "meraki_vpn_user_password") == options
 
 
 ADMIN: Fields = {"login": ["R"], "snowflake_account_name": ["xy"], "password": [KEY]}

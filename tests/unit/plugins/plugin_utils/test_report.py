@@ -172,9 +172,6 @@ def test_next_due_and_age() -> None:
 
 
 def test_what_is_said_of_a_failure() -> None:
-    pending = " A new secret is pending in Keeper; the next run takes it up."
-    assert _report.what_happened(outcome("A", "failed", msg="No.", pending=True)) == f"No.{pending}"
-    assert _report.what_happened(outcome("A", "failed", msg="No. It is pending.", pending=True)) == "No. It is pending."
     assert _report.what_happened(outcome("A", "failed", msg="No.")) == "No."
 
 

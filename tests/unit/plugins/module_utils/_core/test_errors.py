@@ -52,4 +52,16 @@ def test_retry_safe_follows_the_code_unless_it_is_said(kind: type[errors.Rotatio
 
 def test_an_error_claims_nothing_by_itself() -> None:
     error = errors.Refused("words")
-    assert (str(error), error.msg, error.changed, error.unanswered, error.evidence) == ("words", "words", False, 0, {})
+    assert (str(error), error.msg, error.advice, error.unanswered, error.evidence) == ("words", "words", "", 0, {})
+
+
+def test_what_is_left_is_said_after_what_failed_and_before_what_to_do() -> None:
+    assert errors.in_words("No.", "untouched", "Look.") == "No. Nothing was changed. Look."
+    assert errors.in_words("No.", "staged").startswith("No. Its new secret is still pending")
+    assert errors.in_words("No.", "unknown") == errors.in_words("No.", "changed") == "No."
+
+
+@pytest.mark.parametrize("kind", _tree(errors.RotationError))
+def test_only_what_nobody_saw_is_unknown(kind: type[errors.RotationError]) -> None:
+    assert kind("text").left == ("unknown" if kind.error_code == "unknown_outcome" else "untouched")
+    assert kind("text", left="changed").left == "changed"

@@ -65,12 +65,13 @@ def test_an_unforeseen_exception_leaves_its_type_and_not_its_text(run_module: Ru
 
 @pytest.mark.parametrize("returns_secrets", [False, True])
 def test_a_failure_carries_its_fields_and_its_text_is_scrubbed(run_module: RunModule, returns_secrets: bool) -> None:
-    error = Refused(f"No: {CANARY} / {ENCODED}", retry_safe=True, changed=True)
+    error = Refused(f"No: {CANARY} / {ENCODED}", retry_safe=True, left="changed")
     ending = run_module(_raise(error), returns_secrets=returns_secrets)
     assert CANARY not in ending.output and ENCODED[:-4] not in ending.output
     assert {
         "error_code": "refused",
         "retry_safe": True,
+        "left": "changed",
         "changed": True,
         "failed": True,
     }.items() <= ending.result.items()

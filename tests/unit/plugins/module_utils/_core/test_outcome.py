@@ -74,7 +74,8 @@ def test_a_failed_entry_says_all_that_is_promised() -> None:
     entry = _result(_outcome(error=error), single=True)
     promised = {
         "error_code": "refused",
-        "msg": "Why.",
+        "msg": "Why. Nothing was changed.",
+        "left": "untouched",
         "retry_safe": True,
         "failed": True,
         "refusal_reason": "PRIOR_USE",

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import datetime as dt
 import json
 import time
@@ -19,144 +18,27 @@ from hypothesis import strategies as st
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import keys
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
-    InvalidInput,
     RateLimited,
     RotationError,
     Unreachable,
     VaultError,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
-from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Minted, Options
-from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import rotate
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot
+from tests.unit.plugins.module_utils._keeper.conftest import (
+    KEY_PAIR,
+    LIVE,
+    PASSWORD,
+    UID,
+    Edit,
+    FakeVault,
+    Target,
+    Task,
+    _field,
+    _other_login,
+)
 
-UID = "U" * 22
 RSA_KEY = keys.generate_rsa(2048)
-LIVE = "live-password"
-PASSWORD, KEY_PAIR = fields.Place("password"), fields.Place("key_pair")
-Target = t.Literal["announced", "staged", "saved", "committed", "discarded", "delivered"]
-Edit = t.Callable[[fields.Data], fields.Data]
-
-
-@dataclasses.dataclass
-class FakeVault:
-    """enforced: an update with a stale revision is refused, as the service does; else the last writer wins.
-
-    edits: what somebody else does to the record between our read and our save, one per save. before and after: what a
-    save raises, before and after it has taken effect; one per save.
-    """
-
-    enforced: bool = True
-    edits: list[Edit] = dataclasses.field(default_factory=list)
-    before: list[RotationError | None] = dataclasses.field(default_factory=list)
-    after: list[RotationError | None] = dataclasses.field(default_factory=list)
-    reads_that_fail: list[RotationError | None] = dataclasses.field(default_factory=list)
-    records: dict[str, tuple[fields.Data, int]] = dataclasses.field(default_factory=dict)
-    reads: int = 0
-    saves: int = 0
-    # How long ago each read seems to be, in seconds, and what a save takes.
-    ages: list[float] = dataclasses.field(default_factory=list)
-    slow: float = 0
-
-    def add(self, uid: str = UID, **more: t.Any) -> None:
-        data = {
-            "title": f"Title of {uid}",
-            "type": "login",
-            "fields": [{"type": "login", "value": [f"user-{uid}"]}, {"type": "password", "value": [LIVE]}],
-            "custom": [{"type": "text", "label": "note", "value": ["theirs"]}],
-            **more,
-        }
-        self.records[uid] = (data, 1)
-
-    @property
-    def data(self) -> fields.Data:
-        return self.records[UID][0]
-
-    def edit(self, uid: str, change: Edit) -> None:
-        data, revision = self.records[uid]
-        self.records[uid] = (change(copy.deepcopy(data)), revision + 1)
-
-    def read(self, references: t.Sequence[str]) -> Snapshot:
-        self.reads += 1
-        if self.reads_that_fail and (error := self.reads_that_fail.pop(0)):
-            raise error
-        read_at = time.monotonic() - (self.ages.pop(0) if self.ages else 0)
-        return Snapshot(
-            {
-                uid: Record(uid, copy.deepcopy(data), revision, editable=True, handle=None, read_at=read_at)
-                for uid, (data, revision) in self.records.items()
-            }
-        )
-
-    def read_all(self) -> Snapshot:
-        return self.read(list(self.records))
-
-    def save(self, record: Record, data: fields.Data) -> None:
-        self.saves += 1
-        assert time.monotonic() - record.read_at <= 2.0, "nothing is saved on a stale read"
-        if self.edits:
-            self.edit(record.uid, self.edits.pop(0))
-        if self.before and (error := self.before.pop(0)):
-            raise error
-        if self.enforced and self.records[record.uid][1] != record.revision:
-            raise VaultError("Conflict.")
-        self.edit(record.uid, lambda _now: copy.deepcopy(data))
-        if self.after and (error := self.after.pop(0)):
-            raise error
-
-
-@pytest.fixture(params=[True, False], ids=["enforced", "last writer wins"])
-def vault(request: pytest.FixtureRequest) -> FakeVault:
-    fake = FakeVault(enforced=request.param)
-    fake.add()
-    return fake
-
-
-class Task:
-    """One run of the module, without its front door."""
-
-    def __init__(self, vault: FakeVault) -> None:
-        self.vault = vault
-
-    def __call__(
-        self,
-        target: Target,
-        *,
-        records: t.Sequence[str] = (UID,),
-        place: fields.Place = PASSWORD,
-        rotation_id: str | None = None,
-        max_age: dt.timedelta | None = None,
-        lease: dt.timedelta = dt.timedelta(minutes=15),
-        extra: dict[str, str] | None = None,
-        minted: dict[str, Minted] | None = None,
-        waits: dict[str, str | None] | None = None,
-        force: bool = False,
-        consumers: tuple[str, ...] = (),
-        consumer: str = "",
-        check_mode: bool = False,
-    ) -> list[dict[str, t.Any]]:
-        options = Options(
-            target=target,
-            place=place,
-            rotation_id=rotation_id,
-            max_age=max_age,
-            force=force,
-            lease=lease,
-            extra_fields=extra or {},
-            minted=minted or {},
-            waits=waits or {},
-            consumers=consumers,
-            consumer=consumer,
-        )
-        client = t.cast(Vault, self.vault)
-        rotator = keeper_rotation.VaultRotator(client, records, options, 2048)
-        return [outcome.entry() for outcome in rotate(rotator, records, check_mode=check_mode)]
-
-
-@pytest.fixture
-def task(vault: FakeVault) -> Task:
-    return Task(vault)
 
 
 def _note(text: str) -> Edit:
@@ -380,11 +262,6 @@ def _relabel(data: fields.Data) -> fields.Data:
 
 def _replace_pending(data: fields.Data) -> fields.Data:
     fields.put_custom(data, fields.PENDING, "another value")
-    return data
-
-
-def _other_login(data: fields.Data) -> fields.Data:
-    data["fields"][0]["value"] = ["other-user"]
     return data
 
 
@@ -703,108 +580,6 @@ def test_keys_have_no_policy_of_passwords(vault: FakeVault, task: Task) -> None:
     assert not task("staged", place=KEY_PAIR)[0]["failed"]
 
 
-# -- when
-
-
-def _field(label: str, text: str) -> Edit:
-    return lambda data: {**data, "custom": [*data["custom"], {"type": "text", "label": label, "value": [text]}]}
-
-
-def _shut() -> str:
-    """A window that is over on every day of this week."""
-    hour = (dt.datetime.now(dt.UTC).hour + 12) % 24
-    return f"{hour:02}:00-{hour:02}:01"
-
-
-@pytest.mark.parametrize("check_mode", [True, False])
-def test_a_record_waits_and_its_neighbour_does_not(vault: FakeVault, task: Task, check_mode: bool) -> None:
-    vault.add("other")
-    vault.edit(UID, _field("rotation_window", _shut()))
-    first, second = task("staged", records=[UID, "other"], check_mode=check_mode)
-    assert (first["due"], first["failed"], second["due"]) == (False, False, True)
-    assert first["waiting"] == f"rotation_window is {_shut()}" and "waiting" not in second
-    assert fields.pending(vault.data) is None and "password" not in first
-
-
-def test_the_records_own_field_wins_over_the_option(task: Task, vault: FakeVault) -> None:
-    waits: dict[str, str | None] = {"rotation_not_before": "2999-01-01"}
-    assert task("staged", waits=waits, check_mode=True)[0]["waiting"] == "rotation_not_before is 2999-01-01"
-    vault.edit(UID, _field("Rotation Not Before", "2020-01-01"))
-    assert task("staged", waits=waits)[0]["due"]
-
-
-def test_a_pending_value_is_never_held_back(vault: FakeVault, task: Task) -> None:
-    (staged,) = task("staged")
-    for label, text in (("rotation_window", "unreadable"), ("rotation_not_before", "2999"), ("rotation_after", UID)):
-        vault.edit(UID, _field(label, text))
-    (entry,) = task("staged")
-    assert (entry["due"], entry["recovered"], entry["password"]) == (True, True, staged["password"])
-    assert not task("committed")[0]["failed"]
-
-
-@pytest.mark.parametrize(
-    ("label", "text"),
-    [("rotation_window", "at night"), ("rotation_not_before", "soon"), ("rotation_after", "no such record")]
-    + [("rotation_after", UID)],
-)
-def test_a_time_that_cannot_be_used_fails_its_record_only(vault: FakeVault, task: Task, label: str, text: str) -> None:
-    vault.add("other")
-    vault.edit(UID, _field(label, text))
-    first, second = task("staged", records=[UID, "other"])
-    assert (first["error_code"], second["failed"]) == ("invalid_input", False) and "Nothing was written" in first["msg"]
-    assert fields.pending(vault.data) is None
-
-
-def test_force_overrules_times_and_not_the_pair(vault: FakeVault, task: Task) -> None:
-    vault.add("other")
-    vault.edit(UID, _field("rotation_window", _shut()))
-    assert task("staged", force=True, check_mode=True)[0]["due"]
-    vault.edit(UID, _field("rotation_after", "other"))
-    long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=2)).isoformat()
-    vault.edit("other", _field("rotated_at", long_ago))
-    first, second = task("staged", records=[UID, "other"], force=True, check_mode=True)
-    assert (first["due"], second["due"]) == (False, True) and "rotate first" in first["waiting"]
-    assert task("staged", force=True, max_age=dt.timedelta(days=30), check_mode=True)[0]["due"]
-
-
-def test_a_pair_rotates_one_after_the_other(vault: FakeVault, task: Task) -> None:
-    age = dt.timedelta(days=30)
-    vault.add("other")
-    vault.edit(UID, _field("rotation_after", "Title of other"))
-    both = [UID, "other"]
-    assert [entry["due"] for entry in task("staged", records=both, max_age=age)] == [False, True]
-    assert "unfinished" in task("staged", max_age=age)[0]["waiting"]
-    task("committed", records=["other"])
-    assert "just rotated" in task("staged", max_age=age)[0]["waiting"]
-    earlier = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)).isoformat()
-    vault.edit("other", lambda data: {**data, "custom": []})
-    vault.edit("other", _field("rotated_at", earlier))
-    assert [entry["due"] for entry in task("staged", records=both, max_age=age)] == [True, False]
-
-
-def test_records_that_wait_for_one_another(vault: FakeVault, task: Task) -> None:
-    names = [UID, "second", "third"]
-    for name in names[1:]:
-        vault.add(name)
-    for name, after in zip(names, [*names[1:], UID], strict=True):
-        vault.edit(name, _field("rotation_after", after))
-    assert {entry["error_code"] for entry in task("staged", records=names)} == {"invalid_input"}
-    assert vault.saves == 0
-
-
-def test_only_a_record_that_waits_for_one_that_is_not_shown_costs_a_read(vault: FakeVault, task: Task) -> None:
-    vault.add("other")
-    everything = vault.read
-    vault.read = lambda references: Snapshot(  # type: ignore[method-assign]
-        {uid: record for uid, record in everything(references).records.items() if uid in references}
-    )
-    task("staged", check_mode=True)
-    assert vault.reads == 1
-    vault.edit(UID, _field("rotation_after", "other"))
-    assert "rotate first" in task("staged", check_mode=True)[0]["waiting"]
-    assert vault.reads == 3
-
-
 # -- consumers
 
 
@@ -886,6 +661,7 @@ def test_one_record_under_two_names_is_worked_on_once(vault: FakeVault, task: Ta
 # -- whatever happens
 
 _FAILURES = st.sampled_from([None, None, Unreachable("No answer."), VaultError("Error."), RateLimited("Later.")])
+
 _RUN = st.fixed_dictionaries(
     {
         "target": st.sampled_from(["staged", "staged", "committed", "discarded"]),
@@ -923,289 +699,3 @@ def test_a_pending_value_never_changes_and_is_never_lost(runs: list[dict[str, t.
             assert pending is None
         if entry["changed"]:
             assert (pending, now) != (before, live) or run["target"] == "staged"
-
-
-# -- what the module takes
-
-
-def _params(**given: t.Any) -> dict[str, t.Any]:
-    defaults = {name: option.get("default") for name, option in rotation_options.SPEC.options.items()}
-    return {**defaults, "record": UID, "state": "staged", **given}
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"record": None, "records": []},
-        {"record": " "},
-        {"key_size": 1024},
-        {"rotation_id": ""},
-        {"state": "delivered", "rotation_id": "one"},
-        {"state": "delivered", "consumer": "app"},
-        {"rotation_id": " "},
-        {"max_age": ""},
-        {"max_age": "a month"},
-        {"lease": "soon"},
-        {"fields": {"rotation_pending": "x"}},
-        {"fields": {"Rotation-Pending": "x"}},
-        {"fields": {"password": "x"}},
-        {"fields": {"Login": "x"}},
-        {"fields": {"private PEM key": "x"}},
-        {"fields": {"deploy-key": "x"}, "key_field": "Deploy Key"},
-        {"fields": {"account": "x", "Account": "y"}},
-        {"key_field": "rotation_pending"},
-        {"fields": {"rotation_state": "x"}},
-        {"fields": {"rotated_at": "x"}},
-        {"fields": {"a": ["x"]}},
-        {"fields": {" ": "x"}},
-        {"password_policy": {"length": 7}},
-    ],
-)
-def test_input_that_cannot_be_used_is_refused_before_anything_is_saved(
-    monkeypatch: pytest.MonkeyPatch, vault: FakeVault, given: dict[str, t.Any]
-) -> None:
-    monkeypatch.setattr(keeper_rotation, "vault", lambda params, environ: vault)
-    try:
-        result = keeper_rotation.run(_params(**given), False)
-    except InvalidInput as error:
-        result = {"error_code": error.error_code}
-    assert result["error_code"] == "invalid_input"
-    assert vault.saves == 0
-
-
-def test_the_module_returns_what_the_engine_found(monkeypatch: pytest.MonkeyPatch, vault: FakeVault) -> None:
-    monkeypatch.setattr(keeper_rotation, "vault", lambda params, environ: vault)
-    result = keeper_rotation.run(_params(rotation_id="job"), False)
-    assert result["password"] == result["rotations"][0]["password"] == fields.pending(vault.data)
-    result = keeper_rotation.run(_params(state="committed", fields={"port": 443, "none": None}), False)
-    assert fields.text(vault.data, label="port") == "443" and result["changed"]
-
-
-# -- secrets that a service mints: announced, saved, committed
-
-ENDS = "2026-12-31T00:00:00Z"
-
-
-def _save(task: Task, rotation_id: str | None, secret: str, expires_at: str | None = None) -> dict[str, t.Any]:
-    (entry,) = task("saved", rotation_id=rotation_id, minted={UID: Minted(secret, expires_at)})
-    return entry
-
-
-def _rotate_token(task: Task, secret: str) -> str:
-    (announced,) = task("announced")
-    assert not _save(task, announced["rotation_id"], secret, ENDS)["failed"]
-    (committed,) = task("committed", rotation_id=announced["rotation_id"])
-    assert committed["changed"]
-    return str(announced["token_name"])
-
-
-def test_a_token_from_its_announcement_to_the_end(vault: FakeVault, task: Task) -> None:
-    (announced,) = task("announced")
-    name = announced["token_name"]
-    assert (announced["due"], announced["recovered"], announced.get("token")) == (True, False, None)
-    assert name.startswith("KEYTURN_") and fields.pending(vault.data) is None
-    saved = _save(task, announced["rotation_id"], "minted", ENDS)
-    assert saved["changed"] and "token" not in saved and fields.pending(vault.data) == "minted"
-    (committed,) = task("committed", rotation_id=announced["rotation_id"])
-    assert committed["changed"] and fields.live_secret(vault.data, PASSWORD) == "minted"
-    told = {label: fields.text(vault.data, label=label) for label in fields.TOKEN_FIELDS}
-    assert told == {"token_name": name, "token_expires_at": ENDS}
-    assert fields.pending(vault.data) is None and fields.names(vault.data, "orphans") == []
-    second = _rotate_token(task, "minted later")
-    (idle,) = task("announced", max_age=dt.timedelta(days=1), check_mode=False)
-    assert (idle["due"], idle["token"], idle["current_token_name"]) == (False, "minted later", second)
-    assert idle["previous_token_names"] == [name] and "orphans" not in idle
-
-
-def test_the_name_that_the_service_has_given_counts(vault: FakeVault, task: Task) -> None:
-    """As with Meraki's keys, which are listed by their last characters."""
-    (announced,) = task("announced")
-    task("saved", rotation_id=announced["rotation_id"], minted={UID: Minted("minted", token_name="nted")})
-    (again,) = task("announced")
-    assert (again["token"], again["current_token_name"]) == ("minted", "nted")
-    task("committed", rotation_id=again["rotation_id"])
-    assert fields.text(vault.data, label="token_name") == "nted" and fields.pending(vault.data) is None
-
-
-def test_check_mode_announces_nothing_and_shows_no_token(vault: FakeVault, task: Task) -> None:
-    (entry,) = task("announced", check_mode=True)
-    assert (entry["due"], entry["changed"], vault.saves) == (True, True, 0) and "token_name" not in entry
-    name = _rotate_token(task, "minted")
-    (idle,) = task("announced", max_age=dt.timedelta(days=1), check_mode=True)
-    assert (idle["due"], idle["current_token_name"], "token" in idle) == (False, name, False)
-
-
-def test_what_was_announced_and_not_saved_is_an_orphan_of_the_next_run(vault: FakeVault, task: Task) -> None:
-    """Its secret is lost, if there ever was one; and the name is not used again, because it may come to be late."""
-    (first,) = task("announced")
-    (second,) = task("announced", max_age=dt.timedelta(days=999))
-    assert (second["due"], second["recovered"], second["orphans"]) == (True, True, [first["token_name"]])
-    assert second["token_name"] != first["token_name"]
-    late = _save(task, first["rotation_id"], "of the first run")
-    assert (late["error_code"], fields.pending(vault.data)) == ("busy", None)
-    assert not _save(task, second["rotation_id"], "of the second")["failed"]
-    task("committed", rotation_id=second["rotation_id"])
-    (idle,) = task("announced", max_age=dt.timedelta(days=1))
-    assert idle["orphans"] == [first["token_name"]] and idle["token"] == "of the second"
-
-
-def test_the_same_rotation_never_gets_its_name_twice(vault: FakeVault, task: Task) -> None:
-    """Else the second of two overlapping runs would revoke what the first has just committed."""
-    (first,) = task("announced", rotation_id="job")
-    (again,) = task("announced", rotation_id="job")
-    assert again["token_name"] != first["token_name"] and again["orphans"] == [first["token_name"]]
-    late = Minted("of the first", token_name=first["token_name"])
-    assert task("saved", rotation_id="job", minted={UID: late})[0]["error_code"] == "busy"
-    mine = Minted("of the second", token_name=again["token_name"])
-    assert task("saved", rotation_id="job", minted={UID: mine})[0]["changed"]
-    assert fields.pending(vault.data) == "of the second"
-    (other,) = task("announced", rotation_id="other")
-    assert other["error_code"] == "busy"
-
-
-OTHER = "O" * 22
-
-
-def _copy(vault: FakeVault) -> None:
-    """As Keeper's "duplicate" makes it: with the state, under another UID."""
-    vault.records[OTHER] = (copy.deepcopy(vault.data), 1)
-
-
-def test_a_copied_record_removes_nothing_of_the_original(vault: FakeVault, task: Task) -> None:
-    _rotate_token(task, "first")
-    _rotate_token(task, "second")
-    task("announced")
-    _copy(vault)
-    (entry,) = task("announced", records=[OTHER])
-    names = [entry.get(name) for name in ("previous_token_names", "orphans", "current_token_name")]
-    assert names == [None, None, None] and not entry["recovered"]
-
-
-def test_a_copied_pending_token_is_refused(vault: FakeVault, task: Task) -> None:
-    (announced,) = task("announced")
-    _save(task, announced["rotation_id"], "minted")
-    _copy(vault)
-    (entry,) = task("announced", records=[OTHER])
-    assert entry["error_code"] == "refused" and "Discard it" in entry["msg"]
-    task("discarded", records=[OTHER])
-    assert "orphans" not in task("announced", records=[OTHER])[0]
-
-
-@pytest.mark.parametrize(
-    ("login", "kept"), [(f"user-{UID}", True), ("other-user", False), (f"USER-{UID}", False), (f'"user-{UID}"', False)]
-)
-def test_names_of_tokens_are_of_one_user(vault: FakeVault, task: Task, login: str, kept: bool) -> None:
-    """Another user may have tokens of the same names, and another spelling may be another user."""
-    first = _rotate_token(task, "first")
-    second = _rotate_token(task, "second")
-
-    def edit(data: fields.Data) -> fields.Data:
-        data["fields"][0]["value"] = [login]
-        return data
-
-    vault.edit(UID, edit)
-    (entry,) = task("announced", max_age=dt.timedelta(days=1))
-    told = (entry.get("previous_token_names"), entry.get("current_token_name"))
-    assert told == (([first], second) if kept else (None, None))
-
-
-def test_a_token_that_a_person_has_put_there_proves_nothing(vault: FakeVault, task: Task) -> None:
-    """The name says another one than the field holds."""
-    _rotate_token(task, "first")
-    _rotate_token(task, "second")
-    vault.data["fields"][1]["value"] = ["first"]
-    (entry,) = task("announced", max_age=dt.timedelta(days=1))
-    assert "minted" not in entry and "token" not in entry and not entry["due"]
-
-
-def test_a_pending_value_without_a_state_is_no_ones_token(vault: FakeVault, task: Task) -> None:
-    task("staged")
-    fields.put_custom(vault.data, fields.STATE, None)
-    before = copy.deepcopy(vault.data)
-    assert task("announced")[0]["error_code"] == "refused"
-    assert _save(task, None, "minted")["error_code"] == "refused" and vault.data == before
-    assert task("staged")[0]["recovered"], "the password's own role goes on with it"
-
-
-def test_what_was_saved_is_never_minted_again(vault: FakeVault, task: Task) -> None:
-    (first,) = task("announced")
-    _save(task, first["rotation_id"], "minted")
-    (again,) = task("announced")
-    assert (again["token"], again["token_name"], again["recovered"]) == ("minted", first["token_name"], True)
-    assert "orphans" not in again
-    (discarded,) = task("discarded", rotation_id=again["rotation_id"])
-    assert discarded["changed"] and fields.names(vault.data, "orphans") == [first["token_name"]]
-    assert fields.live_secret(vault.data, PASSWORD) == LIVE
-
-
-def test_saving_twice_is_once_and_saving_another_is_busy(vault: FakeVault, task: Task) -> None:
-    (announced,) = task("announced")
-    _save(task, announced["rotation_id"], "minted")
-    assert not _save(task, announced["rotation_id"], "minted")["changed"]
-    assert _save(task, announced["rotation_id"], "another")["error_code"] == "busy"
-    assert fields.pending(vault.data) == "minted"
-
-
-def test_nothing_is_saved_that_was_not_announced(vault: FakeVault, task: Task) -> None:
-    assert _save(task, None, "minted")["error_code"] == "vault_error" and vault.saves == 0
-
-
-def test_an_announcement_alone_is_not_committed_and_can_be_discarded(vault: FakeVault, task: Task) -> None:
-    (announced,) = task("announced")
-    (entry,) = task("committed", rotation_id=announced["rotation_id"])
-    assert entry["error_code"] == "vault_error" and fields.live_secret(vault.data, PASSWORD) == LIVE
-    assert task("discarded", rotation_id=announced["rotation_id"])[0]["changed"]
-    assert fields.marker(vault.data) is None
-    assert not task("discarded")[0]["changed"]
-
-
-def test_a_token_and_a_password_do_not_mix(vault: FakeVault, task: Task) -> None:
-    task("staged")
-    assert task("announced")[0]["error_code"] == "refused"
-    task("discarded")
-    task("announced")
-    assert task("staged")[0]["error_code"] == "refused"
-    assert vault.saves == 3
-
-
-def test_a_token_for_another_login_is_not_saved(vault: FakeVault, task: Task) -> None:
-    (announced,) = task("announced")
-    vault.edit(UID, _other_login)
-    assert _save(task, announced["rotation_id"], "minted")["error_code"] == "vault_error"
-    assert fields.pending(vault.data) is None
-
-
-@pytest.mark.parametrize(("lived", "left", "due"), [(30, 11, False), (30, 9, True), (30, -1, True), (1, 40, False)])
-def test_a_token_is_due_when_a_quarter_of_its_life_is_left(lived: int, left: int, due: bool) -> None:
-    vault = FakeVault()
-    vault.add()
-    task = Task(vault)
-    _rotate_token(task, "minted")
-    now = dt.datetime.now(dt.UTC)
-    for label, moment in (("rotated_at", -lived), ("token_expires_at", left)):
-        fields.put_custom(vault.data, label, (now + dt.timedelta(days=moment)).isoformat())
-    (entry,) = task("announced", max_age=dt.timedelta(days=365))
-    assert entry["due"] is due
-
-
-def test_an_end_that_nobody_can_read_may_be_near(vault: FakeVault, task: Task) -> None:
-    _rotate_token(task, "minted")
-    fields.put_custom(vault.data, "token_expires_at", "next spring")
-    assert task("announced", max_age=dt.timedelta(days=365))[0]["due"]
-
-
-def test_a_lost_answer_to_an_announcement_is_decided_by_reading() -> None:
-    vault = FakeVault(after=[Unreachable("Nothing.")])
-    vault.add()
-    (entry,) = Task(vault)("announced")
-    assert (entry["failed"], entry["token_name"] in json.dumps(vault.data)) == (False, True)
-
-
-def test_a_field_of_ones_own_for_the_token(vault: FakeVault, task: Task) -> None:
-    place = fields.Place("password", "api token")
-    assert task("announced", place=place)[0]["error_code"] == "refused"
-    vault.edit(UID, lambda data: {**data, "custom": [{"type": "secret", "label": "API-Token", "value": ["old"]}]})
-    (announced,) = task("announced", place=place)
-    task("saved", place=place, rotation_id=announced["rotation_id"], minted={UID: Minted("minted")})
-    task("committed", place=place, rotation_id=announced["rotation_id"])
-    assert (fields.live_secret(vault.data, place), fields.live_secret(vault.data, PASSWORD)) == ("minted", LIVE)

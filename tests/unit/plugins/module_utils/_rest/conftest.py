@@ -18,6 +18,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.rest_password_rotate import run
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
 from tests.sandbox.rest import RestSandbox
+from tests.sandbox.rest.odd import OddSandbox
 
 Result = dict[str, t.Any]
 
@@ -110,3 +111,60 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
     return waited
+
+
+def entry(result: Result) -> Result:
+    return t.cast(Result, result["rotations"][0])
+
+
+def failed(result: Result, code: str, *, changed: bool = False, text: str = "") -> Result:
+    """The one entry, which failed like this."""
+    assert result["failed"] and result["error_code"] == code, result
+    assert result["changed"] is changed and text in result["msg"], result
+    found = entry(result) if "rotations" in result else result
+    assert not found.get("verified") and found["msg"].count("Nothing was changed") <= 1
+    return found
+
+
+@pytest.fixture
+def odd() -> t.Iterator[OddSandbox]:
+    with OddSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.errors == []
+
+
+@pytest.fixture
+def ask(odd: OddSandbox) -> Caller:
+    call = Caller(odd)
+    odd.add_document("bob", call.old)
+    call.options |= {"auth": None, "lookup": None, "verify": None}
+    return call
+
+
+AUTH: dict[str, dict[str, t.Any]] = {
+    "bearer": {"type": "bearer", "token": "${api_token}"},
+    "header": {"type": "header", "prefix": "Bearer", "token": "${api_token}"},
+    "literal": {"type": "bearer", "token": None},
+    "oauth": {
+        "type": "oauth2_client_credentials",
+        "token_url": "/oauth/token",
+        "client_id": "${admin_username}",
+        "client_secret": "${admin_password}",
+        "scope": "users",
+        "audience": "for ${admin_username}",
+    },
+    "oauth basic": {
+        "type": "oauth2_client_credentials",
+        "token_url": "/oauth/token",
+        "client_id": "${admin_username}",
+        "client_secret": "${admin_password}",
+        "client_auth": "basic",
+    },
+    "login header": {
+        "type": "login",
+        "path": "/login",
+        "body": {"name": "${admin_username}", "password": "${admin_password}"},
+        "token_header": "x-token",
+        "prefix": "Bearer",
+    },
+}

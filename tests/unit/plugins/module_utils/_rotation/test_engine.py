@@ -73,7 +73,7 @@ class Script(Rotator[Item, State, int]):
     def identity(self, item: Item) -> dict[str, str]:
         return {"name": item.name}
 
-    def account(self, item: Item) -> str:
+    def called(self, item: Item) -> str:
         return item.name.upper()
 
     def check(self, item: Item) -> None:
@@ -180,8 +180,30 @@ def test_changed_tells_of_every_write_before_the_failure(verb: str, written: int
 
 
 def test_an_error_may_know_of_a_change_that_the_state_does_not_show() -> None:
-    script = Script({("apply", "a"): UnknownOutcome("Lost.", changed=True)})
+    script = Script({("apply", "a"): UnknownOutcome("Lost.", left="changed")})
     assert rotate(script, _items("a"), check_mode=False)[0].changed
+
+
+@pytest.mark.parametrize(
+    ("verb", "steps", "left"),
+    [
+        ("observe", 1, "untouched"),
+        ("plan", 1, "untouched"),
+        ("apply", 1, "unknown"),
+        ("apply2", 2, "unknown"),
+        ("prove", 1, "unknown"),
+    ],
+)
+def test_only_a_write_leaves_what_nobody_saw(verb: str, steps: int, left: str) -> None:
+    outcome = rotate(Script({(verb, "a"): UnknownOutcome("Lost.")}), [Item("a", steps=steps)], check_mode=False)[0]
+    assert (outcome.left, outcome.entry()["left"]) == (left, left)
+
+
+@pytest.mark.parametrize(("verb", "left"), [("apply", "untouched"), ("apply2", "changed"), ("prove", "changed")])
+def test_what_was_done_before_a_refusal_is_left(verb: str, left: str) -> None:
+    script = Script({(verb, "a"): Refused("No.")})
+    outcome = rotate(script, [Item("a", steps=2)], check_mode=False)[0]
+    assert (outcome.left, outcome.msg) == (left, "No. Nothing was changed." if left == "untouched" else "No.")
 
 
 def test_an_interrupt_is_nobodys_outcome() -> None:
@@ -272,11 +294,11 @@ def test_nothing_is_asked_where_every_entry_is_invalid() -> None:
 
 def test_an_account_that_only_the_session_can_name_fails_its_entry() -> None:
     class Vault(Script):
-        def account(self, item: Item) -> str:
+        def called(self, item: Item) -> str:
             assert ("session", "") in self.journal
             if item.name == "b":
                 raise NotFound("No such record.")
-            return super().account(item)
+            return super().called(item)
 
     outcomes = rotate(Vault(), _items("abc"), check_mode=False)
     assert [outcome.error.error_code if outcome.error else "" for outcome in outcomes] == ["", "not_found", ""]

@@ -31,9 +31,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.toke
     read_user,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.token_plan import (
-    Account,
-    Answer,
     Options,
+    Owner,
+    Proof,
     Token,
     Wanted,
 )
@@ -67,7 +67,7 @@ class Service(Tokens):
         self.faults = faults
         self.calls: list[str] = []
         self.held: dict[str, tuple[Token, str]] = {}
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, Proof] = {}
         self.shape: dict[str, t.Any] = {}
         self.shows_secret = True
         self.blind_to: set[str] = set()
@@ -96,7 +96,7 @@ class Service(Tokens):
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"name": item.name}
 
-    def account(self, item: Wanted) -> str:
+    def called(self, item: Wanted) -> str:
         return item.name
 
     def check(self, item: Wanted) -> None:
@@ -106,9 +106,9 @@ class Service(Tokens):
     def session(self) -> t.Iterator[None]:
         yield
 
-    def describe(self, item: Wanted) -> Account:
+    def describe(self, item: Wanted) -> Owner:
         with self._asked("describe"):
-            return Account(f"user {item.name}", {"login_name": item.name}, **self.shape)
+            return Owner(f"user {item.name}", {"login_name": item.name}, **self.shape)
 
     def listed(self, item: Wanted) -> tuple[Token, ...]:
         with self._asked("list"):
@@ -126,10 +126,10 @@ class Service(Tokens):
         with self._asked("revoke", token.name):
             del self.held[token.name]
 
-    def login(self, item: Wanted, account: Account, secret: str) -> Answer:
+    def login(self, item: Wanted, owner: Owner, secret: str) -> Proof:
         with self._asked("login"):
             name = next((token.name for token, held in self.held.values() if held == secret), "")
-        return self.answers.get(name, Answer("accepted" if name else "rejected", "" if name else "wrong_token", 1))
+        return self.answers.get(name, Proof("accepted" if name else "rejected", "" if name else "wrong_token", 1))
 
     def now(self) -> dt.datetime:
         with self._asked("now"):
@@ -351,7 +351,7 @@ def test_an_acknowledged_removal_that_is_not_seen_is_not_claimed() -> None:
 )
 def test_the_secret_comes_back_however_the_proof_ends(verdict: t.Any, code: str | None, in_force: bool | None) -> None:
     service = Service()
-    service.answers[NEW] = Answer(verdict, "why", 7)
+    service.answers[NEW] = Proof(verdict, "why", 7)
     answer = call(service, announced=NEW)
     assert answer["token"] == service.held[NEW][1] and answer["changed"] and not answer["verified"]
     assert (answer.get("error_code"), answer.get("in_force")) == (code, in_force)
@@ -382,7 +382,7 @@ def test_a_pending_token_is_proved_and_nothing_else(verdict: t.Any, code: str | 
     service = Service()
     secret = service.add(NEW)
     service.add("OLD")
-    service.answers[NEW] = Answer(verdict, "why", 7)
+    service.answers[NEW] = Proof(verdict, "why", 7)
     answer = call(service, token=secret, token_name=NEW, recovered=True, previous=("OLD",))
     assert (answer.get("error_code"), answer.get("in_force"), answer["changed"]) == (code, in_force, False)
     assert service.writes() == [] and "token" not in answer and secret not in str(answer)
@@ -409,7 +409,7 @@ def test_a_pending_token_that_the_list_does_not_show_yet_is_never_thrown_away(ve
     service = Service()
     secret = service.add(NEW)
     service.blind_to = {NEW}
-    service.answers[NEW] = Answer(verdict, "why", 7)
+    service.answers[NEW] = Proof(verdict, "why", 7)
     answer = call(service, token=secret, token_name=NEW, recovered=True)
     assert (answer.get("error_code"), answer.get("in_force")) == (code, True if code is None else None)
 

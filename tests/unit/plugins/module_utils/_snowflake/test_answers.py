@@ -123,7 +123,7 @@ def test_an_answer_never_keeps_the_text(text: str) -> None:
 def test_a_refused_statement_by_its_number(errno: int, code: str) -> None:
     refusal = statement_refusal(errno, "canary", "Setting X")
     assert refusal is not None
-    assert (refusal.error_code, refusal.retry_safe, refusal.changed) == (code, False, False)
+    assert (refusal.error_code, refusal.retry_safe, refusal.left) == (code, False, "untouched")
     assert refusal.msg.startswith("Setting X") and f"{errno:06d}" in refusal.msg
     assert "canary" not in refusal.msg
 

@@ -28,7 +28,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.key
     RotatePair,
     SetSlot,
     State,
-    Step,
+    Write,
     is_tombstone_name,
     plan,
 )
@@ -57,7 +57,7 @@ def user(first: str, second: str, times: tuple[str | None, str | None] = (OLDER,
 NEW = KeyMaterial(fingerprint("new"), "bare base64", b"private")
 
 
-def decide(options: Options, state: State) -> list[Step] | RotationError:
+def decide(options: Options, state: State) -> list[Write] | RotationError:
     try:
         return plan(options, state, NOW)
     except RotationError as error:
@@ -227,7 +227,7 @@ def test_slots_full_says_what_is_there(named: str | None) -> None:
     assert isinstance(answer, SlotsFull) and answer.error_code == "slots_full" and not answer.retry_safe
     for text in ("slot 1", "slot 2", fingerprint("orphan"), fingerprint("foreign"), OLDER, "unknown time", "ETL"):
         assert text in answer.msg
-    assert "Nothing was written" in answer.msg
+    assert answer.left == "untouched"
     assert ("in neither" in answer.msg) == (named is not None)
     assert ("not named" in answer.msg) == (named is None)
 
@@ -344,7 +344,7 @@ def tombstone(number: int, status: str = "EXPIRED") -> Pair:
     return pair(f"ETL_ROTATED_{number}", f"old {number}", status, created_on=f"2026-01-{number:02}", rotated_to="ETL")
 
 
-def named(*pairs: Pair, new: KeyMaterial | None = NEW) -> list[Step] | RotationError:
+def named(*pairs: Pair, new: KeyMaterial | None = NEW) -> list[Write] | RotationError:
     # What is in the slots does not matter here.
     return decide(NAMED, State(user=user("in use", "foreign"), new=new, pair_name="ETL", pairs=pairs))
 
@@ -370,7 +370,7 @@ def test_an_expired_pair_with_the_key_does_not_count_as_done() -> None:
 @pytest.mark.parametrize("key", ["new", "in use"])
 def test_a_disabled_pair_is_refused(key: str) -> None:
     answer = named(pair("ETL", key, "DISABLED"))
-    assert isinstance(answer, Refused) and "ETL" in answer.msg and "Nothing was written" in answer.msg
+    assert isinstance(answer, Refused) and "ETL" in answer.msg and answer.left == "untouched"
     # Enabled again, the pair has the new key in force, and nobody else would have it.
     assert answer.in_force is (None if key == "new" else False)
 
@@ -405,7 +405,7 @@ def test_what_is_no_expired_tombstone_stays(status: str) -> None:
     assert isinstance(answer, SlotsFull) and answer.error_code == "slots_full"
     for one in (*others, *expired):
         assert one.name in answer.msg and str(one.fingerprint) in answer.msg
-    assert "Nothing was written" in answer.msg
+    assert answer.left == "untouched"
 
 
 def test_one_expired_tombstone_among_others_is_enough() -> None:
