@@ -25,7 +25,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 Run = t.Callable[[dict[str, t.Any], bool], dict[str, t.Any]]
 
 
-# Why: docs/decisions/08-in-process.md
 def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -> t.NoReturn:
     """Make the module, run the logic, and leave with its result; no exception escapes.
 
