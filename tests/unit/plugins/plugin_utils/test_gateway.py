@@ -16,6 +16,7 @@ from ansible_collections.keyturn.credentials.plugins.filter.gateway import Filte
 from ansible_collections.keyturn.credentials.plugins.filter.snowflake_login import snowflake_login
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _gateway
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._run_id import run_id
 from tests.gateway import ADMIN, CISCO, KEYPAIR, PARTS, PASSWORD, SNOWFLAKE, Payload, admin, fresh_secret
 
 Entry = dict[str, t.Any]
@@ -138,6 +139,7 @@ def test_what_was_understood_holds_names_and_no_values() -> None:
 def test_snowflake_options() -> None:
     one = event(PASSWORD, login_role="R", login_port="1234", login_private_key="no", name="no", users="no")
     assert _gateway.options(one) == {
+        "query_tag": f"keyturn.credentials:{PASSWORD}:{run_id()}",
         "account": "xy12345",
         "login_user": "ROTATOR",
         "login_password": secret_of(one, "admin"),
