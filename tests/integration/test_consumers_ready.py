@@ -252,7 +252,7 @@ def test_a_host_that_is_down_a_reload_that_fails_and_a_service_that_is_not_well(
     first, second = case.hosts.names
     case.hosts.down(first)
     run = case.run()
-    assert run.returncode == 2 and says(run, "[delivery_failed]") and says(run, f"if {first} was reached"), run.output
+    assert run.returncode == 2 and says(run, "[delivery_failed]") and says(run, f"Go on if the host was reached, {first}"), run.output
     assert not case.hosts.file(second).exists() and case.consumers.told()
     case.hosts.well()
     case.hosts.breaks(first)
@@ -262,7 +262,7 @@ def test_a_host_that_is_down_a_reload_that_fails_and_a_service_that_is_not_well(
     case.hosts.well()
     endpoint.well = lambda: False
     run = case.run()
-    assert run.returncode == 2 and says(run, "says that the service is well") and len(case.hosts.asked(second)) == 1
+    assert run.returncode == 2 and says(run, "Wait until the service is well, says http") and len(case.hosts.asked(second)) == 1
     endpoint.well = lambda: True
     assert case.run().returncode == 0 and "undelivered" not in state(case.scene)
 
@@ -322,3 +322,16 @@ def test_the_others(
         run.output
     )
     assert endpoint.server.journal.labels("elsewhere") == [] and leaks(run.output, *scene.secrets()) == []
+
+
+@pytest.mark.slow
+def test_what_a_fleets_play_says_of_its_accounts_does_not_reach_hosts(case: Case) -> None:
+    """Its variables are stronger than those of the inventory; hosts.yml sees to it."""
+    role = {"name": "Rotate", "ansible.builtin.import_role": {"name": f"keyturn.credentials.{case.scene.role}"}}
+    play = case.scene.ansible.play(role)
+    play["vars"] |= {"ansible_connection": "local", "ansible_become": False}
+    case.scene.forget()
+    run = case.scene.ansible.run([play], case.scene.variables(), "-i", str(case.hosts.inventory))
+    assert run.returncode == 0, run.output
+    assert [case.hosts.asked(name) for name in case.hosts.names] == [["reload reporting"]] * 2
+    assert (case.hosts.directory / "calls").read_text().split() == sorted(case.hosts.names * 3)
