@@ -20,8 +20,8 @@ import pytest
 
 pytest.importorskip("ansible_rulebook", reason="make judge-awx installs ansible-rulebook")
 
+from tests.integration.inventory import Scene  # noqa: E402
 from tests.integration.support import REPOSITORY, Ansible  # noqa: E402
-from tests.integration.test_inventory_keeper import Scene  # noqa: E402
 from tests.sandbox.fleet import KIND  # noqa: E402
 from tests.sandbox.keeper import KeeperSandbox  # noqa: E402
 from tests.sandbox.processes import kill_tree  # noqa: E402

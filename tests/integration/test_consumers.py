@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
 import typing as t
 from pathlib import Path
 
@@ -17,7 +14,8 @@ import yaml
 
 from tests.campaigns.keypair import KeyScene, slots
 from tests.campaigns.token import TokenScene
-from tests.integration.kill import PATIENCE, Side, kill_run
+from tests.integration.consumers import Consumers, state, wait_until
+from tests.integration.kill import Side, kill_run
 from tests.integration.scenes import SnowflakeScene as Scene
 from tests.integration.support import Run, says, variants
 from tests.leaks import leaks
@@ -26,47 +24,6 @@ from tests.sandbox.processes import kill_tree
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 AnyScene = t.TypeVar("AnyScene", Scene, KeyScene)
-
-
-class Consumers:
-    """Consumers that write a line each; one that is told to fail does so after its line."""
-
-    def __init__(self, directory: Path, *names: str) -> None:
-        self.folder, self.log, self.broken = directory / "consumers", directory / "told.log", directory / "broken"
-        self.folder.mkdir()
-        for name in names:
-            self._write(name)
-
-    def _write(self, name: str) -> None:
-        line = f"{name} {{{{ keyturn_login }}}} {{{{ keyturn_record_uid }}}} {{{{ keyturn_rotation_id }}}}"
-        tasks: list[dict[str, t.Any]] = [
-            {
-                "name": "Write a line",
-                "ansible.builtin.shell": f"echo {line} >> {self.log}",
-                "changed_when": True,
-            },
-            {
-                "name": "Reload",
-                "ansible.builtin.command": f"test ! -e {self.broken}-{name}",
-                "changed_when": False,
-            },
-        ]
-        (self.folder / f"{name}.yml").write_text(yaml.safe_dump(tasks, width=10_000))
-
-    def told(self) -> list[tuple[str, str]]:
-        """(consumer, rotation) in order."""
-        lines = self.log.read_text().split("\n") if self.log.exists() else []
-        return [(line.split()[0], line.split()[3]) for line in lines if line]
-
-    def hang(self, name: str) -> t.Callable[[], None]:
-        """From now on this one does not come to its end after its line; returns what makes it well again."""
-        path = self.folder / f"{name}.yml"
-        well = path.read_text()
-        path.write_text(well.replace(f"test ! -e {self.broken}-{name}", "sleep 60"))
-        return lambda: t.cast(None, path.write_text(well))
-
-    def breaks(self, name: str) -> Path:
-        return Path(f"{self.broken}-{name}")
 
 
 @pytest.fixture
@@ -93,11 +50,6 @@ def delivering(scene: AnyScene, consumers: Consumers, *names: str) -> AnyScene:
 
     scene.variables = variables  # type: ignore[method-assign]
     return scene
-
-
-def state(scene: Scene | KeyScene) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = json.loads(scene.vault.field(scene.uids["A"], "rotation_state") or "{}")
-    return found
 
 
 def settled(scene: Scene, consumers: Consumers) -> bool:
@@ -147,12 +99,6 @@ def test_a_name_that_is_no_consumer_is_refused_before_anything_is_staged(
     assert run.returncode == 2 and says(run, "keyturn_consumers_dir does not have") and says(run, "[invalid_input]")
     assert single.password("A") == single.old["A"] and consumers.told() == []
     assert "update_secret" not in " ".join(single.vault.journal.labels())
-
-
-def wait_until(seen: t.Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not seen() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.05)
 
 
 # A kill at a request of the vault: updates are the staging, the commit, and a mark for each consumer.

@@ -22,11 +22,11 @@ import yaml
 
 from tests.campaigns.keypair import KeyScene, Reader
 from tests.integration.conftest import fresh_password
+from tests.integration.consumers import Consumers, state, wait_until
 from tests.integration.hosts import Hosts, Side
 from tests.integration.kill import PATIENCE
 from tests.integration.scenes import SnowflakeScene as Scene
 from tests.integration.support import REPOSITORY, Run, says
-from tests.integration.test_consumers import Consumers, state, wait_until
 from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.processes import kill_tree
@@ -252,7 +252,9 @@ def test_a_host_that_is_down_a_reload_that_fails_and_a_service_that_is_not_well(
     first, second = case.hosts.names
     case.hosts.down(first)
     run = case.run()
-    assert run.returncode == 2 and says(run, "[delivery_failed]") and says(run, f"Go on if the host was reached, {first}"), run.output
+    assert (
+        run.returncode == 2 and says(run, "[delivery_failed]") and says(run, f"Go on if the host was reached, {first}")
+    ), run.output
     assert not case.hosts.file(second).exists() and case.consumers.told()
     case.hosts.well()
     case.hosts.breaks(first)
@@ -262,7 +264,11 @@ def test_a_host_that_is_down_a_reload_that_fails_and_a_service_that_is_not_well(
     case.hosts.well()
     endpoint.well = lambda: False
     run = case.run()
-    assert run.returncode == 2 and says(run, "Wait until the service is well, says http") and len(case.hosts.asked(second)) == 1
+    assert (
+        run.returncode == 2
+        and says(run, "Wait until the service is well, says http")
+        and len(case.hosts.asked(second)) == 1
+    )
     endpoint.well = lambda: True
     assert case.run().returncode == 0 and "undelivered" not in state(case.scene)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.inventory import Scene
 from tests.integration.support import REPOSITORY, Ansible
-from tests.integration.test_inventory_keeper import Scene
 from tests.sandbox.fleet import KIND
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault, Response
