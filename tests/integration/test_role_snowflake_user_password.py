@@ -228,7 +228,7 @@ def test_ambiguous_failures_keep_the_value(single: Scene, kind: str) -> None:
     run = single.run()
     assert run.returncode == 2 and recap(run)[1] == 1
     assert says(run, "0 rotated, 0 recovered, 0 not due, 1 failed")
-    assert says(run, "still pending in Keeper") and says(run, single.uids["A"])
+    assert says(run, "still pending in the record") and says(run, single.uids["A"])
     assert single.live_is_known("A") and single.failed_logins("A") <= 1
     pending = single.pending("A")
     assert pending is not None and single.password("A") == single.old["A"]
@@ -268,7 +268,7 @@ def test_a_vault_that_is_down_at_the_commit(single: Scene, side: t.Literal["befo
     """Tried three times; then the new password is live and waits in the pending field."""
     single.vault.faults.add(Fault("secret", skip=5, times=99, drop=side))
     run = single.run()
-    assert run.returncode == 2 and says(run, "still pending in Keeper") and says(run, single.uids["A"])
+    assert run.returncode == 2 and says(run, "still pending in the record") and says(run, single.uids["A"])
     assert single.snowflake.accepts("A", str(single.pending("A"))) and single.password("A") == single.old["A"]
     single.vault.faults.clear()
     run = single.run()
@@ -311,7 +311,7 @@ def test_a_recovered_value_that_may_be_live_is_kept(single: Scene, condition: st
     change_user(single, condition)
     run = single.run()
     assert run.returncode == 2 and single.pending("A") == pending, run.stdout
-    assert says(run, "still pending in Keeper") and single.password("A") == single.old["A"]
+    assert says(run, "still pending in the record") and single.password("A") == single.old["A"]
 
     user.owner = "SECURITYADMIN"
     single.snowflake.account.users["A"] = user
