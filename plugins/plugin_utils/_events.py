@@ -38,7 +38,7 @@ _TOLD = ("failed", "recovered", "rotated", "retired")
 _PREFIX = "io.github.keyturn.credentials"
 _FIELDS = (
     *("record", "record_uid", "title", "login", "outcome", "verified", "verify_skipped_reason", "pending"),
-    *("rotated_at", "retired", "note", "error_code", "msg", "retry_safe"),
+    *("rotated_at", "retired", "note", "error_code", "msg", "left", "retry_safe"),
 )
 _NOTHING_KNOWN = "The run failed before anything could be said of this record; its output says why."
 
