@@ -151,7 +151,7 @@ def test_a_name_that_is_no_consumer_is_refused_before_anything_is_staged(
 
 
 def wait_until(seen: t.Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + 3 * PATIENCE
     while not seen() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
 
