@@ -66,6 +66,6 @@ def state(scene: Scene | KeyScene) -> dict[str, t.Any]:
 
 
 def wait_until(seen: t.Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + 3 * PATIENCE
     while not seen() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
