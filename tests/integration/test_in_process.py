@@ -25,7 +25,10 @@ from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
 
-pytestmark = pytest.mark.core
+pytestmark = [
+    pytest.mark.core,
+    pytest.mark.skipif("KEYTURN_AS_MODULES" in os.environ, reason="this run shows the other way"),
+]
 
 
 def both(ansible: Ansible, name: str, calls: t.Sequence[Call]) -> tuple[list[dict[str, t.Any]], Run]:
