@@ -69,8 +69,6 @@ def picture(curves: Curves) -> str:
         return _BOTTOM - (_BOTTOM - _TOP) * (math.log10(seconds) - low) / max(1, high - low)
 
     parts = [
-        "<!-- SPDX-FileCopyrightText: 2026 keyturn.credentials contributors",
-        "     SPDX-License-Identifier: GPL-3.0-or-later -->",
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
         'font-size="13">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',

@@ -205,7 +205,7 @@ def check_notification(kind: str, configuration: dict[str, t.Any], messages: dic
     for name, (expected, default) in _WEBHOOK.items():
         if name not in configuration and default is None:
             raise Rejected(f"missing required fields for notification configuration: {name}")
-        if type(configuration.setdefault(name, default)) is not expected:
+        if not isinstance(configuration.setdefault(name, default), expected):
             raise Rejected(f"configuration field {name} incorrect type, expected {expected.__name__}")
     if configuration.keys() - _WEBHOOK.keys() or configuration["http_method"].lower() not in ("put", "post"):
         raise Rejected("unknown parameters, or the method is neither PUT nor POST")
