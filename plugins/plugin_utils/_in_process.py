@@ -18,6 +18,7 @@ import importlib
 import importlib.util
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -63,6 +64,11 @@ class InProcessActionModule(NormalActionModule):
         task, connection = self._task, self._connection
         if connection.transport != "local" or connection.become is not None or task.async_val:
             return False
+        # Somebody's lookup, say, may have imported here what must not be imported before a fork.
+        if any(name in sys.modules for name in _INSTEAD):
+            return False
+        if any(name.startswith(_READ_AT_START) for name in self._environment()):
+            return False
         if task.delegate_to:
             variables = variables.get("ansible_delegated_vars", {}).get(task.delegate_to, variables)
         wanted = self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=variables))
@@ -70,6 +76,12 @@ class InProcessActionModule(NormalActionModule):
             # Nobody has chosen: it is this one, unless only another can have the libraries.
             return all(map(_is_installed, self.LIBRARIES))
         return bool(wanted == sys.executable)
+
+    def _environment(self) -> dict[str, str]:
+        """What the task sets."""
+        environment: dict[str, str] = {}
+        self._compute_environment_string(environment)
+        return environment
 
     # What follows is what Ansible would do on another host: no archive, no files there, and no command.
 
@@ -91,9 +103,7 @@ class InProcessActionModule(NormalActionModule):
     def _low_level_execute_command(self, cmd: t.Any, *args: t.Any, **kwargs: t.Any) -> dict[str, t.Any]:
         if not self._here:
             return t.cast("dict[str, t.Any]", super()._low_level_execute_command(cmd, *args, **kwargs))
-        environment: dict[str, str] = {}
-        self._compute_environment_string(environment)
-        directory = self._loader.get_basedir()
+        environment, directory = self._environment(), self._loader.get_basedir()
 
         def work() -> None:
             os.environ.update(environment)
@@ -106,6 +116,8 @@ class InProcessActionModule(NormalActionModule):
         return {"rc": code, "stdout": stdout, "stdout_lines": stdout.splitlines(), "stderr": "", "stderr_lines": []}
 
 
+# Variables that only a process that starts takes notice of.
+_READ_AT_START = ("LD_", "OPENSSL_", "PYTHON")
 # Connector 5 starts threads when it is imported, and none of them would live in a child: there it would wait for ever.
 # So its dependencies are imported in its stead, and a child needs a third of the time.
 _INSTEAD = {
@@ -164,6 +176,8 @@ def in_child(work: t.Callable[[], None]) -> tuple[int, bytes]:
 def _be_child(work: t.Callable[[], None], stdout: int, alive: int) -> t.NoReturn:
     code = 1
     try:
+        # A crash would write the secrets to disk.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         for number in (signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)

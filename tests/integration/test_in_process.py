@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import ADMIN, fresh_password
-from tests.integration.support import AS_MODULES, Ansible, Call, Run
+from tests.integration.support import AS_MODULES, Ansible, Call, Run, unsafe
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
@@ -115,6 +115,40 @@ def test_another_user_s_task_goes_the_usual_way(ansible: Ansible) -> None:
     call = Call({"url": "http://127.0.0.1:9/"}, keywords={"become": True, "become_method": "ansible.builtin.sudo"})
     run = ansible.calls("rest_password_rotate", [call], "-vvvv", ANSIBLE_BECOME_EXE=os.devnull)
     assert "EXEC " in run.stdout
+
+
+def test_a_variable_that_a_new_process_reads_goes_the_usual_way(ansible: Ansible) -> None:
+    call = Call({"url": "http://127.0.0.1:9/"}, {"PYTHONPATH": str(ansible.directory)})
+    assert "EXEC " in ansible.calls("rest_password_rotate", [call], "-vvvv").stdout
+
+
+def test_a_library_that_somebody_else_has_imported_too_early_is_no_trap(
+    ansible: Ansible, tmp_path: Path, snowflake: SnowflakeSandbox, login: dict[str, t.Any]
+) -> None:
+    """Its threads would be missing in a child, and the login would wait for them."""
+    lookups = tmp_path / "lookups"
+    lookups.mkdir()
+    (lookups / "early.py").write_text(
+        "from ansible.plugins.lookup import LookupBase\n"
+        "import snowflake.connector\n"
+        "class LookupModule(LookupBase):\n"
+        "    def run(self, terms, variables=None, **kwargs):\n"
+        "        return terms\n"
+    )
+    snowflake.add_user("A", password=fresh_password())
+    given = {**login, "password": fresh_password(), "name": "A"}
+    task = {
+        "name": "Call the module",
+        "keyturn.credentials.snowflake_user_password": {
+            **{option: f"{{{{ given.{option} }}}}" for option in given},
+            "name": "{{ lookup('early', 'A') }}",
+        },
+        "register": "result",
+        "no_log": True,
+    }
+    play = ansible.play(task, ansible.save("result"))
+    run = ansible.run([play], {"given": unsafe(given)}, ANSIBLE_LOOKUP_PLUGINS=str(lookups))
+    assert run.results["result"]["verified"], run.output
 
 
 def imported(ansible: Ansible, *command: str) -> set[str]:

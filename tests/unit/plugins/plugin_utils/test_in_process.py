@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import resource
 import signal
 import sys
 import typing as t
@@ -39,6 +40,10 @@ def test_an_exception_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 
     assert in_child(work) == (1, b"")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_crash_leaves_no_picture_of_its_memory() -> None:
+    assert in_child(lambda: print(*resource.getrlimit(resource.RLIMIT_CORE))) == (1, b"0 0\n")
 
 
 class Late(BaseException):
