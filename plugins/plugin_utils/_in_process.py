@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -153,24 +154,34 @@ def in_child(work: t.Callable[[], None]) -> tuple[int, bytes]:
     The child does not outlive this process, nor an exception in it, such as the task's timeout.
     """
     (answer, to_answer), (alive, to_alive) = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(to_alive)
-        os.close(answer)
-        _be_child(work, to_answer, alive)
-    os.close(to_answer)
-    os.close(alive)
-    status = None
+    child, status, written = 0, None, b""
     try:
-        with open(answer, "rb") as stream:
-            written = stream.read()
+        child = os.fork()
+        if child == 0:
+            os.close(to_alive)
+            os.close(answer)
+            _be_child(work, to_answer, alive)
+        os.close(to_answer)
+        while chunk := _read(answer):
+            written += chunk
         status = os.waitpid(child, 0)[1]
     finally:
-        os.close(to_alive)
-        if status is None:
+        for descriptor in (answer, alive, to_alive):
+            os.close(descriptor)
+        if child and status is None:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), written
+
+
+def _read(descriptor: int) -> bytes:
+    """The next piece, empty at the end."""
+    waiting = select.poll()
+    waiting.register(descriptor)
+    # In a process with threads, the signal of a timeout may reach another one, and is noticed only between two calls.
+    while not waiting.poll(1000):
+        pass
+    return os.read(descriptor, 1 << 16)
 
 
 def _be_child(work: t.Callable[[], None], stdout: int, alive: int) -> t.NoReturn:
