@@ -48,6 +48,8 @@ FATE_TESTS = ("tests/unit/plugins/plugin_utils/test_fate.py",)
 HTTP_TESTS = (f"{UNIT}/_core/test_http.py",)
 MODULE_TESTS = (f"{UNIT}/_core/test_module.py",)
 SECRETS_TESTS = (f"{UNIT}/_core/test_secrets.py",)
+IN_PROCESS = "plugins/plugin_utils/_in_process.py"
+IN_PROCESS_TESTS = ("tests/unit/plugins/plugin_utils/test_in_process.py",)
 CENSOR_TESTS = ("tests/unit/plugins/plugin_utils/test_censor.py",)
 GATEWAY_TESTS = ("tests/unit/extensions/keeper_gateway/test_post_rotation.py",)
 KEY_TESTS = (f"{UNIT}/_snowflake/test_key_plan.py",)
@@ -196,9 +198,16 @@ MUTATIONS = (
     Mutation(
         "show the entries of a list",
         CENSOR,
-        '            entry["_ansible_no_log"] = True',
-        "            pass",
+        '        entry["_ansible_no_log"] = True',
+        "        pass",
         CENSOR_TESTS,
+    ),
+    Mutation(
+        "import the connector before a fork",
+        IN_PROCESS,
+        "for instead in _INSTEAD.get(name, (name,)):",
+        "for instead in (name,):",
+        IN_PROCESS_TESTS,
     ),
     Mutation("print a body", REST_ANSWERS, "scrubber.foreign(text, _LONGEST_TEXT)", "text", REST_TESTS),
     # -- the gateway
