@@ -5,31 +5,26 @@
 """What a rotation costs beside its peers, and beside a former build: ratios of one run, rounds interleaved.
 
 ``python -m benchmarks.bench --base COMMIT --cisco DIR`` (``make bench``); DIR is of tests/sandbox/cisco_collection.py.
-CPU is user and system time with all children. A ratio is the median of the rounds' own ratios. With ``--write`` the
-page docs/docsite/rst/performance.rst and its picture are written.
+With ``--write`` the page docs/docsite/rst/performance.rst and its picture are written.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import functools
 import os
 import platform
-import resource
 import secrets
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 from importlib import metadata
 from pathlib import Path
 
 from benchmarks import bench_page
-from tests.campaigns.token import TokenScene
+from benchmarks.measure import Row, Work, checkout, rounds, row
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
 from tests.integration.scenes import MerakiScene, SnowflakeScene
 from tests.integration.support import Ansible, Run, unsafe
@@ -39,85 +34,6 @@ from tests.sandbox.meraki.sandbox import NETWORK
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.server import Fault
 from tests.sandbox.snowflake import SnowflakeSandbox
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-Work = t.Callable[[], Run]
-Number = t.Callable[["Cost"], float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """Seconds."""
-
-    cpu: float
-    wall: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One line of the table. goal: the most that the ratio should be, None where there is none."""
-
-    work: str
-    peer: str
-    ratio: float
-    goal: float | None
-    ours: float
-    theirs: float
-    unit: str = "CPU s"
-
-    def line(self) -> str:
-        verdict = "" if self.goal is None else f" goal {self.goal:g}: {'met' if self.ratio <= self.goal else 'MISSED'}"
-        return f"{self.work} / {self.peer}: {self.ratio:.2f} ({self.ours:.2f} / {self.theirs:.2f} {self.unit}){verdict}"
-
-
-def cost(work: Work) -> Cost:
-    """What one run took; it must succeed."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    run = work()
-    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if run.returncode != 0:
-        raise RuntimeError(run.output)
-    return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)
-
-
-def rounds(number: int, works: t.Mapping[str, Work]) -> dict[str, list[Cost]]:
-    """The costs of each work, all in turn, after a round to warm up."""
-    found: dict[str, list[Cost]] = {name: [] for name in works}
-    for each in range(number + 1):
-        for name, work in works.items():
-            taken = cost(work)
-            if each:
-                found[name].append(taken)
-    return found
-
-
-def row(
-    found: dict[str, list[Cost]],
-    ours: str,
-    theirs: str,
-    work: str,
-    peer: str,
-    goal: float | None,
-    *,
-    wall: bool = False,
-) -> Row:
-    pick: Number = (lambda each: each.wall) if wall else (lambda each: each.cpu)
-    pairs = [(pick(one), pick(other)) for one, other in zip(found[ours], found[theirs], strict=True)]
-    ratio = statistics.median(one / other for one, other in pairs)
-    one, other = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return Row(work, peer, ratio, goal, one, other, "s" if wall else "CPU s")
-
-
-@contextlib.contextmanager
-def checkout(commit: str) -> t.Iterator[Path]:
-    """The collections path of a former build."""
-    with tempfile.TemporaryDirectory(prefix="keyturn-base-") as directory:
-        tree = Path(directory, "ansible_collections", "keyturn", "credentials")
-        tree.mkdir(parents=True)
-        archive = subprocess.run(["git", "archive", commit], cwd=REPOSITORY, check=True, capture_output=True)
-        subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
-        subprocess.run([sys.executable, "-m", "tests.sandbox.keeper_collection", directory], check=True)
-        yield Path(directory)
 
 
 class Bench:
@@ -151,7 +67,6 @@ class Bench:
     def roles(self, number: int) -> list[Row]:
         snowflake = SnowflakeScene(self.folder("s"), self.snowflake, self.vault, "S")
         meraki = MerakiScene(self.folder("m"), self.meraki, self.vault, "m@example.com")
-        token = TokenScene(self.folder("t"), self.snowflake, self.vault, "T", retire_previous_after="0h")
 
         def rotated(scene: t.Any, **more: t.Any) -> Run:
             return t.cast(Run, scene.run(admin_record=scene.admin_uid, **more))
@@ -164,9 +79,6 @@ class Bench:
                 "snowflake, before": functools.partial(rotated, snowflake, force=True, environment=self.base),
                 "nothing due": functools.partial(rotated, snowflake, max_age="30d"),
                 "meraki": functools.partial(rotated, meraki, force=True),
-                "token": functools.partial(rotated, token, force=True),
-                # Uncounted, so that the tokens of former rounds do not fill the account.
-                "token retired": functools.partial(rotated, token),
             },
         )
         empty = "empty playbook"
@@ -175,7 +87,6 @@ class Bench:
             row(found, "nothing due", "empty", "Snowflake role, nothing due", empty, 1.7),
             row(found, "meraki", "empty", "Meraki role, one record rotated", empty, 2.2),
             row(found, "snowflake", "snowflake, before", "Snowflake role, one record rotated", "former build", None),
-            row(found, "token", "snowflake", "Snowflake token role, one record", "password role", 1.15),
         ]
 
     # -- one Meraki user, and many

@@ -14,12 +14,11 @@ import argparse
 import contextlib
 import os
 import statistics
-import subprocess
 import tempfile
 import typing as t
 from pathlib import Path
 
-from benchmarks.token_role import cpu
+from benchmarks.measure import checkout, cost
 from tests.campaigns.keypair import KeyScene
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
 from tests.integration.scene import Scene as AnyScene
@@ -33,28 +32,11 @@ GOAL = 1.03
 BEFORE = "2f38912"
 
 
-@contextlib.contextmanager
-def checked_out(commit: str) -> t.Iterator[Path]:
-    """A folder of collections that holds this commit of ours, and Keeper's."""
-    with tempfile.TemporaryDirectory(prefix="keyturn-bench-") as directory:
-        ours = Path(directory, "ansible_collections", "keyturn", "credentials")
-        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", ours, commit], cwd=REPOSITORY, check=True)
-        try:
-            keepers = REPOSITORY / ".cache" / "collections" / "ansible_collections" / "keepersecurity"
-            (ours.parents[1] / "keepersecurity").symlink_to(keepers)
-            yield Path(directory)
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", ours], cwd=REPOSITORY, check=True)
-
-
 def _cost(scene: AnyScene, collections: Path) -> tuple[float, list[str]]:
     """CPU seconds of a run that rotates the one record, and what it asked of Keeper."""
-    before = cpu()
-    run = scene.run(
-        force=True, admin_record=scene.admin_uid, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections)}
-    )
-    assert run.returncode == 0, run.output
-    return cpu() - before, [label.split()[0] for label in scene.vault.journal.labels()]
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    taken = cost(lambda: scene.run(force=True, admin_record=scene.admin_uid, environment=environment))
+    return taken.cpu, [label.split()[0] for label in scene.vault.journal.labels()]
 
 
 def measure(kind: type[Scene], rounds: int, collections: t.Sequence[Path], directory: Path) -> list[list[float]]:
@@ -83,7 +65,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     here = Path(os.environ.get("ANSIBLE_COLLECTIONS_PATH", REPOSITORY / ".cache" / "collections"))
     good = True
-    with checked_out(given.before) as before:
+    with checkout(given.before) as before:
         for kind in (Scene, KeyScene):
             with tempfile.TemporaryDirectory(prefix="keyturn-bench-") as directory:
                 found = measure(kind, given.rounds, [before, here], Path(directory))

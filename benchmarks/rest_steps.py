@@ -16,13 +16,13 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from benchmarks.measure import checkout
+from tests.integration.support import REPOSITORY
 from tests.sandbox.rest import RestSandbox
 
 BOUND = 1.05
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Runs in either tree: the options are those that both know.
 _CHILD = """
@@ -67,9 +67,9 @@ def options(service: RestSandbox, users: int, word: str) -> dict[str, object]:
     }
 
 
-def seconds(tree: Path, given: dict[str, object]) -> float:
-    """CPU of one run with the code of the tree. Raises CalledProcessError if it fails."""
-    environment = {**os.environ, "PYTHONPATH": f"{tree / '.cache' / 'collections'}"}
+def seconds(collections: Path, given: dict[str, object]) -> float:
+    """CPU of one run with the code of this collections path. Raises CalledProcessError if it fails."""
+    environment = {**os.environ, "PYTHONPATH": str(collections)}
     command = [sys.executable, "-c", _CHILD]
     told = subprocess.run(command, env=environment, input=json.dumps(given), capture_output=True, text=True, check=True)
     return float(told.stdout)
@@ -81,24 +81,17 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--runs", type=int, default=15)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, RestSandbox() as service:
-        other = Path(directory, "tree")
-        subprocess.run(["git", "worktree", "add", "--detach", str(other), chosen.commit], cwd=REPOSITORY, check=True)
-        try:
-            link = other / ".cache/collections/ansible_collections/keyturn/credentials"
-            link.parent.mkdir(parents=True)
-            link.symlink_to(other)
-            for number in range(chosen.users):
-                service.add_user(f"user-{number}", "until now")
-            taken: dict[Path, list[float]] = {other: [], REPOSITORY: []}
-            for run in range(chosen.runs + 1):
-                for tree, found in taken.items():
-                    found.append(seconds(tree, options(service, chosen.users, f"{run}-{tree.name}")))
-                    # A service that remembers everything grows slow.
-                    service.requests.clear()
-                    service.journal.clear()
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(other)], cwd=REPOSITORY, check=True)
+    here = REPOSITORY / ".cache" / "collections"
+    with checkout(chosen.commit) as other, RestSandbox() as service:
+        for number in range(chosen.users):
+            service.add_user(f"user-{number}", "until now")
+        taken: dict[Path, list[float]] = {other: [], here: []}
+        for run in range(chosen.runs + 1):
+            for collections, found in taken.items():
+                found.append(seconds(collections, options(service, chosen.users, f"{run}-{collections.name}")))
+                # A service that remembers everything grows slow.
+                service.requests.clear()
+                service.journal.clear()
     before, now = (statistics.median(found[1:]) for found in taken.values())
     print(
         f"{chosen.users} users, {chosen.runs} runs, medians: {before:.3f} s before, {now:.3f} s now, {now / before:.3f}"

@@ -6,34 +6,26 @@
 
 from __future__ import annotations
 
-import importlib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
 
-_UTILS = "ansible_collections.keyturn.credentials.plugins.module_utils"
 # Imports stand in the function: for one filter of a collection, each process that Ansible forks loads all of them.
 
 
-def key_login(
-    record: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any], module: str, key: str = "api_key"
-) -> dict[str, t.Any]:
+def key_login(record: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any], module: str) -> dict[str, t.Any]:
     """The connection options of a module of this collection. Holds secrets.
 
     record: fields by label, as keeper_get_record returns them; one that is named like an option of the module sets it.
-    connection: options that win. key: the option that the record's password is.
+    connection: options that win. The record's password is C(api_key).
     """
     from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record
 
-    folder = f"{_UTILS}._{module.partition('_')[0]}.{module}"
     try:
         fields = _record.read(record)
-        own = {
-            key: _record.secret(fields, "password"),
-            **_record.options(fields, importlib.import_module(folder).SPEC),
-        }
+        own = {"api_key": _record.secret(fields, "password"), **_record.options(fields, _record.spec_of(module))}
     except RotationError as error:
         raise AnsibleFilterError(error.msg) from None
     return _record.filled(own, connection)

@@ -45,7 +45,8 @@ def rotation_run(
 ) -> dict[str, t.Any]:
     """What to stage, save, commit, discard and say. Holds no secrets."""
     run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, **answers)
-    lines, failures = run.told()
+    outcomes = run.records()
+    lines, failures = run.told(outcomes)
     return {
         "stage": run.to_stage(),
         "save": list(run.minted()),
@@ -54,8 +55,8 @@ def rotation_run(
         "rotation_id": run.rotation_id(),
         "account": run.account(),
         "deliver": run.to_deliver(),
-        "outcomes": run.records(),
-        "stats": stats(run.records(), KINDS),
+        "outcomes": outcomes,
+        "stats": stats(outcomes, KINDS),
         "failure": {name: found.get(name) for name in ("msg", "error_code")},
         "told": lines,
         "failures": failures,

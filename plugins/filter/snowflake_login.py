@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import importlib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -15,7 +14,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 
 # Imports stand in the function: for one filter of a collection, each process that Ansible forks loads all of them.
 
-_MODULES = "ansible_collections.keyturn.credentials.plugins.modules"
 _WAYS = ("login_password", "login_private_key", "login_private_key_path", "login_token")
 # Where the record's C(login_authenticator) names a token, the record has it in its password field.
 _TOKENS = ("oauth", "programmatic_access_token")
@@ -33,8 +31,7 @@ def snowflake_login(
     from ansible_collections.keyturn.credentials.plugins.module_utils._snowflake.connection import CONNECTION_SPEC
     from ansible_collections.keyturn.credentials.plugins.plugin_utils import _record, _run_id
 
-    # That of the module in question alone: the others need not be imported.
-    spec = importlib.import_module(f"{_MODULES}.{module}").SPEC if module else CONNECTION_SPEC
+    spec = _record.spec_of(module) if module else CONNECTION_SPEC
     try:
         fields = _record.read(record)
         given = {

@@ -347,9 +347,8 @@ class Run:
     def _answers(self) -> tuple[Result, ...]:
         return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
 
-    def told(self) -> tuple[list[str], list[str]]:
-        """As the function C(told). A vault that named no record at all says why."""
-        records = self.records()
+    def told(self, records: t.Sequence[Entry]) -> tuple[list[str], list[str]]:
+        """As the function C(told), of what C(records) says. A vault that named no record at all says why."""
         nothing = [f"failed: {self.found.get('msg')} [{self.found.get('error_code', 'unknown_outcome')}]"]
         return told(records, [] if records else nothing, check_mode=self.check_mode)
 

@@ -38,6 +38,7 @@ _CRASHED = {
     "msg": "The process of this task ended without a word, as after a fault in a native library. What was done until "
     "then is not known. Run the task again: it finds out.",
     "error_code": "unknown_outcome",
+    "left": "unknown",
     "retry_safe": True,
 }
 

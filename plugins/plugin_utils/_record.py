@@ -13,6 +13,7 @@ JSON, {title, fields: [{type, label, value: [...]}], custom: [...]}. Values may 
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import re
 import typing as t
@@ -26,6 +27,7 @@ Options = dict[str, t.Any]
 
 MODULE = "rotation_module"
 _PREFIX = "keyturn.credentials."
+_MODULES = "ansible_collections.keyturn.credentials.plugins.modules"
 # Labels that people and importers write for the same field; asked in this order.
 _ALSO = {"login": ("username",), "url": ("websiteaddress", "website"), "uid": ("recorduid",)}
 # Further fields of the same label or type are numbered by what makes a record flat.
@@ -136,6 +138,12 @@ def whose(fields: Fields) -> str:
     """The record in words. A printable UID, or else nothing of it."""
     uid = fields.get(key("uid")) or [""]
     return f"Record {uid[0]}" if re.fullmatch(r"[\w.@-]{1,64}", str(uid[0])) else "The record"
+
+
+def spec_of(module: str) -> ArgumentSpec:
+    """The options of a module of this collection; the other modules are not imported."""
+    found: ArgumentSpec = importlib.import_module(f"{_MODULES}.{module}").SPEC
+    return found
 
 
 def options(fields: Fields, spec: ArgumentSpec) -> Options:

@@ -192,6 +192,28 @@ class Ansible:
         plays, variables = self.plays(name, calls)
         return self.run(plays, variables, *arguments, **environment)
 
+    def by_runner(self, name: str, calls: t.Sequence[Call]) -> tuple[str, Path]:
+        """The same by ansible-runner, as AWX starts it: what it printed, and the folder of its artifacts."""
+        plays, variables = self.plays(name, calls)
+        folder = self.directory / "runner"
+        (folder / "project").mkdir(parents=True)
+        given = self.directory / "given.json"
+        given.touch(mode=0o600)
+        given.write_text(json.dumps(variables))
+        project = folder / "project" / "play.json"
+        project.write_text(json.dumps([{**play, "vars_files": [str(given)]} for play in plays]))
+        finished = subprocess.run(
+            [sys.executable, "-m", "ansible_runner", "run", str(folder), "-p", project.name, "-vvvv"],
+            env=self.environ({}),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONGEST_RUN,
+        )
+        return finished.stdout + finished.stderr, folder / "artifacts"
+
     def plays(self, name: str, calls: t.Sequence[Call]) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
         """The play of ``calls`` and its variables, for other launchers."""
         names = [f"result{number}" for number in range(len(calls))]

@@ -12,8 +12,6 @@ import importlib.util
 import json
 import os
 import secrets
-import subprocess
-import sys
 import typing as t
 import urllib.parse
 from pathlib import Path
@@ -71,7 +69,7 @@ def test_the_hunt_finds_every_line_of_a_key(key: rsa.RSAPrivateKey) -> None:
     for line in text.splitlines()[1:-1]:
         if len(line) > 16:
             assert leaks(f"before {line} after", text) and leaks(base64.b64encode(line.encode()).decode(), text)
-    assert leaks(json.dumps(text), text) and not leaks("-----BEGIN PRIVATE KEY-----", text)
+    assert leaks(json.dumps(text), text) and not leaks(text.splitlines()[0], text)
 
 
 def test_the_hunt_finds_a_short_secret_as_it_is_and_nothing_by_chance() -> None:
@@ -244,27 +242,12 @@ def test_no_secret_in_artifacts_of_ansible_runner(
 ) -> None:
     pytest.importorskip("ansible_runner")
     cases = outcomes(snowflake, key, slow=False)
-    ansible = Ansible(tmp_path, {})
-    plays, variables = ansible.plays(MODULE, cases.calls)
-    project = tmp_path / "runner" / "project"
-    project.mkdir(parents=True)
-    given = tmp_path / "given.json"
-    given.touch(mode=0o600)
-    given.write_text(json.dumps(variables))
-    (project / "play.json").write_text(json.dumps([{**play, "vars_files": [str(given)]} for play in plays]))
-    run = subprocess.run(
-        [sys.executable, "-m", "ansible_runner", "run", str(project.parent), "-p", "play.json", "-vvvv"],
-        env=ansible.environ({}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    output, artifacts = Ansible(tmp_path, {}).by_runner(MODULE, cases.calls)
     answers = json.loads((tmp_path / "results.json").read_text())
-    assert [settled(answer) for answer in answers.values()] == cases.codes, run.stderr
-    assert list((project.parent / "artifacts").glob("*/job_events/*.json"))
-    assert leaks_below(project.parent / "artifacts", *cases.secrets) == []
-    assert leaks(run.stdout + run.stderr, *cases.secrets) == []
+    assert [settled(answer) for answer in answers.values()] == cases.codes, output
+    assert list(artifacts.glob("*/job_events/*.json"))
+    assert leaks_below(artifacts, *cases.secrets) == []
+    assert leaks(output, *cases.secrets) == []
 
 
 # -- the user's own settings

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -155,24 +153,7 @@ def test_no_line_of_a_private_key_in_artifacts_of_ansible_runner(snowflake: Snow
     keep = tmp_path / "keys"
     keep.mkdir()
     calls, _codes, hidden = outcomes(snowflake, keep)
-    ansible = Ansible(tmp_path, {})
-    plays, variables = ansible.plays(MODULE, calls)
-    project = tmp_path / "runner" / "project"
-    project.mkdir(parents=True)
-    given = tmp_path / "given.json"
-    given.touch(mode=0o600)
-    given.write_text(json.dumps(variables))
-    (project / "play.json").write_text(json.dumps([{**play, "vars_files": [str(given)]} for play in plays]))
-    finished = subprocess.run(
-        [sys.executable, "-m", "ansible_runner", "run", str(project.parent), "-p", "play.json", "-vvvv"],
-        env=ansible.environ({}),
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    output, artifacts = Ansible(tmp_path, {}).by_runner(MODULE, calls)
     secrets = (*hidden, written_key(keep))
-    artifacts = project.parent / "artifacts"
-    assert list(artifacts.rglob("job_events/*.json")), finished.stdout + finished.stderr
-    assert leaks(finished.stdout + finished.stderr, *secrets) == [] and leaks_below(artifacts, *secrets) == []
+    assert list(artifacts.rglob("job_events/*.json")), output
+    assert leaks(output, *secrets) == [] and leaks_below(artifacts, *secrets) == []

@@ -70,6 +70,10 @@ def run(*records: Entry, role: Role = ROLE, **answers: t.Any) -> Run:
     return Run(role, found, **{"checked": passed, "staged": found, **answers})
 
 
+def told_of(about: Run) -> tuple[list[str], list[str]]:
+    return about.told(about.records())
+
+
 def outcomes_of(*records: Entry, **answers: t.Any) -> dict[str, Entry]:
     return {told["record"]: told for told in run(*records, **answers).records()}
 
@@ -336,7 +340,7 @@ def test_a_record_with_tokens_of_former_times_is_looked_after(older: str) -> Non
     found = answer({**idle, older: ["KEYTURN_old"]})
     assert MINTING.users(found) == [{"name": "user_I", "token": "present", "minted": True}]
     retired = answer(worked(retired_token_names=["KEYTURN_old"]))
-    lines, _failures = Run(MINTING, found, staged=found, applied=retired).told()
+    lines, _failures = told_of(Run(MINTING, found, staged=found, applied=retired))
     assert any("the previous token KEYTURN_old is retired" in line for line in lines)
 
 
@@ -441,7 +445,7 @@ def test_a_record_that_another_run_took_over() -> None:
 
 def test_a_record_that_waits_is_told_with_what_for() -> None:
     about = run(record("A", "idle", waiting="rotation_window is sat 01:00-02:00"), record("B"))
-    (told, _other), lines = about.records(), about.told()[0]
+    (told, _other), lines = about.records(), told_of(about)[0]
     assert (told["outcome"], told["waiting"], told["pending"]) == (
         "waiting",
         "rotation_window is sat 01:00-02:00",
@@ -546,7 +550,7 @@ def test_check_mode() -> None:
     about = Run(ROLE, found, checked=checked, check_mode=True)
     assert [told["outcome"] for told in about.records()] == ["due", "due", "not_due", "failed", "failed"]
     assert not any(told["pending"] for told in about.records())
-    assert about.told()[0][0] == "check mode: 2 due, 1 not due, 2 failed"
+    assert told_of(about)[0][0] == "check mode: 2 due, 1 not due, 2 failed"
 
 
 # -- the lines
@@ -556,11 +560,12 @@ def test_every_record_has_a_line_and_every_failure_one() -> None:
     applied = answer(
         worked(), worked(verified=False, verify_skipped_reason="mfa_required"), failed("rate_limited"), worked()
     )
-    told, failures = run(
+    about = run(
         *(record("A"), record("B"), record("C"), record("R", "recovered"), record("I", "idle")),
         applied=applied,
         committed=ended("A", "B", "R"),
-    ).told()
+    )
+    told, failures = told_of(about)
     assert told == [
         "2 rotated, 1 recovered, 1 not due, 1 failed",
         "rotated: Title of A (A), user user_A.",
@@ -576,12 +581,12 @@ def test_every_record_has_a_line_and_every_failure_one() -> None:
 
 def test_a_failure_that_many_share_is_one_line() -> None:
     broken = {"failed": True, "msg": "The login was refused.", "error_code": "auth_failed"}
-    _told, failures = run(record("A"), record("B"), checked=broken, staged={}).told()
+    _told, failures = told_of(run(record("A"), record("B"), checked=broken, staged={}))
     assert failures == ["failed: Title of A (A), Title of B (B): The login was refused. [auth_failed]"]
 
 
 def test_a_vault_that_told_nothing() -> None:
-    told, failures = Run(ROLE, {"failed": True, "msg": "No configuration.", "error_code": "invalid_input"}).told()
+    told, failures = told_of(Run(ROLE, {"failed": True, "msg": "No configuration.", "error_code": "invalid_input"}))
     assert told == ["0 rotated, 0 recovered, 0 not due, 1 failed"]
     assert failures == ["failed: No configuration. [invalid_input]"]
 
