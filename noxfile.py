@@ -534,6 +534,14 @@ def recipes(session: nox.Session) -> None:
     session.run("python", "-m", "tests.error_codes", env={"PYTHONPATH": both})
 
 
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Draw the pictures of the README anew: the demo's terminal, and with Chromium the report of a fleet."""
+    install(session, DEFAULT_CORE, *RUNTIME, "rich==15.0.0")
+    link_collections(session)
+    session.run("python", "-m", "tests.pictures", **PATIENT)
+
+
 @nox.session(name="judge-awx")
 def judge_awx(session: nox.Session) -> None:
     """Our files for AWX, judged by AWX's own code: injection, runner chain, modules, command line, builder."""

@@ -322,6 +322,6 @@ def _away(moment: str, now: dt.datetime) -> str:
     seconds = int((parsed - now).total_seconds()) if parsed else 0
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if abs(seconds) >= size:
-            count = f"{abs(seconds) // size} {unit}"
+            count = f"{round(abs(seconds) / size)} {unit}"
             return f"in {count}" if seconds > 0 else f"{count} ago"
     return "now"

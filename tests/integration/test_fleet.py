@@ -354,6 +354,34 @@ def test_what_is_mistyped_spoils_nothing_and_is_no_success(scene: Scene) -> None
     assert all(scene.fleet.settled(account, user) for account in others for user in account.uids)
 
 
+@pytest.mark.parametrize(
+    "given", [{"records": ["another record"]}, {"admin_record": "another administrator"}, {"connection": {"port": 1}}]
+)
+def test_what_would_win_over_every_accounts_own_is_refused(given: dict[str, t.Any], scene: Scene) -> None:
+    """An extra variable of a role reaches all accounts; what it says of one is wrong for the others."""
+    ((name, value),) = given.items()
+    run = scene.run(**{f"{KIND}_{name}": value})
+    assert run.returncode == 2, run.output
+    assert set(scene.outcomes()) == {account.name for account in scene.fleet.accounts}
+    assert {outcome for outcomes in scene.outcomes().values() for outcome in outcomes} == {"failed"}
+    assert all(f"{KIND}_{name}" in row["msg"] for rows in scene.told().values() for row in rows)
+    assert scene.written() == 0 and not any(account.snowflake.journal.labels() for account in scene.fleet.accounts)
+
+
+def test_what_a_site_says_for_the_roles_alone_is_not_the_fleets(scene: Scene) -> None:
+    hosts = {
+        account.name: {
+            "keyturn_rotations": [account.rotation()],
+            f"{KIND}_connection": {"port": 1},
+            f"{KIND}_records": ["another record"],
+        }
+        for account in scene.fleet.accounts
+    }
+    run = scene.run(hosts=hosts)
+    assert run.returncode == 0, run.output
+    assert {outcome for outcomes in scene.outcomes().values() for outcome in outcomes} == {"rotated"}
+
+
 @pytest.mark.slow
 def test_a_task_that_hangs_ends_and_the_others_are_done(scene: Scene) -> None:
     """The longest that a task may take is bounded from outside too, whatever it waits for."""

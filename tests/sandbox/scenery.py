@@ -70,6 +70,10 @@ def fresh_key() -> tuple[str, str]:
     return private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
+def _program() -> str:
+    return str(Path(sys.executable).parent / "ansible-playbook")
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """A record and the Snowflake user in it. special: why it cannot be rotated, empty if it can."""
@@ -345,12 +349,12 @@ class Scenery:
 
     def command(self, *arguments: str, playbook: str = PLAYBOOK) -> list[str]:
         """The rotation of all records, as a user would type it."""
-        program = Path(sys.executable).parent / "ansible-playbook"
-        return [str(program), playbook, "-e", f"@{self.vars_file}", *arguments]
+        return [_program(), playbook, "-e", f"@{self.vars_file}", *arguments]
 
     def fleet_command(self) -> list[str]:
-        """The same for all that is in the inventory."""
-        return self.command("-i", str(self.inventory_file), playbook=FLEET_PLAYBOOK)
+        """The same for all that is in the inventory, which says the rest."""
+        vault = ("-e", f"keeper_config_file={self.keeper_config_file}")
+        return [_program(), FLEET_PLAYBOOK, "-i", str(self.inventory_file), *vault]
 
     def look_command(self) -> list[str]:
         """What shows the vault."""
