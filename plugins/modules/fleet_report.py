@@ -7,14 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_report
-short_description: Report what became of every credential of a fleet
+short_description: (internal) Report what became of every credential of a fleet
 version_added: 1.0.0
 description:
   - Writes what the playbook C(keyturn.credentials.rotate) has done so far as JSON, as JUnit XML and as an HTML page
     that needs no other file, and returns the same as a few lines. The report holds no secrets.
   - The counts and the records that failed are also set as C(ansible.builtin.set_stats) does it, so that AWX hands them
     to the next node of a workflow.
-  - The playbook uses it. It runs on the controller, in check mode too.
+  - Internal to this collection, whose playbook uses it. It may change in any release. It runs on the controller, in
+    check mode too.
 options:
   account:
     description:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: keeper_admin_record
-short_description: Read an administrator's record for a rotation role
+short_description: (internal) Read an administrator's record for a rotation role
 version_added: 1.0.0
 description:
   - Reads one record as C(keepersecurity.keeper_secrets_manager.keeper_get_record) does, and adds what a rotation needs.
     The read is bounded in time, the configuration may come from the environment, the result is never shown, and errors
     hold no text of the server.
-  - The roles of this collection use it. For other purposes, use Keeper's own module.
+  - Internal to this collection, whose roles use it. It may change in any release. For other purposes, use Keeper's own
+    module.
 options:
   record:
     description:

@@ -179,3 +179,15 @@ def test_a_module_that_returns_secrets_is_censored_by_its_action_plugin(
 def test_a_module_runs_in_ansible_s_process_under_its_own_name(name: str) -> None:
     action = importlib.import_module(f"{_PLUGINS}.action.{name}").ActionModule
     assert issubclass(action, InProcessActionModule) and name == action.MODULE
+
+
+# Filters that the guides tell people to use in playbooks of their own.
+OFFERED = {"gateway_options", "gateway_receipt"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins" / "filter").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_filter_that_is_not_offered_says_so_first(path: pathlib.Path) -> None:
+    text = yaml.safe_load(path.read_text("utf-8"))["DOCUMENTATION"]
+    internal = text["short_description"].startswith("(internal) ")
+    assert internal != (path.stem in OFFERED)
+    assert ("may change in any release" in text["description"][0]) == internal
