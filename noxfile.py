@@ -46,20 +46,8 @@ RUNTIME = ("-r", "meta/ee-requirements.txt", "keeper-secrets-manager-ansible>=1.
 # Both cores are busy until the end.
 WORKERS = ("-n", "2", "--dist", "worksteal")
 TESTS = ("-r", "tests/unit/requirements.txt", "-r", "tests/integration/requirements.txt")
-LINTERS = (
-    "ansible-lint==26.10.1",
-    "antsibull-changelog==0.36.0",
-    "antsibull-docs==2.28.0",
-    "mypy==2.4.1",
-    "nox==2026.10.20",
-    "reuse==6.2.0",
-    "ruff==0.17.6",
-    "types-jmespath",
-    "types-PyYAML",
-    "types-jsonschema",
-    "types-requests",
-    "yamllint==1.38.0",
-)
+# The static checks' packages, pinned with hashes by the session lock, with ansible-core for this Python (DEFAULT_CORE).
+LINTERS = ("-r", "tests/lint/requirements.txt")
 SBOM = "cyclonedx-bom==7.5.0"
 PRISM = "@stoplight/prism-cli@5.14.2"
 # Cisco's OpenAPI document, or a part of it with the paths of Meraki's users and action batches.
@@ -143,8 +131,13 @@ NEWEST_CORE = [core for core in EVERY_CHANGE if python_for(core) in INTERPRETERS
 
 
 def install(session: nox.Session, core: str, *packages: str) -> None:
-    """Install ansible-core and the packages, and let nothing of the user's own Ansible in."""
+    """Install ansible-core and the packages; nothing of the user's own Ansible gets in."""
     session.install("--quiet", f"ansible-core~={CANDIDATES.get(core, f'{core}.0')}", *packages)
+    isolate(session, core)
+
+
+def isolate(session: nox.Session, core: str) -> None:
+    """Ansible's settings are the checkout's."""
     session.env.update({name: None for name in os.environ if name.startswith("ANSIBLE_")})
     session.env.update(
         ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
@@ -264,7 +257,7 @@ def unit_tests_of(changed: set[pathlib.PurePosixPath]) -> list[str]:
 @nox.session
 def fix(session: nox.Session) -> None:
     """Format and sort all Python here, and mend what ruff can mend by itself."""
-    session.install("--quiet", *(package for package in LINTERS if package.startswith("ruff==")))
+    session.install("--quiet", *LINTERS)
     session.run("ruff", "check", "--fix-only", "--quiet", ".")
     session.run("ruff", "format", ".")
 
@@ -272,7 +265,8 @@ def fix(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Ruff, mypy, and the unit tests of what changed since main: the check between two edits."""
-    install(session, DEFAULT_CORE, *TESTS, *LINTERS, "snowflake-connector-python>=5,<6")
+    session.install("--quiet", *LINTERS)
+    isolate(session, DEFAULT_CORE)
     link_collections(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -295,7 +289,8 @@ def lint(session: nox.Session) -> None:
         except nox.command.CommandFailed:
             failed.append(command[0])
 
-    install(session, DEFAULT_CORE, *TESTS, *LINTERS)
+    session.install("--quiet", *LINTERS)
+    isolate(session, DEFAULT_CORE)
     link_collections(session)
     check("ruff", "check", ".")
     check("ruff", "format", "--check", ".")
@@ -392,10 +387,22 @@ def sbom(session: nox.Session) -> None:
     session.log(f"{len(json.loads(told.read_text('utf-8'))['components'])} packages in {told}")
 
 
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pin, with hashes, what the checkout and its static checks need: the newest that the index has."""
+    session.install("--quiet", "uv")
+    for name in ("requirements-dev", "tests/lint/requirements"):
+        session.run(
+            *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--upgrade"),
+            *("--generate-hashes", "--no-annotate", "--custom-compile-command", "nox --session lock"),
+            *("--output-file", f"{name}.txt", f"{name}.in"),
+        )
+
+
 @nox.session(name="release-check")
 def release_check(session: nox.Session) -> None:
     """All that a release needs, in one go, as a checklist."""
-    session.install("--quiet", "-r", "requirements-dev.txt", "PyYAML")
+    session.install("--quiet", *LINTERS)
     session.run("python", "-m", "tests.release_check", *session.posargs)
 
 

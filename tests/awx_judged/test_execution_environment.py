@@ -28,9 +28,12 @@ def builder(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_context_renders(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "core"), [("execution-environment", "2.21.0"), ("execution-environment-2.22", "2.22.0rc1")]
+)
+def test_the_context_renders(name: str, core: str, tmp_path: Path) -> None:
     context = tmp_path / "context"
-    definition = AWX / "execution-environment.yml"
+    definition = AWX / f"{name}.yml"
     builder("create", "--file", str(definition), "--context", str(context), "--output-filename", "Containerfile")
     assert load(definition)["version"] == 3
     requirements = load(context / "_build" / "requirements.yml")["collections"]
@@ -39,7 +42,7 @@ def test_the_context_renders(tmp_path: Path) -> None:
         "keepersecurity.keeper_secrets_manager",
     ]
     containerfile = (context / "Containerfile").read_text()
-    assert "ansible-core~=2.21.0" in containerfile and "ansible-runner" in containerfile
+    assert f"ansible-core~={core}" in containerfile and "ansible-runner" in containerfile
     # A collection from git needs git, before it is fetched.
     assert containerfile.index("git-core") < containerfile.index("ansible-galaxy collection install")
     assert containerfile.count("RUN $PYCMD -m compileall") == 2
