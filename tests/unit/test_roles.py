@@ -53,3 +53,12 @@ def test_a_role_is_the_shared_tasks_around_one_call_of_its_module(role: Path) ->
 def test_tasks_that_touch_a_secret_are_not_shown(file: Path) -> None:
     ours = [task for task in tasks_in(file) for name in task if name.startswith("keyturn.credentials.")]
     assert ours and all(task["no_log"] is True for task in ours)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_ansible_doc_shows_the_example_of_the_readme(role: Path) -> None:
+    (spec,) = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"].values()
+    assert f"```yaml\n{spec['examples']}```" in (role / "README.md").read_text()
+    (play,) = yaml.safe_load(spec["examples"])
+    (given,) = play["roles"]
+    assert given["vars"].keys() <= {*spec["options"]}
