@@ -68,8 +68,8 @@ bench: .venv/bin/nox ## what a rotation costs beside its peers and a former buil
 scale: .venv/bin/nox ## 200 accounts with 50 credentials each, with forks and slices, counted and measured
 	$(NOX) scale $(WORDS)
 
-lint: .venv/bin/nox ## all static checks, and the collection's tarball built, installed, and judged by Galaxy's importer
-	$(NOX) lint 'sanity(2.19)' 'sanity(2.21)' build importer
+lint: .venv/bin/nox ## all static checks, the documentation's site, and the collection's tarball built, installed, and judged by Galaxy's importer
+	$(NOX) lint 'sanity(2.19)' 'sanity(2.21)' site build importer
 
 release-check: .venv/bin/nox ## all that a release needs, as a checklist
 	$(NOX) release-check $(WORDS)

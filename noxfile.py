@@ -67,6 +67,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
     "sanity",
+    "site",
     "build",
     "importer",
     "molecule",
@@ -371,6 +372,30 @@ def importer(session: nox.Session) -> None:
     if found := [line for line in lines if line.startswith(("WARNING", "ERROR"))]:
         session.error("\n".join(found))
     session.log(lines[-1])
+
+
+# What the documentation refers to in Ansible's own, whose index is on the internet.
+ELSEWHERE = """
+intersphinx_mapping = {}
+nitpick_ignore = [
+    ("std:ref", name) for name in ("action_plugins", "ansible_configuration_settings", "common_return_values")
+]
+nitpick_ignore_regex = [("std:envvar", "ANSIBLE_.*")]
+"""
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """The documentation's site, as antsibull-docs and Sphinx make it; a warning is a failure."""
+    session.install("--quiet", *LINTERS)
+    isolate(session, DEFAULT_CORE)
+    link_collections(session)
+    folder = pathlib.Path(session.create_tmp())
+    sphinx_init = ("sphinx-init", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", str(folder))
+    session.run("antsibull-docs", *sphinx_init, "keyturn.credentials", silent=True)
+    with (folder / "conf.py").open("a", encoding="utf-8") as conf:
+        conf.write(ELSEWHERE)
+    session.run(str(folder / "build.sh"), external=True, env={"HOME": str(CACHE)})
 
 
 @nox.session

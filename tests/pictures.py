@@ -24,7 +24,7 @@ from rich.text import Text
 
 from tests.sandbox.scenery import Scenery, private_directory
 
-RST = Path(__file__).resolve().parents[1] / "docs" / "docsite" / "rst"
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 _COLUMNS = 122
 # Rich's own frame loads a font from a content delivery network.
 _FRAME = """<svg viewBox="0 -4 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -87,9 +87,9 @@ def report(picture: Path) -> bool:
 
 
 def main() -> int:
-    (RST / "demo.svg").write_text(drawn(terminal([sys.executable, "-m", "tests.sandbox.demo"])), encoding="utf-8")
+    (PICTURES / "demo.svg").write_text(drawn(terminal([sys.executable, "-m", "tests.sandbox.demo"])), encoding="utf-8")
     print("demo.svg: drawn")
-    print("report.png:", "drawn" if report(RST / "report.png") else "skipped, there is no Chromium")
+    print("report.png:", "drawn" if report(PICTURES / "report.png") else "skipped, there is no Chromium")
     return 0
 
 

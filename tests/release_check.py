@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 CORES = ("2.19", "2.20", "2.21", "2.22")
 SESSIONS = (
-    *("lint", "build", "importer", "sbom", "molecule", "judge-meraki", "judge-awx"),
+    *("lint", "site", "build", "importer", "sbom", "molecule", "judge-meraki", "judge-awx"),
     *(f"sanity({core})" for core in CORES),
     *("test-connector4", "test-lowest", "test-gateway", "test-rest-servers", "mutations"),
     *(f"test({core})" for core in CORES),

@@ -86,7 +86,7 @@ def _statuses(found: t.Sequence[int]) -> str:
 
 
 def _yes(step: dict[str, t.Any], default: t.Sequence[int]) -> str:
-    unless = f", unless C({step['fail_if']})" if "fail_if" in step else ""
+    unless = f", unless ``{step['fail_if']}``" if "fail_if" in step else ""
     return _statuses(step.get("status", default)) + unless
 
 
