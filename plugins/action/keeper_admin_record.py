@@ -28,14 +28,9 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import config_text
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _config_file
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import Result, censor
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import preload
 
 _OFFICIAL = "keepersecurity.keeper_secrets_manager.keeper_get_record"
 _TIMEOUT = 45
-
-# Each role begins with this plugin, which Ansible loads before it forks: what the tasks need is then there.
-_PLUGINS = __name__.rpartition(".action.")[0]
-preload("keeper_secrets_manager_core", f"{_PLUGINS}.plugin_utils._record", f"{_PLUGINS}.filter.rotation")
 
 
 class ActionModule(ActionBase):

@@ -2,90 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters with which the roles of this collection turn answers of modules into the next step."""
+"""The filter with which the roles of this collection look at a rotation after its deliveries."""
 
 from __future__ import annotations
 
-import pathlib
-import re
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
-    KINDS,
-    Entry,
-    Result,
-    Role,
-    Run,
-    delivered,
-    told,
-)
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._stats import stats
-
-_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-
-
-def _consumers(folder: str) -> dict[str, str]:
-    """The task files of a folder by their names; none that a link has elsewhere."""
-    root = pathlib.Path(folder).expanduser().resolve()
-    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
-    return {
-        path.stem: str(path)
-        for path in files
-        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
-    }
-
-
-def rotation_users(vault: Result, role: t.Mapping[str, t.Any], consumers_dir: str = "") -> list[Entry]:
-    """The C(users) for the service's module, from keeper_rotation's answer. Holds the secrets that the answer holds."""
-    return Role(**role, consumers=_consumers(consumers_dir)).users(vault)
-
-
-def rotation_run(
-    found: Result, role: t.Mapping[str, t.Any], consumers_dir: str = "", **answers: t.Any
-) -> dict[str, t.Any]:
-    """What to stage, save, commit, discard and say. Holds no secrets."""
-    run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, **answers)
-    outcomes = run.records()
-    lines, failures = run.told(outcomes)
-    return {
-        "stage": run.to_stage(),
-        "save": list(run.minted()),
-        "commit": run.ending("commit"),
-        "discard": run.ending("discard"),
-        "rotation_id": run.rotation_id(),
-        "account": run.account(),
-        "deliver": run.to_deliver(),
-        "outcomes": outcomes,
-        "stats": stats(outcomes, KINDS),
-        "failure": {name: found.get(name) for name in ("msg", "error_code")},
-        "told": lines,
-        "failures": failures,
-    }
-
-
-def rotation_delivered(run: t.Mapping[str, t.Any], undelivered: t.Sequence[Entry]) -> dict[str, t.Any]:
-    """What C(rotation_run) said before the deliveries, and what became of these. Holds no secrets."""
-    if not undelivered:
-        return dict(run)
-    outcomes = delivered(run["outcomes"], undelivered)
-    lines, failures = told(outcomes)
-    return {**run, "outcomes": outcomes, "stats": stats(outcomes, KINDS), "told": lines, "failures": failures}
-
-
-def rotation_minted(
-    staged: Result, role: t.Mapping[str, t.Any], applied: Result, consumers_dir: str = ""
-) -> dict[str, Entry]:
-    """The C(secrets) for keeper_rotation: what the service's module has minted, by record. Holds secrets."""
-    return Run(Role(**role, consumers=_consumers(consumers_dir)), {}, staged=staged, applied=applied).minted()
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._rotate import after_deliveries
 
 
 class FilterModule:
-    """The roles' filters."""
+    """The roles' filter."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {
-            "rotation_users": rotation_users,
-            "rotation_run": rotation_run,
-            "rotation_minted": rotation_minted,
-            "rotation_delivered": rotation_delivered,
-        }
+        return {"rotation_delivered": after_deliveries}

@@ -46,7 +46,7 @@ options:
     default: []
   outcomes:
     description:
-      - What became of each record, as the filter C(keyturn.credentials.rotation_run) tells it.
+      - What became of each record, as M(keyturn.credentials.rotation) returns it.
     type: list
     elements: dict
     default: []

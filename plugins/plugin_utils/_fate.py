@@ -75,8 +75,9 @@ def fate(record: Entry, outcome: Entry | None) -> Fate:
 class Role:
     """How a role speaks of its records.
 
-    columns: option of the service's module → field of a record's entry. common: options of each user. settled: options
-    of the users of records that are not due, None where those are not asked about. names: how logins are compared.
+    columns: option of the service's module → field of a record's entry. options: of the module, besides its users.
+    common: options of each user. settled: options of the users of records that are not due, None where those are not
+    asked about. names: how logins are compared.
     consumers: the files of those that can be told of a new secret, by their names.
     administrator: C(uid) and C(login) whose secret may not rotate here, because the next run would need the old one.
     mints: whether the service makes the secrets. Then one user can have many, each in a record of its own; they must
@@ -84,6 +85,7 @@ class Role:
     """
 
     columns: t.Mapping[str, str]
+    options: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     common: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     settled: t.Mapping[str, t.Any] | None = None
     names: str = "exact"
@@ -198,6 +200,19 @@ class Run:
     committed: Result = dataclasses.field(default_factory=dict)
     discarded: Result = dataclasses.field(default_factory=dict)
     check_mode: bool = False
+
+    def heard(self, **answer: Result) -> Run:
+        """The same run with one more answer."""
+        return dataclasses.replace(self, **answer)  # type: ignore[arg-type]
+
+    def changed(self) -> bool:
+        """Whether the vault or the service was changed; in check mode, whether a real run would."""
+        asked = (
+            (self.found,)
+            if self.check_mode
+            else (self.staged, self.applied, self.saved, self.committed, self.discarded)
+        )
+        return any(answer.get("changed") for answer in asked)
 
     def to_stage(self) -> list[str]:
         """UIDs: what the check did not object to, and what an earlier run may have set, which must come to an end."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The roles' tasks without Ansible: the same modules' logic and the same filters, in a process forked for each run.
+"""The roles' work without Ansible: the same modules' logic in the same order, in a process forked for each run.
 
 Twenty times as quick as ansible-playbook, and killed by the same signals. What Ansible does itself is not tested so.
 """
@@ -22,7 +22,8 @@ import yaml
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import RotationError
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import keeper_rotation, rotation_options
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Role, Run
+from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rotate
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Role
 from tests.integration.support import REPOSITORY, call_logic
 
 Entry = dict[str, t.Any]
@@ -43,14 +44,8 @@ def role_of(kind: str, **more: t.Any) -> Entry:
     """How the role speaks of its records, as its own variables say; C(more) is what they make of the role's options."""
     variables = yaml.safe_load((REPOSITORY / "roles" / kind / "vars" / "main.yml").read_text(encoding="utf-8"))
     said = variables[f"{kind}_role"]
-    same = {name: said[name] for name in ("columns", "names", "mints") if name in said}
+    same = {name: said[name] for name in ("columns", "names", "mints", "options") if name in said}
     return {**same, **more}
-
-
-def _own_options(kind: str) -> Entry:
-    """What the role's call of its module says besides the users."""
-    (task,) = yaml.safe_load((REPOSITORY / "roles" / kind / "tasks" / "service.yml").read_text(encoding="utf-8"))
-    return {name: value for name, value in task[f"keyturn.credentials.{kind}"].items() if name != "users"}
 
 
 def _answer(spec: t.Any, run: t.Any, options: Entry, *, check_mode: bool) -> Entry:
@@ -62,42 +57,26 @@ def _answer(spec: t.Any, run: t.Any, options: Entry, *, check_mode: bool) -> Ent
 
 
 def rotate(job: Entry) -> list[Entry]:
-    """What playbooks/tasks/rotation.yml does, task by task; what became of each record.
+    """What the action plugin rotation does; what became of each record.
 
     job: C(kind), C(records), C(role), C(login) and C(vault) (options of the service's module and of keeper_rotation),
     C(staging) (those of staging alone), C(check_mode).
     """
-    kind, check_mode = job["kind"], bool(job.get("check_mode"))
+    kind = job["kind"]
     where, logic = (importlib.import_module(f"{_LOGIC}.{name}") for name in _SERVICES[kind])
+    role = Role(**job["role"])
 
-    def vault(state: str, records: list[str], *, check_mode: bool = False, **options: t.Any) -> Entry:
-        options = {"state": state, "records": records, **job["vault"], **options}
+    def vault(state: str, records: t.Sequence[str], *, check_mode: bool = False, **options: t.Any) -> Entry:
+        options.pop("account", None)
+        options = {"state": state, "records": list(records), **job["vault"], **options}
         return _answer(rotation_options.SPEC, keeper_rotation.run, options, check_mode=check_mode)
 
-    def service(users: list[Entry], *, check_mode: bool = False) -> Entry:
-        options = {"users": users, **_own_options(kind), **job["login"]}
+    def service(users: t.Sequence[Entry], *, check_mode: bool) -> Entry:
+        options = {"users": list(users), **role.options, **job["login"]}
         return _answer(where.SPEC, logic.run, options, check_mode=check_mode)
 
-    role, answers = Role(**job["role"]), dict[str, t.Any]()
-    staging = "announced" if role.mints else "staged"
-    found = vault(staging, job["records"], check_mode=True, **job["staging"])
-
-    def run() -> Run:
-        return Run(role, found, check_mode=check_mode, **answers)
-
-    if role.users(found):
-        answers["checked"] = service(role.users(found), check_mode=True)
-    if run().to_stage() and not check_mode:
-        answers["staged"] = vault(staging, run().to_stage(), **job["staging"])
-        if role.users(answers["staged"]):
-            answers["applied"] = service(role.users(answers["staged"]))
-    if minted := run().minted():
-        answers["saved"] = vault("staged", list(minted), secrets=minted, rotation_id=run().rotation_id())
-    fates: tuple[tuple[str, t.Literal["commit", "discard"]], ...] = (("committed", "commit"), ("discarded", "discard"))
-    for state, fate in fates:
-        if uids := run().ending(fate):
-            answers[state] = vault(state, uids, rotation_id=run().rotation_id())
-    return run().records()
+    check_mode = bool(job.get("check_mode"))
+    return _rotate.rotate(role, job["records"], vault, service, staging=job["staging"], check_mode=check_mode).records()
 
 
 def serve() -> None:

@@ -19,7 +19,6 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FILES = (
     "plugins/modules/{}.py",
     "roles/{}/tasks/main.yml",
-    "roles/{}/tasks/service.yml",
     "roles/{}/vars/main.yml",
     "roles/{}/defaults/main.yml",
     "roles/{}/meta/argument_specs.yml",

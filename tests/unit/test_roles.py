@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (REPOSITORY / "roles").iterdir() if path.is_dir())
 SHARED = REPOSITORY / "playbooks" / "tasks" / "rotation.yml"
 VAULT = "keyturn.credentials.keeper_rotation"
+ADMIN = "keyturn.credentials.keeper_admin_record"
 
 
 def tasks_of(entries: list[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
@@ -29,30 +30,18 @@ def tasks_in(file: Path) -> list[dict[str, t.Any]]:
     return list(tasks_of(yaml.safe_load(file.read_text())))
 
 
-def test_a_role_ends_only_its_own_rotation() -> None:
-    """Otherwise it could discard what another run has taken over and given to the service."""
-    ending = [
-        task[VAULT]
-        for task in tasks_in(SHARED)
-        if task.get(VAULT, {}).get("state") in ("committed", "discarded") or "secrets" in task.get(VAULT, {})
-    ]
-    assert {options["state"] for options in ending} == {"staged", "committed", "discarded"}
-    assert [options.get("rotation_id") for options in ending] == ["{{ keyturn_run.rotation_id }}"] * 3
-
-
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_a_role_is_the_shared_tasks_around_one_call_of_its_module(role: Path) -> None:
-    imported = [task["ansible.builtin.import_tasks"] for task in tasks_in(role / "tasks" / "main.yml")[1:]]
-    assert [(role / "tasks" / path).resolve() for path in imported] == [SHARED]
-    (service,) = tasks_in(role / "tasks" / "service.yml")
-    assert service[f"keyturn.credentials.{role.name}"]["users"] == "{{ keyturn_users }}"
-    assert (service["register"], service["no_log"]) == ("keyturn_applied", True)
+def test_a_role_is_the_shared_tasks_and_its_own_name(role: Path) -> None:
+    whole, *others = tasks_in(role / "tasks" / "main.yml")
+    assert [(role / "tasks" / task["ansible.builtin.import_tasks"]).resolve() for task in others] == [SHARED]
+    assert whole["vars"] == {"keyturn_kind_of_role": role.name}
+    assert whole["module_defaults"].keys() == {f"keyturn.credentials.{role.name}", VAULT, ADMIN}
 
 
-@pytest.mark.parametrize("file", [SHARED, *sorted(REPOSITORY.glob("roles/*/tasks/service.yml"))], ids=str)
+@pytest.mark.parametrize("file", sorted(SHARED.parent.glob("*.yml")), ids=lambda path: path.name)
 def test_tasks_that_touch_a_secret_are_not_shown(file: Path) -> None:
     ours = [task for task in tasks_in(file) for name in task if name.startswith("keyturn.credentials.")]
-    assert ours and all(task["no_log"] is True for task in ours)
+    assert all(task["no_log"] is True for task in ours)
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)

@@ -22,9 +22,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 _PLUGINS = "ansible_collections.keyturn.credentials.plugins"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 # These are answered by their action plugin alone.
-ON_THE_CONTROLLER = {"fleet_report", "keeper_admin_record", "rotation_events"}
+ON_THE_CONTROLLER = {"fleet_report", "keeper_admin_record", "rotation", "rotation_events"}
 # Of these, the ones that return no secret.
-HARMLESS = {"fleet_report", "rotation_events"}
+HARMLESS = {"fleet_report", "rotation", "rotation_events"}
 Options = dict[str, dict[str, t.Any]]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the roles ask, stage, commit, discard and say, for every answer that a module can give; and the filters."""
+"""What the roles ask, stage, commit, discard and say, for every answer that a module can give."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import dataclasses
 import itertools
 import json
 import typing as t
-from pathlib import Path
 
 import pytest
 
-from ansible_collections.keyturn.credentials.plugins.filter import rotation
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Role, Run, fate
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._rotate import after_deliveries, summary
+from tests.unit.plugins.plugin_utils.answers import COLUMNS, answer, ended, failed, record, worked
 
 Entry = dict[str, t.Any]
 
@@ -25,42 +25,7 @@ CODES = sorted(
 )
 # After these, a service has certainly not taken the secret that was made in this run.
 DEFINITE = {"refused", "not_found", "not_permitted", "ambiguous", "invalid_input"}
-COLUMNS = {"name": "login", "private_key": "private_key", "public_key": "public_key", "recovered": "recovered"}
 ROLE = Role(COLUMNS, names="sql")
-
-
-def record(uid: str, kind: str = "fresh", **fields: t.Any) -> Entry:
-    """An entry of keeper_rotation's answer; kind: fresh, recovered, idle or failed."""
-    if kind == "failed":
-        return {"record": uid, "failed": True, "error_code": "vault_error", "msg": f"{uid} cannot be read.", **fields}
-    return {
-        "record": uid,
-        "record_uid": uid,
-        "title": f"Title of {uid}",
-        "login": f"user_{uid}",
-        "failed": False,
-        "due": kind != "idle",
-        "recovered": kind == "recovered",
-        "private_key": f"secret of {uid}",
-        "fingerprint": f"SHA256:{uid}",
-        **fields,
-    }
-
-
-def answer(*entries: Entry) -> dict[str, t.Any]:
-    return {"rotations": list(entries), "changed": any(entry.get("changed") for entry in entries)}
-
-
-def worked(changed: bool = True, verified: bool = True, **fields: t.Any) -> Entry:
-    return {"failed": False, "changed": changed, "verified": verified, **fields}
-
-
-def failed(code: str, **fields: t.Any) -> Entry:
-    return {"failed": True, "changed": False, "verified": False, "error_code": code, "msg": f"It is {code}.", **fields}
-
-
-def ended(*uids: str, **fields: t.Any) -> dict[str, t.Any]:
-    return answer(*({"record": uid, "record_uid": uid, "failed": False, "changed": True, **fields} for uid in uids))
 
 
 def run(*records: Entry, role: Role = ROLE, **answers: t.Any) -> Run:
@@ -231,7 +196,7 @@ def test_a_record_that_is_named_twice_is_asked_about_once() -> None:
 
 
 def test_users_of_the_module() -> None:
-    role = Role(COLUMNS, {"key_pair_name": "KEYTURN"}, {"install": False})
+    role = Role(COLUMNS, common={"key_pair_name": "KEYTURN"}, settled={"install": False})
     found = answer(record("A"), record("R", "recovered"), record("I", "idle", private_key=None, public_key="public"))
     assert role.users(found) == [
         {"key_pair_name": "KEYTURN", "name": "user_A", "private_key": "secret of A", "recovered": False},
@@ -493,16 +458,10 @@ def test_a_delivery_that_failed_is_told_and_the_secret_stays() -> None:
     missed = [{"record_uid": "A", "consumer": "web", "msg": "its task failed: Reload"}]
     applied = answer(worked(), worked())
     found = answer(record("A"), record("B"))
-    ran = rotation.rotation_run(
-        found,
-        {"columns": COLUMNS},
-        checked=applied,
-        staged=found,
-        applied=applied,
-        committed=ended("A", "B", rotated_at="now"),
-    )
-    assert rotation.rotation_delivered(ran, []) == ran
-    ran = rotation.rotation_delivered(ran, missed)
+    committed = ended("A", "B", rotated_at="now")
+    ran = summary(Run(ROLE, found, checked=applied, staged=found, applied=applied, committed=committed))
+    assert after_deliveries(ran, []) == ran
+    ran = after_deliveries(ran, missed)
     first, second = ran["outcomes"]
     assert ran["told"][0] == "1 rotated, 0 recovered, 0 not due, 1 failed" and len(ran["failures"]) == 1
     assert first["rotated_at"] == "now"
@@ -514,23 +473,6 @@ def test_a_delivery_that_failed_is_told_and_the_secret_stays() -> None:
 def test_the_previous_key_stays_while_somebody_is_still_to_be_told() -> None:
     found = answer(record("A", "idle", undelivered=["app"]), record("B", "idle"))
     assert [entry["record_uid"] for entry in TOLD.asked(found)] == ["B"]
-
-
-def test_consumers_are_files_of_one_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "consumers"
-    folder.mkdir()
-    for path in (tmp_path / "outside.yml", folder / "app.yml", folder / "web.yaml", folder / ".hidden.yml"):
-        path.write_text("[]")
-    (folder / "sub.yml").mkdir()
-    (folder / "link.yml").symlink_to(tmp_path / "outside.yml")
-    (folder / "alias.yml").symlink_to(folder / "app.yml")
-    names = ["alias", "app", "web", "link", "sub", "hidden", ".hidden", "../outside", "outside"]
-    for name in names:
-        vault = answer(record("A", consumers=[name]))
-        known = bool(rotation.rotation_users(vault, {"columns": COLUMNS}, str(folder)))
-        assert known is (name in names[:3]), name
-        for nowhere in ("", str(tmp_path / "none")):
-            assert rotation.rotation_users(vault, {"columns": COLUMNS}, nowhere) == []
 
 
 def test_keys_that_are_not_due() -> None:
@@ -591,14 +533,11 @@ def test_a_vault_that_told_nothing() -> None:
     assert failures == ["failed: No configuration. [invalid_input]"]
 
 
-# -- the filters
-
-
 def test_no_secret_is_said() -> None:
     found = answer(record("A"), record("B", "recovered"), record("I", "idle"), record("N", login=""))
     for code, changed, in_force in WAYS:
         applied = answer(way(code, changed, in_force), way(code, changed, in_force))
-        said = rotation.rotation_run(found, {"columns": COLUMNS}, staged=found, checked=applied, applied=applied)
+        said = summary(Run(ROLE, found, staged=found, checked=applied, applied=applied))
         assert "secret of" not in json.dumps(said)
 
 
@@ -606,12 +545,3 @@ def test_the_name_of_the_rotation_is_of_any_record_that_has_one() -> None:
     staged = answer(record("X", "failed"), record("I", "idle", rotation_id=None), record("A", rotation_id="run"))
     assert Run(ROLE, staged, staged=staged).rotation_id() == "run"
     assert Run(ROLE, {}).rotation_id() is None
-
-
-def test_every_filter_has_its_name() -> None:
-    found = rotation.FilterModule().filters()
-    assert sorted(found) == ["rotation_delivered", "rotation_minted", "rotation_run", "rotation_users"]
-    staged = answer(record("A"))
-    assert found["rotation_users"](staged, {"columns": {"name": "login"}}) == [{"name": "user_A"}]
-    ran = found["rotation_run"](staged, {"columns": {}}, staged=staged, applied=answer(worked()))
-    assert ran["commit"] == ["A"]

@@ -1,0 +1,94 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.executor.module_common import _apply_action_arg_defaults
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Result, Role
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import preload
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._rotate import consumers, rotate, summary
+
+_COLLECTION = "keyturn.credentials"
+# Ansible loads this plugin before it forks: what the tasks of every role need is then there.
+_PLUGINS = __name__.rpartition(".action.")[0]
+preload(
+    *("requests", "keeper_secrets_manager_core", "cryptography.hazmat.primitives.asymmetric.rsa"),
+    *(f"{_PLUGINS}.{name}" for name in ("action.keeper_admin_record", "action.keeper_rotation", "filter.key_login")),
+)
+
+
+# Why: docs/decisions/11-a-role-is-one-task.md
+class ActionModule(ActionBase):
+    """The work of a role in one task, so that no answer of a module, which may hold secrets, is in a variable."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        _validated, params = self.validate_argument_spec({"kind": {"type": "str", "required": True, "no_log": False}})
+        self._kind: str = params["kind"]
+        self._variables = task_vars or {}
+        records = self._option("records")
+        result.update(records=records, outcomes=[])
+        self._tell(keyturn_admin={}, keyturn_account=None)
+        admin = self._ask("keeper_admin_record", check_mode=False, record=self._option("admin_record"))
+        if admin.get("failed"):
+            result.update(
+                {name: admin[name] for name in ("failed", "msg", "error_code", "retry_safe") if name in admin}
+            )
+        else:
+            self._tell(keyturn_admin=admin)
+            result.update(self._rotate(records))
+        return result
+
+    def _rotate(self, records: list[str]) -> dict[str, t.Any]:
+        role = Role(**self._option("role"), consumers=consumers(self._value("keyturn_consumers_dir | default('')")))
+        told = {"consumers": self._option("consumers")}
+        staging = {"max_age": str(self._option("max_age")), "force": self._option("force"), **told}
+
+        def vault(state: str, records: t.Sequence[str], *, check_mode: bool = False, **options: t.Any) -> Result:
+            self._tell(keyturn_account=options.pop("account", None))
+            options = {**(told if state == "committed" else {}), **options}
+            return self._ask("keeper_rotation", check_mode=check_mode, state=state, records=list(records), **options)
+
+        def service(users: t.Sequence[dict[str, t.Any]], *, check_mode: bool) -> Result:
+            return self._ask(self._kind, check_mode=check_mode, users=list(users), **role.options)
+
+        return summary(rotate(role, records, vault, service, staging=staging, check_mode=self._task.check_mode))
+
+    def _tell(self, **variables: t.Any) -> None:
+        """What the role's own variables are made of."""
+        self._templar.available_variables = {**self._templar.available_variables, **variables}
+
+    def _option(self, name: str) -> t.Any:
+        return self._value(f"{self._kind}_{name}")
+
+    def _value(self, expression: str) -> t.Any:
+        return self._templar.template(trust_as_template(f"{{{{ {expression} }}}}"))
+
+    def _ask(self, module: str, *, check_mode: bool, **options: t.Any) -> Result:
+        """What a task with the module would register; with the role's and the play's defaults for it."""
+        name = f"{_COLLECTION}.{module}"
+        task = self._task.copy()
+        task.action, task.check_mode = name, check_mode
+        try:
+            task.args = _apply_action_arg_defaults(name, self._task, options, self._templar)
+            plugin = self._shared_loader_obj.action_loader.get(
+                name,
+                task=task,
+                connection=self._connection,
+                play_context=self._play_context,
+                loader=self._loader,
+                templar=self._templar,
+                shared_loader_obj=self._shared_loader_obj,
+            )
+            return t.cast(Result, plugin.run(task_vars=self._variables))
+        except AnsibleError as error:  # a variable that cannot be evaluated, a timeout
+            return {"failed": True, "msg": str(error)}
+        except Exception as error:  # what was done before is still told, and what is in force still committed
+            return {"failed": True, "msg": f"{name}: internal error {type(error).__name__}."}

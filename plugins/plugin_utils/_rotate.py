@@ -1,0 +1,125 @@
+# Copyright (c) 2026 keyturn.credentials contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to this collection: names and behaviour may change in any release.
+
+"""What every role does: read → check → stage → apply → save what was minted → commit or discard.
+
+A run that dies anywhere is finished by the next one, because a secret is in its record before the service hears of it.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import time
+import typing as t
+
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
+    KINDS,
+    Entry,
+    Result,
+    Role,
+    Run,
+    delivered,
+    told,
+)
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._stats import stats
+
+_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+
+# What a record did not take is given to it twice more, after so many seconds.
+_AGAIN = (5, 5)
+
+
+class Vault(t.Protocol):
+    """Asks keeper_rotation; its result, which says so where anything failed."""
+
+    def __call__(self, state: str, records: t.Sequence[str], **options: t.Any) -> Result: ...
+
+
+class Service(t.Protocol):
+    """Asks the service's module about these users; its result, as Vault's."""
+
+    def __call__(self, users: t.Sequence[Entry], *, check_mode: bool) -> Result: ...
+
+
+def rotate(
+    role: Role,
+    records: t.Sequence[str],
+    vault: Vault,
+    service: Service,
+    *,
+    staging: t.Mapping[str, t.Any],
+    check_mode: bool = False,
+) -> Run:
+    """Rotate the records that are due. The answers hold secrets; what Run makes of them does not.
+
+    staging: what keeper_rotation is told when it looks and when it stages.
+    """
+    state = "announced" if role.mints else "staged"
+    run = Run(role, vault(state, records, check_mode=True, **staging), check_mode=check_mode)
+    if users := role.users(run.found):
+        run = run.heard(checked=service(users, check_mode=True))
+    if check_mode:
+        return run
+    if uids := run.to_stage():
+        run = run.heard(staged=vault(state, uids, **staging))
+    if users := role.users(run.staged):
+        run = run.heard(applied=service(users, check_mode=False))
+    if minted := run.minted():
+        saving = {"secrets": minted, "rotation_id": run.rotation_id()}
+        run = run.heard(saved=_patiently(vault, "staged", list(minted), **saving))
+    if uids := run.ending("commit"):
+        about = {"rotation_id": run.rotation_id(), "account": run.account() or ""}
+        run = run.heard(committed=_patiently(vault, "committed", uids, **about))
+    if uids := run.ending("discard"):
+        run = run.heard(discarded=vault("discarded", uids, rotation_id=run.rotation_id()))
+    return run
+
+
+def _patiently(vault: Vault, state: str, records: t.Sequence[str], **options: t.Any) -> Result:
+    answer = vault(state, records, **options)
+    for seconds in _AGAIN:
+        if answer.get("rotations") and not any(entry["failed"] for entry in answer["rotations"]):
+            break
+        time.sleep(seconds)
+        answer = vault(state, records, **options)
+    return answer
+
+
+def consumers(folder: str) -> dict[str, str]:
+    """The task files of a folder by their names; none that a link has elsewhere."""
+    root = pathlib.Path(folder).expanduser().resolve()
+    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
+    return {
+        path.stem: str(path)
+        for path in files
+        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
+    }
+
+
+def summary(run: Run) -> dict[str, t.Any]:
+    """What became of it, for the role's further tasks. Holds no secrets."""
+    outcomes = run.records()
+    lines, failures = run.told(outcomes)
+    return {
+        "changed": run.changed(),
+        "account": run.account(),
+        "deliver": run.to_deliver(),
+        "outcomes": outcomes,
+        "stats": stats(outcomes, KINDS),
+        "failure": {name: run.found.get(name) for name in ("msg", "error_code")},
+        "told": lines,
+        "failures": failures,
+    }
+
+
+def after_deliveries(told_before: t.Mapping[str, t.Any], undelivered: t.Sequence[Entry]) -> dict[str, t.Any]:
+    """What C(summary) said before the deliveries, and what became of these. Holds no secrets."""
+    if not undelivered:
+        return dict(told_before)
+    outcomes = delivered(told_before["outcomes"], undelivered)
+    lines, failures = told(outcomes)
+    return {**told_before, "outcomes": outcomes, "stats": stats(outcomes, KINDS), "told": lines, "failures": failures}
