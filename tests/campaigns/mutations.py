@@ -39,12 +39,14 @@ PASSWORDS = f"{UTILS}/_snowflake/snowflake_user_password.py"
 REST_ANSWERS = f"{UTILS}/_rest/answers.py"
 TOKENS = f"{UTILS}/_rotation/token_plan.py"
 FATE = "plugins/plugin_utils/_fate.py"
+ORDER = "plugins/plugin_utils/_rotate.py"
 CENSOR = "plugins/plugin_utils/_censor.py"
 GATEWAY = "extensions/keeper_gateway/post_rotation.py"
 
 VAULT_TESTS = (f"{UNIT}/_keeper",)
 RECORD_TESTS = (f"{UNIT}/_keeper/test_record.py",)
 FATE_TESTS = ("tests/unit/plugins/plugin_utils/test_fate.py",)
+ORDER_TESTS = ("tests/unit/plugins/plugin_utils/test_rotate.py",)
 HTTP_TESTS = (f"{UNIT}/_core/test_http.py",)
 MODULE_TESTS = (f"{UNIT}/_core/test_module.py",)
 SECRETS_TESTS = (f"{UNIT}/_core/test_secrets.py",)
@@ -127,6 +129,15 @@ MUTATIONS = (
     ),
     # -- what becomes of a record
     Mutation("commit before apply", FATE, 'return "keep"\n    fresh', 'return "commit"\n    fresh', FATE_TESTS),
+    Mutation(
+        "commit before apply",
+        ORDER,
+        "if users := role.users(run.staged):",
+        "if users := []:",
+        ORDER_TESTS,
+    ),
+    Mutation("mint and do not save", ORDER, "if minted := run.minted():", "if minted := {}:", ORDER_TESTS),
+    Mutation("give up a commit", ORDER, "_AGAIN = (5, 5)", "_AGAIN = ()", ORDER_TESTS),
     Mutation(
         "discard what a service may have taken",
         FATE,
