@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         records = self._option("records")
         result.update(records=records, outcomes=[])
         self._tell(keyturn_admin={}, keyturn_account=None)
-        admin = self._ask("keeper_admin_record", check_mode=False, record=self._option("admin_record"))
+        admin = self._ask("keeper_admin_record", "keyturn_vault", record=self._option("admin_record"))
         if admin.get("failed"):
             result.update(
                 {name: admin[name] for name in ("failed", "msg", "error_code", "retry_safe") if name in admin}
@@ -51,13 +51,14 @@ class ActionModule(ActionBase):
         told = {"consumers": self._option("consumers")}
         staging = {"max_age": str(self._option("max_age")), "force": self._option("force"), **told}
 
-        def vault(state: str, records: t.Sequence[str], *, check_mode: bool = False, **options: t.Any) -> Result:
+        def vault(state: str, records: t.Sequence[str], **options: t.Any) -> Result:
             self._tell(keyturn_account=options.pop("account", None))
-            options = {**(told if state == "committed" else {}), **options}
-            return self._ask("keeper_rotation", check_mode=check_mode, state=state, records=list(records), **options)
+            options = {"state": state, "records": list(records), **(told if state == "committed" else {}), **options}
+            return self._ask("keeper_rotation", f"keyturn_vault | combine({self._kind}_vault)", **options)
 
         def service(users: t.Sequence[dict[str, t.Any]], *, check_mode: bool) -> Result:
-            return self._ask(self._kind, check_mode=check_mode, users=list(users), **role.options)
+            options = {"users": list(users), **role.options}
+            return self._ask(self._kind, f"{self._kind}_login", check_mode=check_mode, **options)
 
         return summary(rotate(role, records, vault, service, staging=staging, check_mode=self._task.check_mode))
 
@@ -71,12 +72,13 @@ class ActionModule(ActionBase):
     def _value(self, expression: str) -> t.Any:
         return self._templar.template(trust_as_template(f"{{{{ {expression} }}}}"))
 
-    def _ask(self, module: str, *, check_mode: bool, **options: t.Any) -> Result:
-        """What a task with the module would register; with the role's and the play's defaults for it."""
+    def _ask(self, module: str, common: str, *, check_mode: bool = False, **options: t.Any) -> Result:
+        """What a task with the module would register; common: the variable with more options."""
         name = f"{_COLLECTION}.{module}"
         task = self._task.copy()
         task.action, task.check_mode = name, check_mode
         try:
+            options = {**self._value(common), **options}
             task.args = _apply_action_arg_defaults(name, self._task, options, self._templar)
             plugin = self._shared_loader_obj.action_loader.get(
                 name,
