@@ -18,6 +18,7 @@ import os
 import platform
 import secrets
 import statistics
+import subprocess
 import sys
 import tempfile
 import typing as t
@@ -34,7 +35,7 @@ from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.meraki.sandbox import NETWORK
 from tests.sandbox.rest import RestSandbox
-from tests.sandbox.server import Fault, LoopbackServer
+from tests.sandbox.server import Fault, Faults
 from tests.sandbox.snowflake import SnowflakeSandbox
 
 Play = tuple[list[dict[str, t.Any]], dict[str, t.Any]]
@@ -103,7 +104,8 @@ class Bench:
         return [self.ansible.play(task)], {"given": unsafe({**given, "users": users})}
 
     def meraki_users(self, names: t.Sequence[str], **environment: str) -> Run:
-        return self.ansible.run(*self.meraki_play(names), **environment)
+        plays, variables = self.meraki_play(names)
+        return self.ansible.run(plays, variables, **environment)
 
     def cisco_users(self, names: t.Sequence[str]) -> Run:
         task = {
@@ -229,7 +231,8 @@ class Bench:
         return [self.ansible.play(task)], {"given": unsafe(given)}
 
     def snowflake_users(self, names: t.Sequence[str], **environment: str) -> Run:
-        return self.ansible.run(*self.snowflake_play(names), **environment)
+        plays, variables = self.snowflake_play(names)
+        return self.ansible.run(plays, variables, **environment)
 
     def distant(self, number: int, count: int) -> list[Row]:
         names = [f"D{each}" for each in range(count)]
@@ -253,13 +256,16 @@ class Bench:
         """Of a task with one user: of the process in which the module runs, and of the whole run."""
         self.snowflake.add_user("M", password=fresh_password())
         names = self.users(1)
-        snowflake = self._memory("Snowflake", self.snowflake, lambda: self.snowflake_play(["M"]), number)
-        return snowflake + self._memory("Meraki", self.meraki, lambda: self.meraki_play(names), number)
+        snowflake = self._memory("Snowflake", self.snowflake.faults, lambda: self.snowflake_play(["M"]), number)
+        return snowflake + self._memory("Meraki", self.meraki.faults, lambda: self.meraki_play(names), number)
 
-    def _memory(self, title: str, server: LoopbackServer, play: t.Callable[[], Play], number: int) -> list[Row]:
+    def _memory(self, title: str, faults: Faults, play: t.Callable[[], Play], number: int) -> list[Row]:
         def middle(*words: str, **environment: str) -> Memory:
-            start = functools.partial(self.ansible.start, **environment)
-            found = [peak(self.ansible, server, lambda: start(*play(), *words)) for _round in range(number)]
+            def start() -> subprocess.Popen[str]:
+                plays, variables = play()
+                return self.ansible.start(plays, variables, *words, **environment)
+
+            found = [peak(self.ansible, faults, start) for _round in range(number)]
             return Memory(*(statistics.median(column) for column in zip(*map(dataclasses.astuple, found), strict=True)))
 
         ours, modules, before = middle(), middle(*AS_MODULES), middle(**self.base)

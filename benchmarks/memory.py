@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.integration.support import Ansible
 from tests.sandbox.processes import descendants
-from tests.sandbox.server import Fault, LoopbackServer
+from tests.sandbox.server import Fault, Faults
 
 _FOREVER = 10**9
 
@@ -43,8 +43,8 @@ def _of(pid: int) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def peak(ansible: Ansible, server: LoopbackServer, start: t.Callable[[], subprocess.Popen[str]]) -> Memory:
-    """Of the run that is started, which must succeed, and in which only one module at a time asks the server."""
+def peak(ansible: Ansible, faults: Faults, start: t.Callable[[], subprocess.Popen[str]]) -> Memory:
+    """Of the run that is started, which must succeed. One module at a time asks the server that has these faults."""
     lock, started, looks = threading.Lock(), threading.Event(), list[Memory]()
 
     def look() -> None:
@@ -54,11 +54,11 @@ def peak(ansible: Ansible, server: LoopbackServer, start: t.Callable[[], subproc
             found = [_of(pid) for pid in (process.pid, *descendants(process.pid))]
             looks.append(Memory(*found[-1], sum(pss for pss, _rss in found)))
 
-    server.faults.add(Fault("", times=_FOREVER, before=look))
+    faults.add(Fault("", times=_FOREVER, before=look))
     process = start()
     started.set()
     run = ansible.finish(process)
-    server.faults.clear()
+    faults.clear()
     if run.returncode != 0 or not looks:
         raise RuntimeError(run.output)
     return Memory(*(max(getattr(each, field.name) for each in looks) for field in dataclasses.fields(Memory)))
