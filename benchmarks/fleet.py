@@ -126,21 +126,20 @@ class Credentials:
         return 1000 * taken.cpu / credentials
 
 
-def per_credential(commit: str, accounts: int, users: int, forks: int, rounds: int) -> Row:
+def per_credential(base: str, accounts: int, users: int, *, forks: int = 5, rounds: int = 1) -> Row:
+    """base: the folder with the collections of the former build."""
     with (
         tempfile.TemporaryDirectory(prefix="keyturn-fleet-") as directory,
-        checkout(commit) as base,
         KeeperSandbox() as vault,
         Fleet(vault, accounts=accounts, users=users) as fleet,
     ):
         credentials = Credentials(Path(directory), vault, fleet, forks)
         here = os.environ["ANSIBLE_COLLECTIONS_PATH"]
-        pairs = [(credentials.milliseconds(here), credentials.milliseconds(str(base))) for _round in range(rounds)]
+        pairs = [(credentials.milliseconds(here), credentials.milliseconds(base)) for _round in range(rounds)]
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return Row(
-        f"fleet, {accounts} accounts x {users}, each credential", commit, ratio, CREDENTIAL, ours, theirs, "CPU ms"
-    )
+    work = f"fleet, {accounts} accounts with {users} credentials, for each credential"
+    return Row(work, "former build", ratio, CREDENTIAL, ours, theirs, "CPU ms")
 
 
 def main() -> int:
@@ -153,7 +152,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=None, help="1 with --base, else 2")
     options = parser.parse_args()
     if options.base:
-        row = per_credential(options.base, options.accounts, options.users, options.forks, options.rounds or 1)
+        with checkout(options.base) as base:
+            counts = {"forks": options.forks, "rounds": options.rounds or 1}
+            row = per_credential(str(base), options.accounts, options.users, **counts)
         print(row.line())
         return 0 if row.ratio <= CREDENTIAL else 1
     kinds(options.against, options.rounds or 2)
