@@ -256,9 +256,10 @@ class Bench:
     def memory(self, number: int) -> list[Row]:
         """Of a task with one user: of the process in which the module runs, and of the whole run."""
         self.snowflake.add_user("M", password=fresh_password())
-        names = self.users(1)
         snowflake = self._memory("Snowflake", self.snowflake.faults, lambda: self.snowflake_play(["M"]), number)
-        return snowflake + self._memory("Meraki", self.meraki.faults, lambda: self.meraki_play(names), number)
+        self.meraki.add_user(NETWORK, "m1@example.com", secrets.token_urlsafe(24))
+        play = functools.partial(self.meraki_play, ["m1@example.com"])
+        return snowflake + self._memory("Meraki", self.meraki.faults, play, number)
 
     def _memory(self, title: str, faults: Faults, play: t.Callable[[], Play], number: int) -> list[Row]:
         def middle(*words: str, **environment: str) -> Memory:
