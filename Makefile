@@ -9,7 +9,7 @@ NOX = .venv/bin/nox --session
 WORDS = $(if $(ARGS),-- $(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help fix quick demo sandbox test test-cores test-lowest judge-meraki judge-awx test-rest-servers test-gateway campaign mutations bench scale lint build release-check ci clean
+.PHONY: help fix quick demo sandbox test test-cores test-lowest test-modules judge-meraki judge-awx test-rest-servers test-gateway campaign mutations bench scale lint build release-check ci clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -43,6 +43,9 @@ test-cores: .venv/bin/nox ## tests and sanity with ansible-core 2.20 and 2.22, t
 
 test-lowest: .venv/bin/nox ## unit tests and runs of two roles with the oldest Python packages that are permitted
 	$(NOX) test-lowest $(WORDS)
+
+test-modules: .venv/bin/nox ## integration tests with modules in a Python of their own, as on other hosts
+	$(NOX) test-modules $(WORDS)
 
 judge-meraki: .venv/bin/nox ## Cisco's clients, and Prism with Cisco's document (SPEC=file), judge what we send and the sandbox
 	$(NOX) judge-meraki $(if $(SPEC),-- $(SPEC))

@@ -468,6 +468,15 @@ def test_connector4(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-m", "connector and not slow", *(session.posargs or WORKERS))
 
 
+@nox.session(name="test-modules")
+def test_modules(session: nox.Session) -> None:
+    """The integration tests once more, with each module in a Python of its own, as Ansible runs it on other hosts."""
+    install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
+    link_collections(session)
+    chosen = (*WORKERS, "-m", "not slow and not servers", "tests/integration")
+    session.run("python", "-m", "pytest", *(session.posargs or chosen), env={"KEYTURN_AS_MODULES": "1"})
+
+
 def lowest() -> list[str]:
     """What meta/ee-requirements.txt permits at least, as requirements of exactly that."""
     text = (ROOT / "meta" / "ee-requirements.txt").read_text("utf-8")

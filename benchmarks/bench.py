@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import os
 import platform
 import secrets
 import statistics
+import subprocess
 import sys
 import tempfile
 import typing as t
@@ -24,16 +26,20 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks import bench_page
+from benchmarks.fleet import per_credential
 from benchmarks.measure import Row, Work, checkout, rounds, row
+from benchmarks.memory import Memory, peak
 from tests.integration.conftest import ACCOUNT, ADMIN, fresh_password
 from tests.integration.scenes import MerakiScene, SnowflakeScene
-from tests.integration.support import Ansible, Run, unsafe
+from tests.integration.support import AS_MODULES, Ansible, Run, unsafe
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.meraki import MerakiSandbox
 from tests.sandbox.meraki.sandbox import NETWORK
 from tests.sandbox.rest import RestSandbox
-from tests.sandbox.server import Fault
+from tests.sandbox.server import Fault, Faults
 from tests.sandbox.snowflake import SnowflakeSandbox
+
+Play = tuple[list[dict[str, t.Any]], dict[str, t.Any]]
 
 
 class Bench:
@@ -91,12 +97,16 @@ class Bench:
 
     # -- one Meraki user, and many
 
-    def meraki_users(self, names: t.Sequence[str], **environment: str) -> Run:
+    def meraki_play(self, names: t.Sequence[str]) -> Play:
         """Our module, one task."""
         users = [{"email": name, "password": secrets.token_urlsafe(24)} for name in names]
         given = {"api_url": self.meraki.url, "api_key": self.key, "network_id": NETWORK, "requests_per_second": 1000}
         task = {"name": "Rotate", "keyturn.credentials.meraki_vpn_user_password": "{{ given }}", "no_log": True}
-        return self.ansible.run([self.ansible.play(task)], {"given": unsafe({**given, "users": users})}, **environment)
+        return [self.ansible.play(task)], {"given": unsafe({**given, "users": users})}
+
+    def meraki_users(self, names: t.Sequence[str], **environment: str) -> Run:
+        plays, variables = self.meraki_play(names)
+        return self.ansible.run(plays, variables, **environment)
 
     def cisco_users(self, names: t.Sequence[str]) -> Run:
         task = {
@@ -151,19 +161,25 @@ class Bench:
 
     # -- REST
 
-    def rest_user(self) -> Run:
+    def rest_users(self, numbers: t.Sequence[int], **more: t.Any) -> Run:
+        """Users that are named by their numbers, without a lookup."""
         given = {
             "url": self.rest.url,
-            "username": "one",
-            "password": fresh_password(),
+            "users": [{"username": str(number), "password": fresh_password()} for number in numbers],
             "secrets": {"admin_token": self.rest.token},
             "auth": {"type": "bearer", "token": "${admin_token}"},
-            "change": {"method": "PUT", "path": "/users/1", "body": {"password": "${password}"}, "status": [204]},
+            "change": {
+                "method": "PUT",
+                "path": "/users/${username}",
+                "body": {"password": "${password}"},
+                "status": [204],
+            },
             "verify": {
                 "path": "/whoami",
                 "auth": {"type": "basic", "username": "${username}", "password": "${password}"},
             },
             "update_password": "always",
+            **more,
         }
         task = {"name": "Rotate", "keyturn.credentials.rest_password_rotate": "{{ given }}", "no_log": True}
         return self.ansible.run([self.ansible.play(task)], {"given": unsafe(given)})
@@ -182,19 +198,28 @@ class Bench:
                 body_format="json",
                 body={"password": "{{ new }}"},
             ),
-            ask(path="/whoami", force_basic_auth=True, url_username="one", url_password="{{ new }}"),
+            ask(path="/whoami", force_basic_auth=True, url_username="1", url_password="{{ new }}"),
         )
         variables = {"token": unsafe(self.rest.token), "new": unsafe(password)}
         return self.ansible.run([self.ansible.play(*tasks)], variables)
 
     def against_uri(self, number: int) -> list[Row]:
-        self.rest.add_user("one", fresh_password())
-        found = rounds(number, {"keyturn": self.rest_user, "uri": self.uri_user})
+        self.rest.add_user("1", fresh_password())
+        found = rounds(number, {"keyturn": functools.partial(self.rest_users, [1]), "uri": self.uri_user})
         return [row(found, "keyturn", "uri", "one REST user", "two uri tasks", 0.4)]
 
-    # -- a distant Snowflake
+    # -- distant services
 
-    def snowflake_users(self, names: t.Sequence[str], **environment: str) -> Run:
+    def distant_rest(self, number: int, count: int) -> list[Row]:
+        users = [int(self.rest.add_user(str(len(self.rest.users) + 1), fresh_password()).id) for _each in range(count)]
+        self.rest.faults.add(Fault("", times=10**9, delay=0.05))
+        four = functools.partial(self.rest_users, users, verify_parallel=4)
+        found = rounds(number, {"four": four, "one": functools.partial(self.rest_users, users)})
+        self.rest.faults.clear()
+        what = f"REST, {count} users at 50 ms, verify_parallel 4, wall"
+        return [row(found, "four", "one", what, "verify_parallel 1", None, wall=True)]
+
+    def snowflake_play(self, names: t.Sequence[str]) -> Play:
         users = [{"name": name, "password": fresh_password()} for name in names]
         given = {
             **self.snowflake.settings(),
@@ -204,7 +229,11 @@ class Bench:
             "update_password": "always",
         }
         task = {"name": "Rotate", "keyturn.credentials.snowflake_user_password": "{{ given }}", "no_log": True}
-        return self.ansible.run([self.ansible.play(task)], {"given": unsafe(given)}, **environment)
+        return [self.ansible.play(task)], {"given": unsafe(given)}
+
+    def snowflake_users(self, names: t.Sequence[str], **environment: str) -> Run:
+        plays, variables = self.snowflake_play(names)
+        return self.ansible.run(plays, variables, **environment)
 
     def distant(self, number: int, count: int) -> list[Row]:
         names = [f"D{each}" for each in range(count)]
@@ -221,6 +250,37 @@ class Bench:
         self.snowflake.faults.clear()
         what = f"Snowflake, {count} users with proofs at 50 ms, wall"
         return [row(found, "ours", "before", what, "former build", 0.4, wall=True)]
+
+    # -- memory
+
+    def memory(self, number: int) -> list[Row]:
+        """Of a task with one user: of the process in which the module runs, and of the whole run."""
+        self.snowflake.add_user("M", password=fresh_password())
+        snowflake = self._memory("Snowflake", self.snowflake.faults, lambda: self.snowflake_play(["M"]), number)
+        self.meraki.add_user(NETWORK, "m1@example.com", secrets.token_urlsafe(24))
+        play = functools.partial(self.meraki_play, ["m1@example.com"])
+        return snowflake + self._memory("Meraki", self.meraki.faults, play, number)
+
+    def _memory(self, title: str, faults: Faults, play: t.Callable[[], Play], number: int) -> list[Row]:
+        def middle(*words: str, **environment: str) -> Memory:
+            def start() -> subprocess.Popen[str]:
+                plays, variables = play()
+                return self.ansible.start(plays, variables, *words, **environment)
+
+            found = [peak(self.ansible, faults, start) for _round in range(number)]
+            return Memory(*(statistics.median(column) for column in zip(*map(dataclasses.astuple, found), strict=True)))
+
+        ours, modules, before = middle(), middle(*AS_MODULES), middle(**self.base)
+
+        def line(what: str, peer: str, one: float, other: float, goal: float | None = None) -> Row:
+            return Row(f"{title}, one user, memory of {what}", peer, one / other, goal, one, other, "MiB")
+
+        return [
+            line("the task's process", "former build", ours.task, before.task, 1.2),
+            line("the task's process", "this build's module process", ours.task, modules.task),
+            line("the task's process, what it shares counted in full", "former build", ours.task_rss, before.task_rss),
+            line("all processes", "former build", ours.run, before.run),
+        ]
 
 
 def versions() -> str:
@@ -250,10 +310,14 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
             rows.extend(more)
 
         add(bench.roles(chosen.rounds))
+        add(bench.memory(min(2, chosen.rounds)))
         against, curves = bench.against_cisco(chosen.rounds, chosen.most)
         add(against)
         add(bench.against_uri(chosen.rounds))
         add(bench.distant(max(1, chosen.rounds // 2), min(100, chosen.most)))
+        add(bench.distant_rest(max(1, chosen.rounds // 2), min(50, chosen.most)))
+        # Half an hour for 200 accounts, see benchmarks/fleet.py; what all share weighs little from here on.
+        add([per_credential(bench.base["ANSIBLE_COLLECTIONS_PATH"], min(8, chosen.most), 10)])
     print(versions())
     if chosen.write:
         bench_page.write(rows, curves, versions(), chosen.base)

@@ -38,6 +38,9 @@ servers; it is the median of the rounds' own ratios. A time on another machine w
 The goals are those of the change that brought this. What stops it above them: an empty playbook alone is four fifths of
 what one user costs, here and with cisco.meraki; a role has 18 tasks, for each of which Ansible forks a worker and
 compiles templates; and Ansible compiles the Python of a collection anew in each run.
+
+Memory is of one process at its most, while a service is asked. A page that several processes share is counted for each
+by its part; the lines that count it in full say so.
 """
 
 
@@ -49,7 +52,7 @@ def write(rows: t.Sequence[t.Any], curves: Curves, versions: str, base: str) -> 
 
 def page(rows: t.Sequence[t.Any], versions: str, base: str) -> str:
     lines = [_HEAD, ".. list-table::", "   :header-rows: 1", ""]
-    cells = [("work", "compared with", "ratio", "goal", "seconds")]
+    cells = [("work", "compared with", "ratio", "goal", "ours and theirs")]
     for row in rows:
         goal = "" if row.goal is None else f"{row.goal:g} ({'met' if row.ratio <= row.goal else 'missed'})"
         cells.append((row.work, row.peer, f"{row.ratio:.2f}", goal, f"{row.ours:.2f} and {row.theirs:.2f} {row.unit}"))

@@ -169,6 +169,14 @@ options:
     type: str
     choices: [none, old_password]
     default: none
+  verify_parallel:
+    description:
+      - How many users of O(users) are proved at the same time after their changes, from V(1) to V(10), each by a
+        connection and cookies of its own. Changes, and logins before them, are made one after the other.
+      - For services that are far away, where each login is mostly waiting. Leave it at V(1) where many logins from one
+        address are slowed down or locked.
+    type: int
+    default: 1
 notes:
   - Set C(pipelining=true). Without it, Ansible writes the module's arguments, passwords included, to a temporary
     file.

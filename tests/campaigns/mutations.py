@@ -337,6 +337,27 @@ MUTATIONS = (
         "        return True\n",
         REST_TESTS,
     ),
+    Mutation(
+        "one connection for logins at the same time",
+        HTTP,
+        "self._free.pop() if self._free else Http(self._wire)",
+        "self._free[0]",
+        HTTP_TESTS,
+    ),
+    Mutation(
+        "roll-backs at the same time",
+        f"{UTILS}/_rest/client.py",
+        "        with self._one_at_a_time:",
+        "        with contextlib.nullcontext():",
+        REST_TESTS,
+    ),
+    Mutation(
+        "what is asked at the same time is told as it comes",
+        f"{UTILS}/_rest/trace.py",
+        "lambda told: told[0] in places",
+        "lambda told: False",
+        REST_TESTS,
+    ),
     # -- Meraki
     Mutation(
         "one of two namesakes",

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,8 @@ class Run:
 # Another spelling of the same interpreter: Ansible then starts it for each module, as it does on other hosts.
 _OTHER = Path(sys.executable).with_name("python" if Path(sys.executable).name == "python3" else "python3")
 AS_MODULES = ("-e", f"ansible_python_interpreter={_OTHER}")
+# How this run of the tests has it (make test-modules).
+_WAY = AS_MODULES if "KEYTURN_AS_MODULES" in os.environ else ()
 
 
 @dataclasses.dataclass
@@ -118,9 +121,8 @@ class Ansible:
         extra = self.directory / f"variables-{self._count}.json"
         extra.touch(mode=0o600)
         extra.write_text(json.dumps(variables))
-        way = AS_MODULES if "KEYTURN_AS_MODULES" in os.environ else ()
         program = str(Path(sys.executable).parent / "ansible-playbook")
-        command = [program, playbook, "-e", f"@{extra}", *way, *arguments]
+        command = [program, playbook, "-e", f"@{extra}", *_WAY, *arguments]
         return subprocess.Popen(
             command,
             env=self.environ(environment),
@@ -202,8 +204,9 @@ class Ansible:
         given.write_text(json.dumps(variables))
         project = folder / "project" / "play.json"
         project.write_text(json.dumps([{**play, "vars_files": [str(given)]} for play in plays]))
+        words = ["-p", project.name, "-vvvv", *(["--cmdline", shlex.join(_WAY)] if _WAY else [])]
         finished = subprocess.run(
-            [sys.executable, "-m", "ansible_runner", "run", str(folder), "-p", project.name, "-vvvv"],
+            [sys.executable, "-m", "ansible_runner", "run", str(folder), *words],
             env=self.environ({}),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,

@@ -240,9 +240,13 @@ def test_the_next_run_and_what_it_is_told(scene: Scene) -> None:
     again = scene.run(hosts=hosts)
     assert again.returncode == 0 and scene.written() == 0
     assert scene.report["counts"] == dict.fromkeys(scene.report["counts"], 0) | {"not_due": 7}
+    # Four rotations, with a read each of the administrator's record and of all others.
+    assert len(scene.vault.journal.labels("get_secret")) == 4 * 2
 
     forced = scene.run("--limit", f"{second.name},{third.name}", hosts=hosts, keyturn_force=True)
     assert forced.returncode == 0 and scene.report["counts"]["rotated"] == 4
+    # And before and after staging and committing.
+    assert len(scene.vault.journal.labels("get_secret")) == 2 * 6 and scene.written() == 4 * 2
     assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.support import Ansible, Call
 from tests.leaks import leaks, leaks_below
 from tests.sandbox.rest.odd import KINDS, OddSandbox
-from tests.sandbox.server import Fault
+from tests.sandbox.server import Fault, Response
 
 MODULE = "rest_password_rotate"
 
@@ -72,3 +72,30 @@ def test_a_token_that_lives_one_second(odd: OddSandbox, ansible: Ansible) -> Non
     assert [(found["changed"], found["verified"]) for found in rotations] == [(True, True)] * 4, rotations
     administrators = [each for each in odd.requests if odd.admin_password.encode() in each.body]
     assert 2 <= len(administrators) <= 4
+
+
+@pytest.mark.parametrize("kind", ["form", "doc"])
+def test_proofs_at_the_same_time(odd: OddSandbox, ansible: Ansible, kind: str) -> None:
+    """In order, with every step shown; what is silent, rubbish or cut stays with its own user."""
+    names = ["ann", "bob", "cyd", "dan", "eve", "fay"]
+    for name in names:
+        odd.add_document(name, secrets.token_urlsafe(12))
+    users = [{"username": name, "password": secrets.token_urlsafe(12)} for name in names]
+    given = {**settings(odd, kind), "users": users, "update_password": "always", "verify_parallel": 4, "timeout": 2}
+    proof = "POST /form" if kind == "form" else "GET /whoami"
+    # The administrator of the first kind asks like that, too, and comes first.
+    first = int(kind == "form")
+    odd.faults.add(Fault(proof, skip=first + 1, hang="before"))
+    odd.faults.add(Fault(proof, skip=first + 1, response=Response(200, b"\0" * (2 << 20))))
+    run = ansible.calls(MODULE, [Call(given, keywords={"diff": True})], "-vvvv", "--diff")
+    answer = run.answers[0]
+    assert [found["username"] for found in answer["rotations"]] == names
+    assert sorted(found["verified"] for found in answer["rotations"]) == [False] * 2 + [True] * 4, answer
+    assert all(found["changed"] for found in answer["rotations"])
+    shown = [line for steps in answer["diff"] for line in steps.get("prepared", "").splitlines()]
+    proofs = [line for line in shown if line.startswith("verify: ")]
+    assert len(proofs) == len(names) and all(line in run.output for line in shown)
+    for found, line in zip(answer["rotations"], proofs, strict=True):
+        assert ("no answer" in line) is ("no answer" in found.get("msg", "")), (found, line)
+    hidden = [*(user["password"] for user in users), odd.admin_password, *odd.opened, *odd.forms, *odd.forms.values()]
+    assert leaks(run.output, *hidden) == [] and leaks_below(ansible.home, *hidden) == []

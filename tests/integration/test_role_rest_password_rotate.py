@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,13 @@ def test_always_costs_no_failed_login(single: Scene) -> None:
     run = single.run()
     assert run.returncode == 0 and single.settled("A"), run.output
     assert single.failed_logins("A") == 0 and single.rest.logins == [("A", True)]
+
+
+def test_records_are_proved_at_the_same_time_where_that_is_asked_for(scene: Scene) -> None:
+    """The option goes the way of all options; each login waits until all three are there."""
+    scene.connection |= {"update_password": "always", "verify_parallel": 3}
+    meeting = threading.Barrier(3)
+    scene.rest.faults.add(Fault("whoami", times=3, before=lambda: meeting.wait(30)))
+    run = scene.run()
+    assert run.returncode == 0 and all(scene.settled(name) for name in scene.uids), run.output
+    assert sorted(scene.rest.logins) == [(name, True) for name in "ABC"]

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import typing as t
@@ -18,6 +19,33 @@ _Result = t.TypeVar("_Result")
 
 class TimedOut(Exception):
     """The bound was reached first."""
+
+
+class _Warnings:
+    """Python has one list of filters for all threads: the first call sets it aside, and the last one puts it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._aside = contextlib.ExitStack()
+
+    @contextlib.contextmanager
+    def off(self) -> t.Iterator[None]:
+        with self._lock:
+            if self._calls == 0:
+                self._aside.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                if self._calls == 0:
+                    self._aside.close()
+
+
+_warnings = _Warnings()
 
 
 def within(seconds: float, call: t.Callable[[], _Result]) -> _Result:
@@ -33,8 +61,7 @@ def within(seconds: float, call: t.Callable[[], _Result]) -> _Result:
         except BaseException as error:  # handed to the caller
             answers.put((False, error))
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _warnings.off():
         threading.Thread(target=work, daemon=True).start()
         try:
             succeeded, value = answers.get(timeout=seconds)

@@ -19,6 +19,7 @@ import math
 import os
 import random
 import ssl
+import threading
 import time
 import traceback
 import typing as t
@@ -324,6 +325,32 @@ class Http:
         if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.InvalidProxyURL)):
             return NoAnswer("the request cannot be put into HTTP", unsent=True)
         return NoAnswer(f"no usable answer ({type(error).__name__})", unsent=False)
+
+
+class Connections:
+    """Like one Http, for threads: what is asked while all connections are in use gets one more."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._lock = threading.Lock()
+        self._free = [Http(wire)]
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for connection in self._free:
+            connection.__exit__()
+
+    def send(self, request: Request, repeat: Repeat) -> Answer:
+        """As Http."""
+        with self._lock:
+            connection = self._free.pop() if self._free else Http(self._wire)
+        try:
+            return connection.send(request, repeat)
+        finally:
+            with self._lock:
+                self._free.append(connection)
 
 
 def _in_handshake(error: BaseException | None) -> bool:

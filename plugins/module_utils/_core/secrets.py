@@ -12,6 +12,7 @@ import base64
 import html
 import json
 import re
+import threading
 import typing as t
 import urllib.parse
 
@@ -83,11 +84,14 @@ def forms(secret: str, *, short: bool = False) -> list[str]:
 class Scrubber:
     """Masks every form of every secret; made once for many texts: hundreds of users have hundreds of secrets.
 
+    Thread-safe: a secret that was added is masked from then on, whoever adds and whoever asks.
+
     short: as in C(forms), for texts that somebody else wrote.
     """
 
     def __init__(self, secrets: t.Iterable[str] = (), *, short: bool = False) -> None:
         self._short = short
+        self._lock = threading.Lock()
         self._waiting = {secret for secret in secrets if secret}
         self._known: set[str] = set()
         self._spellings: dict[str, set[str]] = {}
@@ -96,7 +100,8 @@ class Scrubber:
 
     def add(self, *secrets: str) -> None:
         """Further secrets. All is prepared when a text is there, which is mostly never."""
-        self._waiting.update(secret for secret in secrets if secret)
+        with self._lock:
+            self._waiting.update(secret for secret in secrets if secret)
 
     def _prepare(self) -> None:
         new = self._waiting - self._known
@@ -111,9 +116,10 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """The text with every form masked; the longest first, of those that begin somewhere in it."""
-        self._prepare()
-        starts = {start for length in self._lengths for start in _grams(text, length)}
-        near = {spelling for start in starts & self._spellings.keys() for spelling in self._spellings[start]}
+        with self._lock:
+            self._prepare()
+            starts = {start for length in self._lengths for start in _grams(text, length)}
+            near = {spelling for start in starts & self._spellings.keys() for spelling in self._spellings[start]}
         for spelling in sorted(near, key=len, reverse=True):
             text = text.replace(spelling, MASK)
         return text

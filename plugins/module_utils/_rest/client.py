@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import threading
 import typing as t
 import urllib.parse
 
@@ -44,6 +45,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick imp
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.requests import basic, build, check_header
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import Step
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.template import Values
+from ansible_collections.keyturn.credentials.plugins.module_utils._rest.trace import Trace
 
 _SHORTEST_SECRET = 6
 # Server errors by the service itself, which is done with the request then; a gateway's says nothing of that.
@@ -74,7 +76,7 @@ class Session:
 
     who: str
     common: t.Mapping[str, str]
-    wire: http.Http | None = None
+    wire: http.Connections | None = None
     everybody: bool = False
     header: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     values: dict[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
@@ -86,30 +88,31 @@ class Session:
 class Client:
     """One service. known: secrets that no text may hold; the tokens that come and go are added.
 
-    trace: what was asked and answered, a line for each request, without any value.
+    Users may be logged in by several threads at the same time; what the administrator does is done one by one.
     """
 
     def __init__(self, options: Options, known: t.Iterable[str]) -> None:
         self._options = options
         spellings = [form for secret in known for form in (secret, template.backslash(secret))]
         self._scrubber = secrets.Scrubber(spellings, short=True)
-        self._http: http.Http | None = None
-        self._people: http.Http | None = None
+        self._http: http.Connections | None = None
+        self._people: http.Connections | None = None
         self._sessions: dict[tuple[tuple[str, t.Any], ...], Session | RotationError] = {}
         self._listings: dict[str, tuple[http.Request, list[Item]]] = {}
-        self.trace: list[str] = []
+        self._one_at_a_time = threading.Lock()
+        self.trace = Trace()
         # By the clock of the service, as its last answer told.
         self.date: str | None = None
 
     @contextlib.contextmanager
     def session(self) -> t.Iterator[None]:
-        """One connection, kept alive. The user's own logins have one without the administrator's certificate."""
+        """Kept-alive connections. Those of the users' own logins have no certificate of the administrator."""
         wire = self._options.wire
         with contextlib.ExitStack() as stack:
-            self._http = self._people = stack.enter_context(http.Http(wire))
+            self._http = self._people = stack.enter_context(http.Connections(wire))
             if wire.client_cert:
                 plain = dataclasses.replace(wire, client_cert=None, client_key=None)
-                self._people = stack.enter_context(http.Http(plain))
+                self._people = stack.enter_context(http.Connections(plain))
             try:
                 yield
             finally:
@@ -138,11 +141,11 @@ class Client:
     def _send(self, step: Step, session: Session, request: http.Request, repeat: http.Repeat) -> http.Answer:
         asked = f"{step.where}: {step.method} {step.path or '(url)'}"
         try:
-            answer = t.cast(http.Http, session.wire).send(request, repeat)
+            answer = t.cast(http.Connections, session.wire).send(request, repeat)
         except http.NoAnswer as lost:
-            self.trace.append(f"{asked}: no answer, {lost.reason}")
+            self.trace.tell(f"{asked}: no answer, {lost.reason}")
             raise
-        self.trace.append(f"{asked}: {answer.status}")
+        self.trace.tell(f"{asked}: {answer.status}")
         self.date = answer.headers.get("date")
         if session.jars is not None:
             self._hide(*(cookie.value for cookie in answer.cookies))
@@ -195,7 +198,8 @@ class Client:
         return value
 
     def _note(self, values: Values, step: Step) -> None:
-        self.trace += [f"    {name}: {kind(values[name])}" for name in step.picked]
+        for name in step.picked:
+            self.trace.tell(f"    {name}: {kind(values[name])}")
 
     def _refusal(
         self, step: Step, session: Session, answer: http.Answer, subject: str, no: type[RotationError]
@@ -304,20 +308,21 @@ class Client:
 
     def _as_administrator(self, values: Values, work: t.Callable[[Session], T]) -> T:
         """A login that has worked may end: then one more is made, and the work is done once more."""
-        session = self._session(values)
-        try:
-            return work(session)
-        except AuthFailed:
-            if not session.renewable or not session.worked:
-                raise
-        del self._sessions[self._key(values)]
-        session = self._session(values)
-        # It has just logged in: whatever is refused now is refused for another reason.
-        session.worked, session.renewable = True, False
-        try:
-            return work(session)
-        finally:
-            session.renewable = True
+        with self._one_at_a_time:
+            session = self._session(values)
+            try:
+                return work(session)
+            except AuthFailed:
+                if not session.renewable or not session.worked:
+                    raise
+            del self._sessions[self._key(values)]
+            session = self._session(values)
+            # It has just logged in: whatever is refused now is refused for another reason.
+            session.worked, session.renewable = True, False
+            try:
+                return work(session)
+            finally:
+                session.renewable = True
 
     def _log_out(self) -> None:
         """Best effort: the tokens that are left end by themselves."""
@@ -332,9 +337,13 @@ class Client:
 
     def find(self, values: Values, username: str, *, afresh: bool = False) -> dict[str, t.Any]:
         """What the lookups pick of the user. A list that serves all users is read once, unless asked for afresh."""
-        if afresh:
-            self._listings.clear()
-        return self._as_administrator(values, lambda session: self._find(session, values, f"Looking up {username}"))
+
+        def look(session: Session) -> dict[str, t.Any]:
+            if afresh:
+                self._listings.clear()
+            return self._find(session, values, f"Looking up {username}")
+
+        return self._as_administrator(values, look)
 
     def _find(self, session: Session, values: Values, subject: str) -> dict[str, t.Any]:
         picked: dict[str, t.Any] = {}

@@ -33,6 +33,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step imp
 STAND_IN = "(from an answer)"
 USER_NAMES = frozenset({"username", "password", "old_password"})
 TAKEN_NAMES = USER_NAMES | {"token"}
+# More logins at the same time look like an attack.
+_MOST_AT_ONCE = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PasswordOptions(Options):
-    """Of rest_password_rotate."""
+    """Of rest_password_rotate. verify_parallel: how many users are proved at the same time."""
 
     own = USER_NAMES
     own_secrets = frozenset({"old_password"})
@@ -147,6 +149,7 @@ class PasswordOptions(Options):
     change: Step
     always: bool
     rollback: bool
+    verify_parallel: int
 
     @property
     def work(self) -> tuple[Step, ...]:
@@ -177,7 +180,10 @@ def options_from(params: Params) -> PasswordOptions:
         change=step_from(params["change"], "change"),
         always=params["update_password"] == "always",
         rollback=params["rollback"] == "old_password",
+        verify_parallel=params["verify_parallel"],
     )
+    if not 1 <= options.verify_parallel <= _MOST_AT_ONCE:
+        raise InvalidInput(f"verify_parallel must be from 1 to {_MOST_AT_ONCE}.")
     if options.rollback and options.verify is None:
         raise InvalidInput("rollback needs verify: only a login can tell that the new password is not in force.")
     for where, step, names in (

@@ -57,6 +57,7 @@ class PasswordRotator(Rotator[Wanted, State, Write]):
         self._client = client
         self._options = options
         self._check_mode = check_mode
+        self.proofs_at_once = options.verify_parallel
         self._control_login: LoginAnswer | None = None
 
     def identity(self, item: Wanted) -> dict[str, str]:
@@ -160,6 +161,9 @@ class PasswordRotator(Rotator[Wanted, State, Write]):
                 # Acknowledged twice: to try it in a third run would only be one more failed login.
                 raise _verify_failed(item, login, "Nothing was rolled back.", in_force=item.recovered or None)
         return dataclasses.replace(state, proof_done=True)
+
+    def proving(self, item: Wanted) -> contextlib.AbstractContextManager[None]:
+        return self._client.trace.proof(item.username)
 
     def proven(self, state: State) -> bool:
         return state.proof_done
@@ -287,4 +291,4 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     ]
     outcomes = rotate(PasswordRotator(client, options, check_mode=check_mode), wanted, check_mode=check_mode)
     result = module_result(outcomes, single=single, noun="user")
-    return with_trace(result, client.trace, single=single)
+    return with_trace(result, client.trace.lines([item.username for item in wanted]), single=single)

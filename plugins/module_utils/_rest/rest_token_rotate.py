@@ -298,4 +298,4 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     client = Client(options, known_secrets(params, TOKEN_SPEC))
     service = RestTokens(client, options, task.retire_after)
     outcomes = rotate(TokenRotator(service, task, check_mode=check_mode), wanted, check_mode=check_mode)
-    return with_trace(module_result(outcomes, single=single, noun="user"), client.trace, single=single)
+    return with_trace(module_result(outcomes, single=single, noun="user"), client.trace.lines(), single=single)

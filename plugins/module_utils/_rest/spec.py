@@ -160,6 +160,7 @@ SPEC = WIRE_SPEC.merged(
             "change": {**_MAPPING, "required": True, "options": _CHANGE},
             "update_password": {**_TEXT, "choices": ["if_different", "always"], "default": "if_different"},
             "rollback": {**_TEXT, "choices": ["none", "old_password"], "default": "none"},
+            "verify_parallel": {"type": "int", "default": 1, "no_log": False},
         },
         mutually_exclusive=[("username", "users"), ("password", "users"), ("old_password", "users")],
         required_one_of=[("username", "users")],

@@ -27,7 +27,8 @@ State = t.TypeVar("State")
 Write = t.TypeVar("Write")
 _Entry = t.TypeVar("_Entry")
 
-# Each question left open costs a whole timeout, so a dead service must not be asked once for every item.
+# Each question left open costs a whole timeout, so a dead service must not be asked once for every item. Of those that
+# are asked at the same time, all must have failed.
 _PATIENCE = 2
 
 
@@ -36,7 +37,7 @@ class Rotator(abc.ABC, t.Generic[Item, State, Write]):
 
     A state is an immutable value: what has been seen of the service and done to it so far in this run.
     C(proofs_at_once) is how many items are proved at the same time; with more than one, C(prove, plan, apply, report)
-    are called in threads.
+    are called in threads, within C(proving).
     """
 
     proofs_at_once = 1
@@ -84,6 +85,10 @@ class Rotator(abc.ABC, t.Generic[Item, State, Write]):
     @abc.abstractmethod
     def proven(self, state: State) -> bool:
         """Whether ``prove`` has had its say."""
+
+    def proving(self, item: Item) -> contextlib.AbstractContextManager[None]:
+        """Around all that one item's proof does."""
+        return contextlib.nullcontext()
 
     @abc.abstractmethod
     def report(self, item: Item, state: State, outcome: Outcome) -> None:
@@ -140,7 +145,9 @@ def _rotate_each(
     def prove(entry: tuple[Item, Outcome, State]) -> None:
         item, outcome, state = entry
         left = "Changed, but not proved" if outcome.changed else "Not proved"
-        guard.run(outcome, left, functools.partial(_prove, rotator, item, state, outcome))
+        proof = functools.partial(_prove, rotator, item, state, outcome)
+        with rotator.proving(item):
+            guard.run(outcome, left, proof, patience=max(_PATIENCE, rotator.proofs_at_once))
 
     users = _users(rotator, entries, guard)
     # The administrator itself is changed when all others are proved, who may need its session for that.
@@ -192,10 +199,14 @@ class _Guard:
 
     def __init__(self) -> None:
         self._unanswered = 0
+        self._gave_up = False
 
-    def run(self, outcome: Outcome, otherwise: str, work: t.Callable[[], None]) -> None:
-        """Do the work, or say that it was left out; C(otherwise) says where that leaves the item."""
-        if self._unanswered >= _PATIENCE:
+    def run(self, outcome: Outcome, otherwise: str, work: t.Callable[[], None], *, patience: int = _PATIENCE) -> None:
+        """Do the work, or say that it was left out; C(otherwise) says where that leaves the item.
+
+        patience: after so many questions in a row that were left open, nothing more is asked.
+        """
+        if self._gave_up:
             kind = UnknownOutcome if outcome.changed else Unreachable
             outcome.error = kind(f"{otherwise}, because the service had stopped answering before it.")
             outcome.left = "changed" if outcome.changed else "untouched"
@@ -209,6 +220,7 @@ class _Guard:
             outcome.left = "changed" if outcome.changed and error.left == "untouched" else error.left
             outcome.in_force = error.in_force
             self._unanswered = self._unanswered + error.unanswered if error.unanswered else 0
+            self._gave_up = self._gave_up or self._unanswered >= patience
         except Exception as error:  # a bug must not stop the other items, and its text may hold anything
             outcome.error = UnknownOutcome(f"Internal error: {type(error).__name__}. Please report it.")
             outcome.left = "unknown"

@@ -53,3 +53,27 @@ def test_warnings_of_the_call_are_not_shown() -> None:
         warnings.simplefilter("always")
         deadline.within(5, lambda: warnings.warn("noise", FutureWarning, stacklevel=1))
     assert shown == []
+
+
+def test_calls_of_several_threads_leave_the_filters_as_they_were() -> None:
+    """Python has one list of them: whoever ends first must not switch on the warnings of the other."""
+    began, first_ended = threading.Event(), threading.Event()
+
+    def second() -> None:
+        began.set()
+        first_ended.wait(30)
+        warnings.warn("noise", FutureWarning, stacklevel=1)
+
+    def first() -> None:
+        thread.start()
+        began.wait(30)
+
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        before = warnings.filters
+        thread = threading.Thread(target=deadline.within, args=(30, second))
+        deadline.within(30, first)
+        first_ended.set()
+        thread.join(30)
+        assert warnings.filters is before
+    assert shown == []

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import email.utils
@@ -256,6 +257,33 @@ def serve_once(behave: t.Callable[[socket.socket], None]) -> tuple[str, threadin
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}", thread
+
+
+def test_each_session_does_one_thing_at_a_time(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of requests are not made for threads. One after the other, one serves all."""
+    meeting, asking, used = threading.Barrier(4), list[object](), set[int]()
+    ask = requests.Session.request
+
+    def request(self: requests.Session, *words: t.Any, **options: t.Any) -> requests.Response:
+        assert self not in asking
+        asking.append(self)
+        used.add(id(self))
+        try:
+            if together:
+                meeting.wait(30)
+            return ask(self, *words, **options)
+        finally:
+            asking.remove(self)
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    wanted = http.Request("GET", url(server))
+    with http.Connections(WIRE) as connections, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = False
+        statuses = [connections.send(wanted, "never").status for _each in range(3)]
+        assert len(used) == 1
+        together = True
+        statuses += [answer.status for answer in pool.map(lambda _each: connections.send(wanted, "never"), range(8))]
+    assert statuses == [200] * 11 and len(used) == 4
 
 
 def test_an_answer_after_103_is_not_taken_for_that_to_the_next_request() -> None:

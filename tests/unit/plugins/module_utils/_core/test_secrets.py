@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import json
+import threading
 import time
 import typing as t
 import urllib.parse
+from secrets import token_urlsafe
 
 import pytest
 from hypothesis import example, given
@@ -226,3 +229,22 @@ def test_one_scrubber_costs_what_its_secrets_and_texts_cost() -> None:
 
     seconds(50)
     assert seconds(1600) < 9 * max(seconds(400), 0.01)
+
+
+def test_a_secret_is_masked_while_another_thread_still_prepares_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret, forms = token_urlsafe(12), secrets.forms
+    scrubber, begun, may_end = secrets.Scrubber([secret]), threading.Event(), threading.Event()
+
+    def slow_forms(secret: str, *, short: bool = False) -> list[str]:
+        begun.set()
+        may_end.wait(30)
+        return forms(secret, short=short)
+
+    monkeypatch.setattr(secrets, "forms", slow_forms)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        first = pool.submit(scrubber.text, secret)
+        begun.wait(30)
+        second = pool.submit(scrubber.text, secret)
+        concurrent.futures.wait([second], 0.2)
+        may_end.set()
+        assert (first.result(), second.result()) == (secrets.MASK, secrets.MASK)

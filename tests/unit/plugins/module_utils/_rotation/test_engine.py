@@ -427,6 +427,13 @@ def test_proofs_run_together_and_outcomes_keep_their_order() -> None:
     assert script.journal[-1] == ("closed", ""), "the session is open until the last proof has ended"
 
 
+def test_two_proofs_that_fail_at_the_same_time_are_no_service_that_has_fallen_silent() -> None:
+    names = list("abcdef")
+    script = Together({("prove", name): UnknownOutcome("no answer", unanswered=1) for name in "ab"})
+    outcomes = rotate(script, [Item(name) for name in names], check_mode=False)
+    assert [outcome.failed for outcome in outcomes] == [name in "ab" for name in names]
+
+
 def test_a_service_that_falls_silent_is_not_asked_for_every_proof() -> None:
     names = [f"u{number}" for number in range(30)]
     script = Script({("prove", name): UnknownOutcome("no answer", unanswered=1) for name in names})
