@@ -33,9 +33,9 @@ class ActionModule(ActionBase):
         _validated, params = self.validate_argument_spec({"kind": {"type": "str", "required": True, "no_log": False}})
         self._kind: str = params["kind"]
         self._variables = task_vars or {}
+        self._tell(keyturn_admin={}, keyturn_account=None)
         records = self._option("records")
         result.update(records=records, outcomes=[])
-        self._tell(keyturn_admin={}, keyturn_account=None)
         admin = self._ask("keeper_admin_record", "keyturn_vault", record=self._option("admin_record"))
         if admin.get("failed"):
             result.update(
@@ -52,7 +52,8 @@ class ActionModule(ActionBase):
         staging = {"max_age": str(self._option("max_age")), "force": self._option("force"), **told}
 
         def vault(state: str, records: t.Sequence[str], **options: t.Any) -> Result:
-            self._tell(keyturn_account=options.pop("account", None))
+            if "account" in options:
+                self._tell(keyturn_account=options.pop("account"))
             options = {"state": state, "records": list(records), **(told if state == "committed" else {}), **options}
             return self._ask("keeper_rotation", f"keyturn_vault | combine({self._kind}_vault)", **options)
 
@@ -65,12 +66,15 @@ class ActionModule(ActionBase):
     def _tell(self, **variables: t.Any) -> None:
         """What the role's own variables are made of."""
         self._templar.available_variables = {**self._templar.available_variables, **variables}
+        self._values: dict[str, t.Any] = {}
 
     def _option(self, name: str) -> t.Any:
         return self._value(f"{self._kind}_{name}")
 
     def _value(self, expression: str) -> t.Any:
-        return self._templar.template(trust_as_template(f"{{{{ {expression} }}}}"))
+        if expression not in self._values:
+            self._values[expression] = self._templar.template(trust_as_template(f"{{{{ {expression} }}}}"))
+        return self._values[expression]
 
     def _ask(self, module: str, common: str, *, check_mode: bool = False, **options: t.Any) -> Result:
         """What a task with the module would register; common: the variable with more options."""

@@ -31,6 +31,6 @@ def test_loading_all_filters_loads_no_service() -> None:
         check=True,
     )
     loaded = json.loads(program.stdout)
-    assert f"{COLLECTION}.plugins.filter.rotation" in loaded
+    assert f"{COLLECTION}.plugins.filter.rotation_delivered" in loaded
     services = (f"{COLLECTION}.plugins.module_utils.{name}" for name in ("_keeper", "_meraki", "_rest", "_core.http"))
     assert [name for name in loaded if name.startswith((*services, "requests", "cryptography", "jmespath"))] == []
