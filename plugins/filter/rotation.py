@@ -41,10 +41,16 @@ def rotation_users(vault: Result, role: t.Mapping[str, t.Any], consumers_dir: st
 
 
 def rotation_run(
-    found: Result, role: t.Mapping[str, t.Any], consumers_dir: str = "", **answers: t.Any
+    found: Result,
+    role: t.Mapping[str, t.Any],
+    consumers_dir: str = "",
+    records: str | t.Sequence[str] = (),
+    **answers: t.Any,
 ) -> dict[str, t.Any]:
     """What to stage, save, commit, discard and say. Holds no secrets."""
-    run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, **answers)
+    # As Ansible reads an option that is a list.
+    named = [each.strip() for each in records.split(",")] if isinstance(records, str) else records
+    run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, named=named, **answers)
     outcomes = run.records()
     lines, failures = run.told(outcomes)
     return {

@@ -185,8 +185,8 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The results so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
-    the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record
-    is not as it should be.
+    the work; saved is of what the service has minted. named: the records, as they were named. Lists are made from
+    C(fate) and from one question: why a record is not as it should be.
     """
 
     role: Role
@@ -198,6 +198,7 @@ class Run:
     committed: Result = dataclasses.field(default_factory=dict)
     discarded: Result = dataclasses.field(default_factory=dict)
     check_mode: bool = False
+    named: t.Sequence[str] = ()
 
     def to_stage(self) -> list[str]:
         """UIDs: what the check did not object to, and what an earlier run may have set, which must come to an end."""
@@ -285,9 +286,14 @@ class Run:
         users = self.role.users_of(self.found)
         return [
             self._record(entry, {name: told[uid] for name, told in about.items() if uid in told}, users)
-            for entry in _entries(self.found)
+            for entry in self._found()
             for uid in (entry.get("record_uid"),)
         ]
+
+    def _found(self) -> list[Entry]:
+        """The entries of the vault's answer; one that speaks of no record is about each that was named."""
+        whole = {name: self.found[name] for name in ("msg", "error_code", "left", "retry_safe") if name in self.found}
+        return _entries(self.found) or [{**whole, "record": name, "failed": True} for name in self.named if whole]
 
     def _record(self, found: Entry, told: dict[str, Entry], users: Users) -> Entry:
         entry = {**found, **told.get("staged", {}), "record": found["record"]}
@@ -348,7 +354,7 @@ class Run:
         return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
 
     def told(self, records: t.Sequence[Entry]) -> tuple[list[str], list[str]]:
-        """As the function C(told), of what C(records) says. A vault that named no record at all says why."""
+        """As the function C(told), of what C(records) says. Where no record was named at all, the vault says why."""
         nothing = [f"failed: {self.found.get('msg')} [{self.found.get('error_code', 'unknown_outcome')}]"]
         return told(records, [] if records else nothing, check_mode=self.check_mode)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import json
 import re
 import secrets
@@ -352,6 +353,14 @@ def test_what_is_mistyped_spoils_nothing_and_is_no_success(scene: Scene) -> None
     assert [host for host, failed in failed_hosts(run).items() if failed] == [first.name]
     assert [row["outcome"] for row in scene.told()[first.name]] == ["failed"]
     assert all(scene.fleet.settled(account, user) for account in others for user in account.uids)
+
+
+def test_what_the_vault_says_of_no_record_in_particular_is_told_of_each(scene: Scene) -> None:
+    run = scene.run(keyturn_max_age=30)
+    assert run.returncode == 2 and scene.written() == 0, run.output
+    for told in itertools.chain(*scene.told().values()):
+        assert (told["error_code"], told["left"]) == ("invalid_input", "untouched")
+        assert told["msg"].startswith("max_age must be a number and a unit")
 
 
 @pytest.mark.slow

@@ -591,6 +591,15 @@ def test_a_vault_that_told_nothing() -> None:
     assert failures == ["failed: No configuration. [invalid_input]"]
 
 
+def test_a_vault_that_speaks_of_no_record_speaks_of_all() -> None:
+    found = {"failed": False, "msg": "No configuration.", "error_code": "invalid_input", "left": "untouched"}
+    about = rotation.rotation_run(found, {"columns": COLUMNS}, records=["A", "B"])
+    assert about["failures"] == ["failed: A, B: No configuration. [invalid_input]"]
+    assert (about["stats"]["keyturn_failed"], about["stats"]["keyturn_failed_records"]) == (2, ["A", "B"])
+    assert [(each["left"], each["pending"]) for each in about["outcomes"]] == [("untouched", False)] * 2
+    assert rotation.rotation_run({}, {"columns": COLUMNS}, records="A, B")["outcomes"] == []
+
+
 # -- the filters
 
 
