@@ -355,6 +355,15 @@ def test_what_is_mistyped_spoils_nothing_and_is_no_success(scene: Scene) -> None
     assert all(scene.fleet.settled(account, user) for account in others for user in account.uids)
 
 
+def test_a_report_that_cannot_be_written_fails_the_run_and_stops_no_account(scene: Scene) -> None:
+    scene.reports.mkdir()
+    (scene.directory / "file").touch()
+    run = scene.run(keyturn_report_dir=str(scene.directory / "file" / "report"))
+    assert run.returncode == 2 and "The report cannot be written to" in run.output, run.output
+    assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
+    assert scene.written() == 2 * sum(len(account.uids) for account in scene.fleet.accounts)
+
+
 def test_what_the_vault_says_of_no_record_in_particular_is_told_of_each(scene: Scene) -> None:
     run = scene.run(keyturn_max_age=30)
     assert run.returncode == 2 and scene.written() == 0, run.output
