@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import pathlib
-import re
 import typing as t
 
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._consumers import consumers
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
     KINDS,
     Entry,
@@ -21,23 +20,14 @@ from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
 )
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._stats import stats
 
-_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
-
-def _consumers(folder: str) -> dict[str, str]:
-    """The task files of a folder by their names; none that a link has elsewhere."""
-    root = pathlib.Path(folder).expanduser().resolve()
-    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
-    return {
-        path.stem: str(path)
-        for path in files
-        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
-    }
+def _role(role: t.Mapping[str, t.Any], consumers_dir: str, vault: Result) -> Role:
+    return Role(**role, consumers=consumers(consumers_dir, vault))
 
 
 def rotation_users(vault: Result, role: t.Mapping[str, t.Any], consumers_dir: str = "") -> list[Entry]:
     """The C(users) for the service's module, from keeper_rotation's answer. Holds the secrets that the answer holds."""
-    return Role(**role, consumers=_consumers(consumers_dir)).users(vault)
+    return _role(role, consumers_dir, vault).users(vault)
 
 
 def rotation_run(
@@ -50,7 +40,7 @@ def rotation_run(
     """What to stage, save, commit, discard and say. Holds no secrets."""
     # As Ansible reads an option that is a list.
     named = [each.strip() for each in records.split(",")] if isinstance(records, str) else records
-    run = Run(Role(**role, consumers=_consumers(consumers_dir)), found, named=named, **answers)
+    run = Run(_role(role, consumers_dir, found), found, named=named, **answers)
     outcomes = run.records()
     lines, failures = run.told(outcomes)
     return {
@@ -82,7 +72,7 @@ def rotation_minted(
     staged: Result, role: t.Mapping[str, t.Any], applied: Result, consumers_dir: str = ""
 ) -> dict[str, Entry]:
     """The C(secrets) for keeper_rotation: what the service's module has minted, by record. Holds secrets."""
-    return Run(Role(**role, consumers=_consumers(consumers_dir)), {}, staged=staged, applied=applied).minted()
+    return Run(_role(role, consumers_dir, staged), {}, staged=staged, applied=applied).minted()
 
 
 class FilterModule:

@@ -111,7 +111,10 @@ class Role:
             return _refusal("It has no login.")
         unknown = [name for name in entry.get("consumers") or [] if name not in self.consumers]
         if unknown and entry.get("due") and not entry.get("recovered"):
-            return _refusal(f"It names consumers that keyturn_consumers_dir does not have: {', '.join(unknown)}.")
+            return _refusal(
+                f"It names consumers that keyturn_consumers_dir does not have, or that Ansible cannot load: "
+                f"{', '.join(unknown)}."
+            )
         if self.days is not None and dt.timedelta(days=self.days) <= parse_duration(self.max_age, option="max_age"):
             return _refusal(
                 f"Its token would live {self.days} days (days_to_expiry), and is to be used for {self.max_age} "
