@@ -17,9 +17,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
 def consumers(folder: str, vault: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The task files of a folder by their names, of those that the vault's answer names; none that a link has elsewhere.
+    """The task files of a folder by their names; only of those that the vault's answer names, the others are not read.
 
-    Others are not looked into.
+    None that a link has elsewhere.
     """
     entries = vault.get("rotations") or []
     named = {name for entry in entries for told in ("consumers", "undelivered") for name in entry.get(told) or []}
