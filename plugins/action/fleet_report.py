@@ -56,8 +56,8 @@ class ActionModule(ActionBase):
             own = next(number for number, known in enumerate(batches) if host in known["hosts"])
             result["go"] = _fleet.may_begin(batches[:own], params["max_fail_percentage"])
         if first:
-            # So that one is there whatever happens to this batch.
-            result.update(self._report(variables, variables["ansible_play_hosts_all"], params))
+            # So that one is there whatever happens to this batch. If it cannot be written, the last one fails.
+            result |= {**self._report(variables, variables["ansible_play_hosts_all"], params), "failed": False}
         strange = _fleet.strange_tags(variables["ansible_run_tags"])
         if strange:
             text = f"No kind of rotation is called {', '.join(strange)}. Nothing was rotated."

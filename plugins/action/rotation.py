@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.executor.module_common import _apply_action_arg_defaults
+from ansible.module_utils.common.validation import check_type_list
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._consumers import consumers
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Result, Role
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import preload
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._rotate import consumers, rotate, summary
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._rotate import rotate, summary
 
 _COLLECTION = "keyturn.credentials"
 # Ansible loads this plugin before it forks: what the tasks of every role need is then there.
@@ -34,7 +37,8 @@ class ActionModule(ActionBase):
         self._kind: str = params["kind"]
         self._variables = task_vars or {}
         self._tell(keyturn_admin={}, keyturn_account=None)
-        records = self._option("records")
+        # As Ansible reads an option that is a list.
+        records = [str(record).strip() for record in check_type_list(self._option("records"))]
         result.update(records=records, outcomes=[])
         admin = self._ask("keeper_admin_record", "keyturn_vault", record=self._option("admin_record"))
         if admin.get("failed"):
@@ -47,7 +51,7 @@ class ActionModule(ActionBase):
         return result
 
     def _rotate(self, records: list[str]) -> dict[str, t.Any]:
-        role = Role(**self._option("role"), consumers=consumers(self._value("keyturn_consumers_dir | default('')")))
+        role, folder = Role(**self._option("role")), self._value("keyturn_consumers_dir | default('', true)")
         told = {"consumers": self._option("consumers")}
         staging = {"max_age": str(self._option("max_age")), "force": self._option("force"), **told}
 
@@ -61,7 +65,14 @@ class ActionModule(ActionBase):
             options = {"users": list(users), **role.options}
             return self._ask(self._kind, f"{self._kind}_login", check_mode=check_mode, **options)
 
-        return summary(rotate(role, records, vault, service, staging=staging, check_mode=self._task.check_mode))
+        return summary(
+            rotate(
+                *(role, records, vault, service),
+                staging=staging,
+                consumers=functools.partial(consumers, folder),
+                check_mode=self._task.check_mode,
+            )
+        )
 
     def _tell(self, **variables: t.Any) -> None:
         """What the role's own variables are made of."""

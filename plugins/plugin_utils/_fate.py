@@ -113,7 +113,10 @@ class Role:
             return _refusal("It has no login.")
         unknown = [name for name in entry.get("consumers") or [] if name not in self.consumers]
         if unknown and entry.get("due") and not entry.get("recovered"):
-            return _refusal(f"It names consumers that keyturn_consumers_dir does not have: {', '.join(unknown)}.")
+            return _refusal(
+                f"It names consumers that keyturn_consumers_dir does not have, or that Ansible cannot load: "
+                f"{', '.join(unknown)}."
+            )
         if self.days is not None and dt.timedelta(days=self.days) <= parse_duration(self.max_age, option="max_age"):
             return _refusal(
                 f"Its token would live {self.days} days (days_to_expiry), and is to be used for {self.max_age} "
@@ -187,8 +190,8 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The results so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
-    the work; saved is of what the service has minted. Lists are made from C(fate) and from one question: why a record
-    is not as it should be.
+    the work; saved is of what the service has minted. named: the records, as they were named. Lists are made from
+    C(fate) and from one question: why a record is not as it should be.
     """
 
     role: Role
@@ -200,6 +203,7 @@ class Run:
     committed: Result = dataclasses.field(default_factory=dict)
     discarded: Result = dataclasses.field(default_factory=dict)
     check_mode: bool = False
+    named: t.Sequence[str] = ()
 
     def heard(self, **answer: Result) -> Run:
         """The same run with one more answer."""
@@ -300,9 +304,14 @@ class Run:
         users = self.role.users_of(self.found)
         return [
             self._record(entry, {name: told[uid] for name, told in about.items() if uid in told}, users)
-            for entry in _entries(self.found)
+            for entry in self._found()
             for uid in (entry.get("record_uid"),)
         ]
+
+    def _found(self) -> list[Entry]:
+        """The entries of the vault's answer; one that speaks of no record is about each that was named."""
+        whole = {name: self.found[name] for name in ("msg", "error_code", "left", "retry_safe") if name in self.found}
+        return _entries(self.found) or [{**whole, "record": name, "failed": True} for name in self.named if whole]
 
     def _record(self, found: Entry, told: dict[str, Entry], users: Users) -> Entry:
         entry = {**found, **told.get("staged", {}), "record": found["record"]}
@@ -363,7 +372,7 @@ class Run:
         return self.found, self.checked, self.staged, self.applied, self.saved, self.committed, self.discarded
 
     def told(self, records: t.Sequence[Entry]) -> tuple[list[str], list[str]]:
-        """As the function C(told), of what C(records) says. A vault that named no record at all says why."""
+        """As the function C(told), of what C(records) says. Where no record was named at all, the vault says why."""
         nothing = [f"failed: {self.found.get('msg')} [{self.found.get('error_code', 'unknown_outcome')}]"]
         return told(records, [] if records else nothing, check_mode=self.check_mode)
 

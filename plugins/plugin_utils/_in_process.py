@@ -80,10 +80,10 @@ class InProcessActionModule(NormalActionModule):
         return bool(wanted == sys.executable)
 
     def _environment(self) -> dict[str, str]:
-        """What the task sets."""
-        environment: dict[str, str] = {}
+        """What the task sets; numbers and the like as the text that a shell would get of them."""
+        environment: dict[str, t.Any] = {}
         self._compute_environment_string(environment)
-        return environment
+        return {str(name): str(value) for name, value in environment.items()}
 
     # What follows is what Ansible would do on another host: no archive, no files there, and no command.
 

@@ -11,8 +11,7 @@ A run that dies anywhere is finished by the next one, because a secret is in its
 
 from __future__ import annotations
 
-import pathlib
-import re
+import dataclasses
 import time
 import typing as t
 
@@ -26,8 +25,6 @@ from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
     told,
 )
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._stats import stats
-
-_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 # What a record did not take is given to it twice more, after so many seconds.
 _AGAIN = (5, 5)
@@ -52,14 +49,18 @@ def rotate(
     service: Service,
     *,
     staging: t.Mapping[str, t.Any],
+    consumers: t.Callable[[Result], t.Mapping[str, str]] = lambda _found: {},
     check_mode: bool = False,
 ) -> Run:
     """Rotate the records that are due. The answers hold secrets; what Run makes of them does not.
 
-    staging: what keeper_rotation is told when it looks and when it stages.
+    staging: what keeper_rotation is told when it looks and when it stages. consumers: the files of those that its
+    answer names.
     """
     state = "announced" if role.mints else "staged"
-    run = Run(role, vault(state, records, check_mode=True, **staging), check_mode=check_mode)
+    found = vault(state, records, check_mode=True, **staging)
+    role = dataclasses.replace(role, consumers=consumers(found))
+    run = Run(role, found, named=records, check_mode=check_mode)
     if users := role.users(run.found):
         run = run.heard(checked=service(users, check_mode=True))
     if check_mode:
@@ -87,17 +88,6 @@ def _patiently(vault: Vault, state: str, records: t.Sequence[str], **options: t.
         time.sleep(seconds)
         answer = vault(state, records, **options)
     return answer
-
-
-def consumers(folder: str) -> dict[str, str]:
-    """The task files of a folder by their names; none that a link has elsewhere."""
-    root = pathlib.Path(folder).expanduser().resolve()
-    files = [path for ending in ("*.yml", "*.yaml") for path in sorted(root.glob(ending))] if folder else []
-    return {
-        path.stem: str(path)
-        for path in files
-        if _CONSUMER.match(path.stem) and path.is_file() and path.resolve().parent == root
-    }
 
 
 def summary(run: Run) -> dict[str, t.Any]:

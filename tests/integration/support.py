@@ -60,7 +60,7 @@ class Call:
     """One task with a module of ours. environment: of the task; keywords: further ones, such as ``check_mode``."""
 
     options: dict[str, t.Any]
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    environment: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     keywords: dict[str, t.Any] = dataclasses.field(default_factory=dict)
 
 

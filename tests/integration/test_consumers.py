@@ -101,6 +101,33 @@ def test_a_name_that_is_no_consumer_is_refused_before_anything_is_staged(
     assert "update_secret" not in " ".join(single.vault.journal.labels())
 
 
+BROKEN = {
+    "no YAML": "- name: [",
+    "no module": "- name: Tell\n  nobody.has.this: {}\n",
+    "no list": "name: Tell\n",
+    "no role": "- ansible.builtin.include_role:\n    name: nobody_has_this\n",
+}
+
+
+@pytest.mark.parametrize("kind", variants(BROKEN, "no module", "no role"))
+def test_a_consumer_that_cannot_be_included_fails_alone(single: Scene, consumers: Consumers, kind: str) -> None:
+    """Whether it is noticed before anything is staged, or when an earlier run has left it to be told."""
+    scene = delivering(single, consumers, "app", "web")
+    consumers.breaks("app").touch()
+    assert scene.run().returncode == 2 and [name for name, _id in consumers.told()] == ["app", "web"]
+    (consumers.folder / "app.yml").write_text(BROKEN[kind])
+    (consumers.folder / "unused.yml").write_text(BROKEN["no YAML"])
+    run = scene.run()
+    assert run.returncode == 2 and says(run, "[delivery_failed]") and says(run, "app (its task failed: "), run.output
+    run = scene.run(force=True)
+    if kind in ("no YAML", "no module"):
+        assert says(run, "or that Ansible cannot load: app. Nothing was changed. [invalid_input]"), run.output
+        assert len(consumers.told()) == 2
+    else:
+        assert says(run, "[delivery_failed]") and [name for name, _id in consumers.told()][2:] == ["web"], run.output
+    assert run.returncode == 2 and scene.settled("A")
+
+
 # A kill at a request of the vault: updates are the staging, the commit, and a mark for each consumer.
 KILLS: list[tuple[int, Side]] = [(1, "after"), (2, "before"), (2, "after"), (3, "before"), (3, "after")]
 

@@ -85,6 +85,19 @@ def test_what_is_due_is_heard_each_time_and_no_failure_ends_it(scene: Scene) -> 
     scene.assert_no_secret(json.dumps(told))
 
 
+@pytest.mark.parametrize("setting", ["ANSIBLE_VERBOSITY", "ANSIBLE_DEBUG"])
+def test_settings_that_make_ansible_say_more_hide_nothing(
+    setting: str, tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And neither does what somebody has written in an inventory for one of the accounts."""
+    monkeypatch.setenv(setting, "1")
+    hosts = {"a": {"keyturn_rotations": "{{ elsewhere }}"}, "b": {"keyturn_rotations": [{"kind": KIND}, "x"]}}
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps({"keyturn_due": {"hosts": hosts}}))
+    told = [each["keyturn"] for each in asyncio.run(heard(2, {"inventory": str(inventory), "interval": 99}))]
+    assert [(each["host"], each["state"], each["kinds"]) for each in told] == [("a", "due", []), ("b", "due", [KIND])]
+
+
 @pytest.mark.parametrize(
     "args", [{}, {"inventory": "x", "interval": 0}, {"inventory": "x", "overdue_after": "2d"}], ids=str
 )

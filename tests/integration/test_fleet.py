@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import json
 import re
 import secrets
@@ -384,6 +385,23 @@ def test_what_a_site_says_for_the_roles_alone_is_not_the_fleets(scene: Scene) ->
     run = scene.run(hosts=hosts)
     assert run.returncode == 0, run.output
     assert {outcome for outcomes in scene.outcomes().values() for outcome in outcomes} == {"rotated"}
+
+
+def test_a_report_that_cannot_be_written_fails_the_run_and_stops_no_account(scene: Scene) -> None:
+    scene.reports.mkdir()
+    (scene.directory / "file").touch()
+    run = scene.run(keyturn_report_dir=str(scene.directory / "file" / "report"))
+    assert run.returncode == 2 and "The report cannot be written to" in run.output, run.output
+    assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
+    assert scene.written() == 2 * sum(len(account.uids) for account in scene.fleet.accounts)
+
+
+def test_what_the_vault_says_of_no_record_in_particular_is_told_of_each(scene: Scene) -> None:
+    run = scene.run(keyturn_max_age=30)
+    assert run.returncode == 2 and scene.written() == 0, run.output
+    for told in itertools.chain(*scene.told().values()):
+        assert (told["error_code"], told["left"]) == ("invalid_input", "untouched")
+        assert told["msg"].startswith("max_age must be a number and a unit")
 
 
 @pytest.mark.slow

@@ -57,9 +57,10 @@ def test_a_user_s_module_answers_the_same(
             Call({**given, "password": fresh_password()}, keywords={"check_mode": True, "diff": True}),
             Call({key: value for key, value in given.items() if key != "login_user"}, {"SNOWFLAKE_USER": ADMIN}),
             Call({**given, "login_password": fresh_password()}),
+            Call(given, {"NUMBER": 8080, "FLAG": True, "EMPTY": None}),
         ],
     )
-    assert [answer["failed"] for answer in answers] == [False, True, True, True, False, False, True]
+    assert [answer["failed"] for answer in answers] == [False, True, True, True, False, False, True, False]
 
 
 def test_the_vault_s_module_answers_the_same(tmp_path: Path, vault: KeeperSandbox) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.kill import kill_run
 from tests.integration.scenes import RestScene as Scene
 from tests.integration.scenes import token_settings as settings
-from tests.integration.support import says
+from tests.integration.support import says, variants
 from tests.leaks import leaks
 from tests.sandbox.keeper import KeeperSandbox
 from tests.sandbox.rest import RestSandbox
@@ -75,6 +75,16 @@ def test_first_rotation_second_and_retirement(scene: TokenScene) -> None:
     assert run.returncode == 0 and says(run, f"the previous token {FIRST} is retired"), run.output
     assert all(scene.held(name) == [scene.own(name)] and scene.settled(name) for name in scene.uids)
     assert leaks(run.output, *hidden) == []
+
+
+@pytest.mark.parametrize("never", variants([0, -1, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-08:00", None], 0))
+def test_a_token_that_does_not_end_is_not_due_for_ever(scene: TokenScene, never: t.Any) -> None:
+    scene.recipe["list"]["expires"], scene.rest.tokens.expires = "expires", never
+    run = scene.run()
+    assert run.returncode == 0 and says(run, "2 rotated"), run.output
+    run = scene.run()
+    assert run.returncode == 0 and says(run, "0 rotated, 0 recovered, 2 not due, 0 failed"), run.output
+    assert scene.held("ann") == [FIRST, scene.own("ann")]
 
 
 def test_a_token_whose_secret_is_lost_is_revoked(scene: TokenScene) -> None:

@@ -546,6 +546,15 @@ def test_the_administrators_record_may_hold_any_option(single: Scene) -> None:
 
 
 @pytest.mark.slow
+def test_an_option_that_does_not_exist_is_no_doubt_about_the_service(single: Scene) -> None:
+    single.connection["unheard_of"] = 1
+    run = single.run()
+    assert run.returncode == 2 and says(run, "unheard_of") and says(run, "Nothing was changed. [invalid_input]"), (
+        run.output
+    )
+    assert single.pending("A") is None and single.settled("A")
+
+
 def test_the_connection_wins(single: Scene) -> None:
     """Another administrator with another role, though the record has its own login."""
     password = fresh_password()

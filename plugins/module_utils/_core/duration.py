@@ -41,8 +41,12 @@ def parse_rfc3339(text: str | None) -> dt.datetime | None:
 
 
 def parse_time(text: str | None) -> dt.datetime | None:
-    """The moment, without a zone where none is given and at its first second where it is a date; None for no time."""
+    """The moment, in UTC or, where none is given, without a zone, and of a date its first second; None for no time.
+
+    Nor is one for which UTC has no year.
+    """
     try:
-        return dt.datetime.fromisoformat((text or "").strip().upper().replace("Z", "+00:00"))
-    except ValueError:
+        moment = dt.datetime.fromisoformat((text or "").strip().upper().replace("Z", "+00:00"))
+        return moment if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except (OverflowError, ValueError):
         return None

@@ -322,7 +322,8 @@ class Http:
                 unknown = type(cause).__name__ == "NameResolutionError"
                 return NoAnswer("its host name is not known" if unknown else "no connection", unsent=True)
             return NoAnswer("the connection broke", unsent=False)
-        if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.InvalidProxyURL)):
+        # No InvalidHeader: it may be about the answer.
+        if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidProxyURL)):
             return NoAnswer("the request cannot be put into HTTP", unsent=True)
         return NoAnswer(f"no usable answer ({type(error).__name__})", unsent=False)
 

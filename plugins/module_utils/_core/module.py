@@ -25,13 +25,25 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 Run = t.Callable[[dict[str, t.Any], bool], dict[str, t.Any]]
 
 
+class _Module(AnsibleModule):
+    """Options that Ansible refuses are invalid input like any other, and nothing has been done by then."""
+
+    validated = False
+
+    def fail_json(self, msg: str, **result: t.Any) -> t.NoReturn:
+        if not self.validated:
+            result = {**_failure(InvalidInput(msg.rstrip(".") + "."), []), **result}
+        super().fail_json(**{"msg": msg, **result})
+
+
 def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -> t.NoReturn:
     """Make the module, run the logic, and leave with its result; no exception escapes.
 
     returns_secrets: the result holds secrets on purpose (its action plugin censors it), so they must not be masked.
     """
     # no_log: Ansible would write lists of options to syslog before it masks anything derived from them.
-    module = AnsibleModule(supports_check_mode=True, no_log=True, **spec.module_arguments())
+    module = _Module(supports_check_mode=True, no_log=True, **spec.module_arguments())
+    module.validated = True
     # Whoever set it would read all that is sent: all TLS libraries honour it when they connect.
     os.environ.pop("SSLKEYLOGFILE", None)
     known: list[str] = []

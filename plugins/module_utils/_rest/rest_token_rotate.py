@@ -55,6 +55,7 @@ _ENDS = range(4, 9)
 _OUR_NAME = re.compile(r".*_(\d{8}T\d{6}Z)_[0-9A-F]{8}\Z", re.DOTALL)
 # From here on, a number counts milliseconds.
 _MILLISECONDS = 1e11
+_FIRST = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,9 +239,15 @@ class RestTokens(Tokens):
 
 
 def _moment(value: t.Any) -> dt.datetime | None:
-    """A time with its zone, or a number of seconds or milliseconds since 1970; None for anything else."""
-    if isinstance(value, str):
-        return duration.parse_rfc3339(value)
+    """A time with its zone, or a number of seconds or milliseconds since 1970; None for anything else.
+
+    A time up to 1970 is none: by a zero, -1 or the year 1, services say never.
+    """
+    moment = duration.parse_rfc3339(value) if isinstance(value, str) else _from_number(value)
+    return moment if moment is not None and moment > _FIRST else None
+
+
+def _from_number(value: t.Any) -> dt.datetime | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

@@ -4,7 +4,7 @@
 
 """Tokens that the sandbox's service makes for its users.
 
-GET    /users/{id}/tokens        → {tokens: [{id, name, created}]}
+GET    /users/{id}/tokens        → {tokens: [{id, name, created, expires}]}
 POST   /users/{id}/tokens        {name} → 201 {id, name, token}, 409; without a name it is the token's last four
 DELETE /users/{id}/tokens/{id}   → 204, 404
 GET    /me                       Bearer, as a user → 200 {name}, 401
@@ -31,12 +31,13 @@ class ApiToken:
 
 
 class Store:
-    """limit: how many tokens a user may have. late: new ones are listed, and do not work."""
+    """limit: how many tokens a user may have. late: new ones are listed, and do not work. expires: told of each."""
 
     def __init__(self) -> None:
         self.held: dict[str, list[ApiToken]] = {}
         self.limit: int | None = None
         self.late = False
+        self.expires: t.Any = None
         self._count = 0
 
     def add(self, user: str, name: str | None, age: dt.timedelta = dt.timedelta()) -> ApiToken:
@@ -60,7 +61,10 @@ class Store:
         """Status and body. rest: of the path, after C(tokens)."""
         held = self.held.setdefault(user, [])
         if method == "GET":
-            shown = [{"id": one.id, "name": one.name, "created": one.created.isoformat()} for one in held]
+            shown = [
+                {"id": one.id, "name": one.name, "created": one.created.isoformat(), "expires": self.expires}
+                for one in held
+            ]
             return 200, {"tokens": shown}
         if method == "POST":
             name = json.loads(body or b"{}").get("name")

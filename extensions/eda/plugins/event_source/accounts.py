@@ -58,6 +58,13 @@ Event = dict[str, t.Any]
 # Seconds that Ansible may take for an inventory; Keeper's own timeouts are shorter.
 _LONGEST = 600
 _STATES = ("due", "pending")
+_SETTINGS = {
+    # Otherwise Ansible would go on without a source that it cannot read, and nothing would be due.
+    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+    # More words would stand in front of the list.
+    "ANSIBLE_VERBOSITY": "0",
+    "ANSIBLE_DEBUG": "false",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -100,8 +107,7 @@ async def _list(inventory: str) -> tuple[int | None, bytes, bytes]:
     """What ansible-inventory says: exit code (None if it took too long), output, errors."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ansible", "inventory", "-i", inventory, "--list"),
-        # Otherwise Ansible would go on without a source that it cannot read, and nothing would be due.
-        env={**os.environ, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
+        env={**os.environ, **_SETTINGS},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -132,6 +138,9 @@ def events(listed: dict[str, t.Any], overdue_after: float, now: dt.datetime) -> 
         since = variables.get("keyturn_due_since")
         overdue = since is not None and (now - dt.datetime.fromisoformat(since)).total_seconds() > overdue_after
         state = "overdue" if overdue else "pending" if host in members["pending"] else "due"
-        kinds = {str(rotation.get("kind")) for rotation in variables.get("keyturn_rotations", [])} - {"None"}
+        # Somebody may have written another value, or a template, which is not evaluated here.
+        told = variables.get("keyturn_rotations")
+        rotations = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+        kinds = {str(rotation.get("kind")) for rotation in rotations} - {"None"}
         found.append({"state": state, "host": host, "kinds": sorted(kinds), "due_since": since})
     return found

@@ -533,6 +533,15 @@ def test_a_vault_that_told_nothing() -> None:
     assert failures == ["failed: No configuration. [invalid_input]"]
 
 
+def test_a_vault_that_speaks_of_no_record_speaks_of_all() -> None:
+    found = {"failed": False, "msg": "No configuration.", "error_code": "invalid_input", "left": "untouched"}
+    about = summary(Run(ROLE, found, named=["A", "B"]))
+    assert about["failures"] == ["failed: A, B: No configuration. [invalid_input]"]
+    assert (about["stats"]["keyturn_failed"], about["stats"]["keyturn_failed_records"]) == (2, ["A", "B"])
+    assert [(each["left"], each["pending"]) for each in about["outcomes"]] == [("untouched", False)] * 2
+    assert Run(ROLE, {}, named=["A", "B"]).records() == []
+
+
 def test_no_secret_is_said() -> None:
     found = answer(record("A"), record("B", "recovered"), record("I", "idle"), record("N", login=""))
     for code, changed, in_force in WAYS:

@@ -2,13 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""In which order a role asks the vault and the service, and which files are consumers."""
+"""In which order a role asks the vault and the service."""
 
 from __future__ import annotations
 
 import time
 import typing as t
-from pathlib import Path
 
 import pytest
 
@@ -114,16 +113,4 @@ def test_a_vault_that_does_not_answer_ends_it() -> None:
     asked = Asked({"look: staged": [nothing]}, [])
     said = asked.rotate(Role(COLUMNS))
     assert asked.asked == ["look: staged A B"] and not said["changed"]
-    assert said["failures"] == ["failed: No configuration. [invalid_input]"] and said["outcomes"] == []
-
-
-def test_consumers_are_files_of_one_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "consumers"
-    folder.mkdir()
-    for path in (tmp_path / "outside.yml", folder / "app.yml", folder / "web.yaml", folder / ".hidden.yml"):
-        path.write_text("[]")
-    (folder / "sub.yml").mkdir()
-    (folder / "link.yml").symlink_to(tmp_path / "outside.yml")
-    (folder / "alias.yml").symlink_to(folder / "app.yml")
-    assert sorted(_rotate.consumers(str(folder))) == ["alias", "app", "web"]
-    assert _rotate.consumers("") == _rotate.consumers(str(tmp_path / "none")) == {}
+    assert said["failures"] == ["failed: A, B: No configuration. [invalid_input]"]

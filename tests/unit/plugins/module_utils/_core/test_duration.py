@@ -50,6 +50,11 @@ def test_every_spelling_of_rfc3339_is_read(text: str) -> None:
     assert duration.parse_rfc3339(text) == dt.datetime(2026, 1, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-08:00"])
+def test_a_time_for_which_utc_has_no_year_is_none(text: str) -> None:
+    assert duration.parse_rfc3339(text) is None
+
+
 @pytest.mark.parametrize("text", ["2026-01-31", "2026-01-31T00:00:00", " 2026-01-31t00:00:00 "])
 def test_a_time_may_lack_its_zone(text: str) -> None:
     assert duration.parse_time(text) == dt.datetime(2026, 1, 31)  # noqa: DTZ001

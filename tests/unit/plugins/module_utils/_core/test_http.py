@@ -303,6 +303,20 @@ def test_an_answer_after_103_is_not_taken_for_that_to_the_next_request() -> None
     thread.join(5)
 
 
+def test_an_answer_with_headers_that_contradict_each_other_is_no_request_that_was_not_sent(waits: list[float]) -> None:
+    seen: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        seen.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ")
+
+    address, thread = serve_once(behave)
+    with http.Http(WIRE) as client, pytest.raises(http.NoAnswer) as raised:
+        client.send(http.Request("PUT", address), "write")
+    thread.join(5)
+    assert not raised.value.unsent and len(seen) == 1 and waits == []
+
+
 @pytest.mark.parametrize("target", ["http://service.example/x", "https://service.example/x"])
 def test_a_lost_answer_behind_a_proxy_is_no_refused_connection(waits: list[float], target: str) -> None:
     """What was handed to the proxy may have arrived; a tunnel that was not made has let nothing through."""

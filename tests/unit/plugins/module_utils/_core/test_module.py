@@ -53,6 +53,14 @@ def _raise(error: BaseException) -> module.Run:
     return logic
 
 
+def test_an_option_that_ansible_refuses_is_invalid_input(run_module: RunModule) -> None:
+    ending = run_module(_raise(AssertionError()), unheard_of=1)
+    result = ending.result
+    assert result["failed"] and "unheard_of" in result["msg"] and result["msg"].endswith(" Nothing was changed.")
+    assert (result["error_code"], result["left"], result["retry_safe"]) == ("invalid_input", "untouched", False)
+    assert CANARY not in ending.output
+
+
 @pytest.mark.parametrize("kind", [ValueError, KeyError, RuntimeError, AttributeError])
 def test_an_unforeseen_exception_leaves_its_type_and_not_its_text(run_module: RunModule, kind: type[Exception]) -> None:
     ending = run_module(_raise(kind("a word that must stay inside")))

@@ -34,6 +34,11 @@ NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
         (1e300, None),
         (None, None),
         ([], None),
+        # How services say that a token does not end.
+        (0, None),
+        (-1, None),
+        ("0001-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59-08:00", None),
     ],
 )
 def test_times(value: t.Any, moment: dt.datetime | None) -> None:
