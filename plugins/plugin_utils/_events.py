@@ -22,7 +22,7 @@ import typing as t
 import urllib.parse
 import uuid
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline, http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline, transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import rfc3339
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
 
@@ -104,8 +104,8 @@ def deliver(url: str, secret: str | None, told: t.Sequence[Event], budget: float
 
     def post_all() -> None:
         # The authorities that Keeper's certificate is held against, too.
-        wire = http.Wire(ca_path=os.environ.get("REQUESTS_CA_BUNDLE") or None, timeout=budget, max_retries=0)
-        with http.Http(wire) as connection:
+        wire = transport.Wire(ca_path=os.environ.get("REQUESTS_CA_BUNDLE") or None, timeout=budget, max_retries=0)
+        with transport.Http(wire) as connection:
             for event in told:
                 if time.monotonic() >= end:
                     return
@@ -124,11 +124,11 @@ def deliver(url: str, secret: str | None, told: t.Sequence[Event], budget: float
     return Lost(reasons, silent=timed_out and not seen)
 
 
-def _post(connection: http.Http, url: str, secret: str | None, body: bytes) -> str:
+def _post(connection: transport.Http, url: str, secret: str | None, body: bytes) -> str:
     """Why it was not delivered, empty if it was."""
     headers = {"Content-Type": CONTENT_TYPE, **({SIGNATURE: signature(secret, body)} if secret else {})}
     try:
-        answer = connection.send(http.Request("POST", url, headers, body), "never")
-    except http.NoAnswer as lost:
+        answer = connection.send(transport.Request("POST", url, headers, body), "never")
+    except transport.NoAnswer as lost:
         return lost.reason
     return "" if 200 <= answer.status < 300 else f"the receiver answered {answer.status}"

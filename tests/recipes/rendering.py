@@ -15,7 +15,7 @@ from unittest import mock
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from requests.cookies import create_cookie
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import rest_password_rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.spec import SPEC
@@ -140,7 +140,7 @@ class _Service:
         self.logins = 0
         self.sent: list[str] = []
 
-    def send(self, step: Step, request: http.Request) -> http.Answer:
+    def send(self, step: Step, request: transport.Request) -> transport.Answer:
         self.sent.append(_readable(request))
         headers, body, *told = self.answers[step.where].pop(0) if self.answers.get(step.where) else ({}, None)
         (status,) = told or [step.status[0]]
@@ -156,7 +156,7 @@ class _Service:
         cookies = [create_cookie(name, value)] if name else []
         for cookie in cookies:
             request.jar.set_cookie(cookie)
-        return http.Answer(status, headers, text.encode(), cookies=cookies)
+        return transport.Answer(status, headers, text.encode(), cookies=cookies)
 
     def _login(self) -> tuple[dict[str, str], t.Any]:
         auth, token = self.recipe["auth"], "token of the login"
@@ -191,7 +191,7 @@ def _options(name: str) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", result.validated_parameters)
 
 
-def _readable(request: http.Request) -> str:
+def _readable(request: transport.Request) -> str:
     """As it goes over the wire, but HTTP Basic decoded."""
     lines = [f"{request.method} {request.url}"]
     for name, value in sorted(request.headers.items()):

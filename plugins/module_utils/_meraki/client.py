@@ -14,7 +14,7 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http, secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets, transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     AuthFailed,
     InvalidInput,
@@ -65,7 +65,7 @@ def checked_network_id(network_id: str) -> str:
 class Client:
     """One API key and one network. Every method raises RotationError."""
 
-    def __init__(self, channel: http.Http, url: str, key: str, network_id: str) -> None:
+    def __init__(self, channel: transport.Http, url: str, key: str, network_id: str) -> None:
         self._http = channel
         self._users_url = f"{url}/networks/{urllib.parse.quote(network_id, safe='')}/merakiAuthUsers"
         self._host = urllib.parse.urlsplit(url).netloc
@@ -76,9 +76,9 @@ class Client:
         """All users of the network with Meraki authentication."""
         subject = f"Listing the users of network {self.network_id} at {self._host}"
         try:
-            answer = self._http.send(http.Request("GET", self._users_url, self._headers()), "same")
-        except http.NoAnswer as lost:
-            raise http.unreachable(subject, lost) from None
+            answer = self._http.send(transport.Request("GET", self._users_url, self._headers()), "same")
+        except transport.NoAnswer as lost:
+            raise transport.unreachable(subject, lost) from None
         refusal = self._refusal(subject, answer, [])
         if refusal is not None:
             raise refusal
@@ -95,7 +95,7 @@ class Client:
             raise Refused(f"The id of user {user.email} is none.")
         subject = f"Setting the password of {user.email} in network {self.network_id}"
         body: dict[str, t.Any] = {"password": password, **({"emailPasswordToUser": True} if email_it else {})}
-        request = http.Request(
+        request = transport.Request(
             "PUT",
             f"{self._users_url}/{urllib.parse.quote(user.id, safe='')}",
             {**self._headers(), "Content-Type": "application/json"},
@@ -103,9 +103,9 @@ class Client:
         )
         try:
             answer = self._http.send(request, "same")
-        except http.NoAnswer as lost:
+        except transport.NoAnswer as lost:
             if lost.unsent:
-                raise http.unreachable(subject, lost) from None
+                raise transport.unreachable(subject, lost) from None
             raise _unknown(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
         if answer.status == 200 and _names(answer, user):
             return
@@ -122,7 +122,7 @@ class Client:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
 
-    def _refusal(self, subject: str, answer: http.Answer, hidden: list[str]) -> RotationError | None:
+    def _refusal(self, subject: str, answer: transport.Answer, hidden: list[str]) -> RotationError | None:
         """The error for an answer after which nothing has changed for certain; None for any other answer."""
         status = answer.status
         said = _reasons(answer, [*hidden, self._key])
@@ -146,8 +146,8 @@ class Client:
                 f"{self._host} (404){said}."
             )
         if status == 429:
-            return http.rate_limited(subject, answer)
-        if 400 <= status < 500 and status not in http.GIVEN_UP:
+            return transport.rate_limited(subject, answer)
+        if 400 <= status < 500 and status not in transport.GIVEN_UP:
             return Refused(f"{subject}: Meraki refused ({status}){said}.", evidence={"refusal_code": status})
         return None
 
@@ -159,7 +159,7 @@ def _unknown(what: str, *, unanswered: int = 0) -> UnknownOutcome:
     )
 
 
-def _names(answer: http.Answer, user: AuthUser) -> bool:
+def _names(answer: transport.Answer, user: AuthUser) -> bool:
     """Whether the body is this user's; a foreign page may answer 200, too."""
     try:
         (told,) = parse([answer.json()])
@@ -168,7 +168,7 @@ def _names(answer: http.Answer, user: AuthUser) -> bool:
     return told.id == user.id and same_email(told.email, user.email)
 
 
-def _reasons(answer: http.Answer, hidden: list[str]) -> str:
+def _reasons(answer: transport.Answer, hidden: list[str]) -> str:
     """What Meraki gives as reasons, without secrets, control characters and endless texts; '' if it gives none."""
     try:
         body = answer.json()

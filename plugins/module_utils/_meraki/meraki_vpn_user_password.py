@@ -14,7 +14,7 @@ import typing as t
 
 from ansible.module_utils.common.parameters import env_fallback
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import now
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
@@ -40,7 +40,7 @@ _USER = {
     "recovered": {"type": "bool", "default": False, "no_log": False},
 }
 
-SPEC = http.WIRE_SPEC.merged(
+SPEC = transport.WIRE_SPEC.merged(
     ArgumentSpec(
         options={
             "api_key": {
@@ -202,8 +202,8 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     network_id = client.checked_network_id(params["network_id"])
     bucket = TokenBucket(checked_rate(params["requests_per_second"], option="requests_per_second"))
     options = Options(always=params["update_password"] == "always", require_authorized=params["require_authorized"])
-    wire = http.Wire.from_params(params)
-    with http.Http(wire, largest=client.LARGEST_ANSWER, pace=bucket) as channel:
+    wire = transport.Wire.from_params(params)
+    with transport.Http(wire, largest=client.LARGEST_ANSWER, pace=bucket) as channel:
         rotator = PasswordRotator(
             client.Client(channel, url, key, network_id),
             options,

@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     AuthFailed,
     NotFound,
@@ -41,7 +41,7 @@ _FINAL_ERRORS = (501, 505)
 
 def final(status: int) -> bool:
     """Whether the same request would be answered alike tomorrow."""
-    return status in _FINAL_ERRORS or (300 <= status < 500 and status not in (*http.GIVEN_UP, 425, 429))
+    return status in _FINAL_ERRORS or (300 <= status < 500 and status not in (*transport.GIVEN_UP, 425, 429))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Unreadable(Exception):
 
 
 def refusal(
-    step: Step, answer: http.Answer, subject: str, no: type[RotationError], scrubber: Scrubber, *, heard: bool
+    step: Step, answer: transport.Answer, subject: str, no: type[RotationError], scrubber: Scrubber, *, heard: bool
 ) -> RotationError | None:
     """The error for an answer that does not mean yes. Raises Unreadable where nobody can tell.
 
@@ -81,7 +81,7 @@ def refusal(
     if means_yes and said is None:
         return None
     if status == 429:
-        return http.rate_limited(subject, answer)
+        return transport.rate_limited(subject, answer)
     absent = status in step.not_found and not means_yes
     evidence = {} if means_yes or (absent and status < 400) else {"status": status}
     # What is not among the statuses that mean yes may mean it all the same.
@@ -104,7 +104,7 @@ def refusal(
 
 
 def _said_no(
-    step: Step, answer: http.Answer, no: type[RotationError], scrubber: Scrubber, *, heard: bool
+    step: Step, answer: transport.Answer, no: type[RotationError], scrubber: Scrubber, *, heard: bool
 ) -> tuple[type[RotationError], str] | None:
     """The code of the first question that the answer says no to, and the text for it. Raises Unreadable."""
     if answer.oversized:
@@ -125,7 +125,7 @@ def _said_no(
     return None
 
 
-def words(step: Step, answer: http.Answer, scrubber: Scrubber, *, said: bool = False) -> str:
+def words(step: Step, answer: transport.Answer, scrubber: Scrubber, *, said: bool = False) -> str:
     """The service's own reason behind a colon, without secrets; empty if there is none.
 
     said: the answer means no for certain. Any other one below 400 may hold whatever a yes holds.
@@ -140,7 +140,7 @@ def _colon(text: str, scrubber: Scrubber) -> str:
     return f": {shown}" if shown else ""
 
 
-def login_answer(verify: Verify, answer: http.Answer, scrubber: Scrubber) -> LoginAnswer:
+def login_answer(verify: Verify, answer: transport.Answer, scrubber: Scrubber) -> LoginAnswer:
     """What a login as the user was answered."""
     verdict, why = _verdict(verify, answer)
     # Mostly nobody asks for them.
@@ -148,7 +148,7 @@ def login_answer(verify: Verify, answer: http.Answer, scrubber: Scrubber) -> Log
     return LoginAnswer(verdict, f"was answered with {answer.status}{why}", answer.status, words=told)
 
 
-def _verdict(verify: Verify, answer: http.Answer) -> tuple[t.Literal["accepted", "rejected", "unknown"], str]:
+def _verdict(verify: Verify, answer: transport.Answer) -> tuple[t.Literal["accepted", "rejected", "unknown"], str]:
     """What the answer says of the password, and a word about it; whatever is not listed is unknown."""
     if answer.oversized:
         return "unknown", " and more than 1 MiB"

@@ -15,7 +15,7 @@ import threading
 import typing as t
 import urllib.parse
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http, secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets, transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
     AuthFailed,
@@ -76,7 +76,7 @@ class Session:
 
     who: str
     common: t.Mapping[str, str]
-    wire: http.Connections | None = None
+    wire: transport.Connections | None = None
     everybody: bool = False
     header: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     values: dict[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
@@ -95,10 +95,10 @@ class Client:
         self._options = options
         spellings = [form for secret in known for form in (secret, template.backslash(secret))]
         self._scrubber = secrets.Scrubber(spellings, short=True)
-        self._http: http.Connections | None = None
-        self._people: http.Connections | None = None
+        self._http: transport.Connections | None = None
+        self._people: transport.Connections | None = None
         self._sessions: dict[tuple[tuple[str, t.Any], ...], Session | RotationError] = {}
-        self._listings: dict[str, tuple[http.Request, list[Item]]] = {}
+        self._listings: dict[str, tuple[transport.Request, list[Item]]] = {}
         self._one_at_a_time = threading.Lock()
         self.trace = Trace()
         # By the clock of the service, as its last answer told.
@@ -109,10 +109,10 @@ class Client:
         """Kept-alive connections. Those of the users' own logins have no certificate of the administrator."""
         wire = self._options.wire
         with contextlib.ExitStack() as stack:
-            self._http = self._people = stack.enter_context(http.Connections(wire))
+            self._http = self._people = stack.enter_context(transport.Connections(wire))
             if wire.client_cert:
                 plain = dataclasses.replace(wire, client_cert=None, client_key=None)
-                self._people = stack.enter_context(http.Connections(plain))
+                self._people = stack.enter_context(transport.Connections(plain))
             try:
                 yield
             finally:
@@ -120,7 +120,7 @@ class Client:
 
     # -- one step
 
-    def _build(self, step: Step, session: Session, values: Values) -> http.Request:
+    def _build(self, step: Step, session: Session, values: Values) -> transport.Request:
         header = session.header
         if session.values:
             values = {**values, **session.values}
@@ -138,11 +138,13 @@ class Client:
             session.jars[place] = require("requests", package="requests").cookies.RequestsCookieJar()
         return dataclasses.replace(request, jar=session.jars[place])
 
-    def _send(self, step: Step, session: Session, request: http.Request, repeat: http.Repeat) -> http.Answer:
+    def _send(
+        self, step: Step, session: Session, request: transport.Request, repeat: transport.Repeat
+    ) -> transport.Answer:
         asked = f"{step.where}: {step.method} {step.path or '(url)'}"
         try:
-            answer = t.cast(http.Connections, session.wire).send(request, repeat)
-        except http.NoAnswer as lost:
+            answer = t.cast(transport.Connections, session.wire).send(request, repeat)
+        except transport.NoAnswer as lost:
             self.trace.tell(f"{asked}: no answer, {lost.reason}")
             raise
         self.trace.tell(f"{asked}: {answer.status}")
@@ -152,14 +154,14 @@ class Client:
         return answer
 
     def _ask(
-        self, step: Step, session: Session, request: http.Request, subject: str, no: type[RotationError],
-        repeat: http.Repeat = "read",
-    ) -> http.Answer:  # fmt: skip
+        self, step: Step, session: Session, request: transport.Request, subject: str, no: type[RotationError],
+        repeat: transport.Repeat = "read",
+    ) -> transport.Answer:  # fmt: skip
         """The answer that means yes. no: what an answer raises that means no, whatever its status."""
         try:
             answer = self._send(step, session, request, repeat)
-        except http.NoAnswer as lost:
-            raise http.unreachable(subject, lost) from None
+        except transport.NoAnswer as lost:
+            raise transport.unreachable(subject, lost) from None
         try:
             refusal = self._refusal(step, session, answer, subject, no)
         except answers.Unreadable as unreadable:
@@ -172,7 +174,7 @@ class Client:
 
     def _run(
         self, steps: t.Iterable[Step], session: Session, values: Values, subject: str, no: type[RotationError],
-        repeat: http.Repeat = "read",
+        repeat: transport.Repeat = "read",
     ) -> None:  # fmt: skip
         """Steps whose answers leave values to those after them."""
         for step in steps:
@@ -184,7 +186,7 @@ class Client:
                 session.values[name] = value
             self._note(session.values, step)
 
-    def _picked(self, source: Source, answer: http.Answer) -> t.Any:
+    def _picked(self, source: Source, answer: transport.Answer) -> t.Any:
         """What it picks of the answer, None for nothing; a token is a text that can stand in a header."""
         try:
             value = source(content(answer) if source.expression else None, answer)
@@ -202,7 +204,7 @@ class Client:
             self.trace.tell(f"    {name}: {kind(values[name])}")
 
     def _refusal(
-        self, step: Step, session: Session, answer: http.Answer, subject: str, no: type[RotationError]
+        self, step: Step, session: Session, answer: transport.Answer, subject: str, no: type[RotationError]
     ) -> RotationError | None:
         """As answers.refusal; what it says of the session is noted there."""
         heard = session.worked and not session.renewable
@@ -358,7 +360,7 @@ class Client:
             self._note(picked, step)
         return picked
 
-    def _ask_page(self, step: Step, session: Session, subject: str, request: http.Request) -> http.Answer:
+    def _ask_page(self, step: Step, session: Session, subject: str, request: transport.Request) -> transport.Answer:
         return self._ask(step, session, request, subject, Refused)
 
     def every(self, listing: Lookup, values: Values, subject: str) -> list[Item]:
@@ -372,22 +374,22 @@ class Client:
 
         return self._as_administrator(values, ask)
 
-    def write(self, step: Step, values: Values, subject: str) -> http.Answer:
+    def write(self, step: Step, values: Values, subject: str) -> transport.Answer:
         """One write, and the answer that means yes. Raises LostChange where it may or may not have been processed."""
         return self._as_administrator(values, lambda session: self._write(step, session, values, subject))
 
-    def _write(self, step: Step, session: Session, values: Values, subject: str) -> http.Answer:
+    def _write(self, step: Step, session: Session, values: Values, subject: str) -> transport.Answer:
         request = self._build(step, session, values)
         if self._options.verify:
             # What cannot be asked must show before the change.
             self.rehearse_login(self._options.verify, values)
         try:
             answer = self._send(step, session, request, "write")
-        except http.NoAnswer as lost:
+        except transport.NoAnswer as lost:
             if lost.unsent:
                 raise Unreachable(f"{subject}: no answer, {lost.reason}.", unanswered=1) from None
             raise LostChange(f"{subject}: no answer, {lost.reason}.", unanswered=1, under_way=True) from None
-        doubt = answer.status >= 500 or answer.status in http.GIVEN_UP
+        doubt = answer.status >= 500 or answer.status in transport.GIVEN_UP
         if doubt and answer.status not in (*step.status, *step.not_found):
             told = f"{subject}: answered with {answer.status}{answers.words(step, answer, self._scrubber)}."
             raise LostChange(told, unanswered=0, under_way=answer.status not in _ENDED)
@@ -401,7 +403,7 @@ class Client:
             raise refusal
         return answer
 
-    def picked(self, source: Source, answer: http.Answer) -> t.Any:
+    def picked(self, source: Source, answer: transport.Answer) -> t.Any:
         """What it picks of an answer to a write, None for nothing."""
         return self._picked(source, answer)
 
@@ -416,7 +418,7 @@ class Client:
             self._run(verify.before, session, values, "before the login itself", Refused, "never")
             session.header = self._header(verify.auth, {**values, **session.values})
             answer = self._send(verify.step, session, self._build(verify.step, session, values), "never")
-        except http.NoAnswer as lost:
+        except transport.NoAnswer as lost:
             return LoginAnswer("unknown", f"got no answer, {lost.reason}", silent=True)
         except RotationError as error:
             status = 429 if isinstance(error, RateLimited) else error.evidence.get("status", 0)

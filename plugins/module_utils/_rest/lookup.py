@@ -15,7 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Ambiguous, NotFound, Refused
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Answer, Request
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.transport import Answer, Request
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import origin
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Lookup, Paging

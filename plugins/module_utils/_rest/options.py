@@ -16,7 +16,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Wire
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.transport import Wire
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth, auth_from, steps_from

@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.deps import require
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Answer
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.transport import Answer
 
 _LONGEST_TEXT = 1 << 16
 

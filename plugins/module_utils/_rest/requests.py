@@ -15,7 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Request
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.transport import Request
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import Options

@@ -24,8 +24,8 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Refused,
     Unreachable,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.http import Answer
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import module_result
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.transport import Answer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.answers import LoginAnswer
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.client import Client, LostChange
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.lookup import Item, pick_each

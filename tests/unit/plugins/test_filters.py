@@ -32,5 +32,7 @@ def test_loading_all_filters_loads_no_service() -> None:
     )
     loaded = json.loads(program.stdout)
     assert f"{COLLECTION}.plugins.filter.rotation_delivered" in loaded
-    services = (f"{COLLECTION}.plugins.module_utils.{name}" for name in ("_keeper", "_meraki", "_rest", "_core.http"))
+    services = (
+        f"{COLLECTION}.plugins.module_utils.{name}" for name in ("_keeper", "_meraki", "_rest", "_core.transport")
+    )
     assert [name for name in loaded if name.startswith((*services, "requests", "cryptography", "jmespath"))] == []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http, module, secrets
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import module, secrets, transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Refused
 from tests.sandbox.keeper.tls import server_context
@@ -153,8 +153,8 @@ def test_the_keys_of_a_connection_are_written_nowhere(
     with LoopbackServer(Service(), tls=context) as server:
 
         def ask(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-            with http.Http(http.Wire.from_params({"ca_path": str(authority)})) as client:
-                answer = client.send(http.Request("GET", f"https://{server.host}:{server.port}/"), "never")
+            with transport.Http(transport.Wire.from_params({"ca_path": str(authority)})) as client:
+                answer = client.send(transport.Request("GET", f"https://{server.host}:{server.port}/"), "never")
             return {"status": answer.status}
 
         assert run_module(ask).result["status"] == 200

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import requests
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import PasswordOptions, options_from
@@ -48,8 +48,8 @@ def mirror() -> t.Iterator[LoopbackServer]:
 
 
 @pytest.fixture(scope="module")
-def client() -> t.Iterator[http.Http]:
-    with http.Http(http.Wire(timeout=10)) as connection:
+def client() -> t.Iterator[transport.Http]:
+    with transport.Http(transport.Wire(timeout=10)) as connection:
         yield connection
 
 
@@ -61,21 +61,21 @@ def options(url: str, **change: t.Any) -> PasswordOptions:
     return dataclasses.replace(options_from(validated({**given, "change": usable})), change=step_from(asked, "change"))
 
 
-def send(mirror: LoopbackServer, client: http.Http, values: dict[str, t.Any], **change: t.Any) -> Request:
+def send(mirror: LoopbackServer, client: transport.Http, values: dict[str, t.Any], **change: t.Any) -> Request:
     chosen = options(f"http://{mirror.host}:{mirror.port}/base/", **change)
     client.send(requests.build(chosen.change, chosen, values, chosen.headers, {}), "never")
     return t.cast(Mirror, mirror.service).last
 
 
 @given(TEXTS)
-def test_path(mirror: LoopbackServer, client: http.Http, value: str) -> None:
+def test_path(mirror: LoopbackServer, client: transport.Http, value: str) -> None:
     assume(value not in ("", ".", ".."))
     path = send(mirror, client, {"v": value}, path="/a/${v}/b").path
     assert [urllib.parse.unquote(segment) for segment in path.split("/")] == ["", "base", "a", value, "b"]
 
 
 @given(TEXTS, st.lists(TEXTS, max_size=3))
-def test_query(mirror: LoopbackServer, client: http.Http, value: str, more: list[str]) -> None:
+def test_query(mirror: LoopbackServer, client: transport.Http, value: str, more: list[str]) -> None:
     query = {"q": "<${v}>", "whole": "${v}", "more": "${more}", "yes": True, "n": 5, "é&": "x"}
     found = send(mirror, client, {"v": value, "more": more}, query=query).query
     expected = {"q": [f"<{value}>"], "whole": [value], "more": more, "yes": ["true"], "n": ["5"], "é&": ["x"]}
@@ -83,7 +83,7 @@ def test_query(mirror: LoopbackServer, client: http.Http, value: str, more: list
 
 
 @given(TEXTS, st.lists(TEXTS, max_size=3))
-def test_form(mirror: LoopbackServer, client: http.Http, value: str, more: list[str]) -> None:
+def test_form(mirror: LoopbackServer, client: transport.Http, value: str, more: list[str]) -> None:
     body = {"q": "<${v}>", "more": "${more}", "no": False}
     request = send(mirror, client, {"v": value, "more": more}, body=body, body_format="form")
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
@@ -92,7 +92,7 @@ def test_form(mirror: LoopbackServer, client: http.Http, value: str, more: list[
 
 
 @given(TEXTS, st.recursive(st.none() | st.booleans() | st.integers() | TEXTS, st.lists, max_leaves=5))
-def test_json(mirror: LoopbackServer, client: http.Http, value: str, more: t.Any) -> None:
+def test_json(mirror: LoopbackServer, client: transport.Http, value: str, more: t.Any) -> None:
     request = send(mirror, client, {"v": value, "more": more}, body={"q": ["<${v}>", "${v}"], "more": "${more}"})
     assert request.headers["Content-Type"] == "application/json"
     assert json.loads(request.body) == {"q": [f"<{value}>", value], "more": more}
@@ -100,13 +100,13 @@ def test_json(mirror: LoopbackServer, client: http.Http, value: str, more: t.Any
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])))
 @settings(max_examples=40)
-def test_header(mirror: LoopbackServer, client: http.Http, value: str) -> None:
+def test_header(mirror: LoopbackServer, client: transport.Http, value: str) -> None:
     request = send(mirror, client, {"v": value}, headers={"X-Value": "<${v}>"})
     # http.server hands headers out as Latin-1.
     assert request.headers["X-Value"].encode("latin-1").decode() == f"<{value}>"
 
 
-def test_everything_awkward_at_once(mirror: LoopbackServer, client: http.Http) -> None:
+def test_everything_awkward_at_once(mirror: LoopbackServer, client: transport.Http) -> None:
     request = send(
         mirror, client, {"v": AWKWARD}, path="/${v}", query={"q": "${v}"}, body={"b": "${v}"}, headers={"accept": "x/y"}
     )
@@ -115,7 +115,7 @@ def test_everything_awkward_at_once(mirror: LoopbackServer, client: http.Http) -
     assert request.headers.get_all("Accept") == ["x/y"]
 
 
-def built(value: t.Any = "x", authorization: t.Mapping[str, str] | None = None, **change: t.Any) -> http.Request:
+def built(value: t.Any = "x", authorization: t.Mapping[str, str] | None = None, **change: t.Any) -> transport.Request:
     chosen = options("https://host.example/api/", **change)
     return requests.build(chosen.change, chosen, {"v": value, "more": value}, chosen.headers, authorization or {})
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
 from tests.sandbox.keeper import tls
 from tests.sandbox.rest import RestSandbox
 from tests.sandbox.server import Fault, Request, Response
@@ -380,13 +380,13 @@ def test_the_client_certificate_does_not_vouch_for_the_user(
     (tmp_path / "client.pem").write_bytes(private + tls.certificate(key).public_bytes(pem))
     certificate = str(tmp_path / "client.pem")
     shown: list[tuple[str, str | None]] = []
-    send = http.Http.send
+    send = transport.Http.send
 
-    def watched(self: http.Http, request: http.Request, repeat: http.Repeat) -> http.Answer:
+    def watched(self: transport.Http, request: transport.Request, repeat: transport.Repeat) -> transport.Answer:
         shown.append((request.url.rpartition("/")[2], self._wire.client_cert))
         return send(self, request, repeat)
 
-    monkeypatch.setattr(http.Http, "send", watched)
+    monkeypatch.setattr(transport.Http, "send", watched)
     assert call(client_cert=certificate)["verified"]
     assert [path for path, certificate_shown in shown if certificate_shown is None] == ["whoami"] * 2
     assert {path for path, certificate_shown in shown if certificate_shown} == {"login", "users", "1"}

@@ -23,12 +23,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core import http
+from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from tests.sandbox.keeper.tls import server_context
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response
 
-WIRE = http.Wire(timeout=5, max_retries=2)
+WIRE = transport.Wire(timeout=5, max_retries=2)
 
 
 class Echo:
@@ -63,9 +63,11 @@ def url(server: LoopbackServer, path: str = "/x") -> str:
     return f"http://{server.host}:{server.port}{path}"
 
 
-def send(server: LoopbackServer, repeat: http.Repeat, method: str = "GET", wire: http.Wire = WIRE) -> http.Answer:
-    with http.Http(wire) as client:
-        return client.send(http.Request(method, url(server)), repeat)
+def send(
+    server: LoopbackServer, repeat: transport.Repeat, method: str = "GET", wire: transport.Wire = WIRE
+) -> transport.Answer:
+    with transport.Http(wire) as client:
+        return client.send(transport.Request(method, url(server)), repeat)
 
 
 def arrived(server: LoopbackServer) -> int:
@@ -85,7 +87,7 @@ def arrived(server: LoopbackServer) -> int:
     ],
 )
 def test_what_is_repeated(
-    server: LoopbackServer, waits: list[float], repeat: http.Repeat, status: int, tries: int
+    server: LoopbackServer, waits: list[float], repeat: transport.Repeat, status: int, tries: int
 ) -> None:
     server.faults.add(Fault("", times=9, response=Response(status)))
     answer = send(server, repeat)
@@ -94,9 +96,9 @@ def test_what_is_repeated(
 
 
 @pytest.mark.parametrize(("repeat", "tries"), [("read", 3), ("same", 3), ("write", 1), ("never", 1)])
-def test_a_lost_answer(server: LoopbackServer, waits: list[float], repeat: http.Repeat, tries: int) -> None:
+def test_a_lost_answer(server: LoopbackServer, waits: list[float], repeat: transport.Repeat, tries: int) -> None:
     server.faults.add(Fault("", times=9, drop="after"))
-    with pytest.raises(http.NoAnswer) as raised:
+    with pytest.raises(transport.NoAnswer) as raised:
         send(server, repeat)
     assert (raised.value.unsent, arrived(server)) == (False, tries)
 
@@ -105,8 +107,8 @@ def test_a_refused_connection_is_certainly_unsent_and_is_tried_again(waits: list
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        with http.Http(WIRE) as client, pytest.raises(http.NoAnswer) as raised:
-            client.send(http.Request("PUT", address), "write")
+        with transport.Http(WIRE) as client, pytest.raises(transport.NoAnswer) as raised:
+            client.send(transport.Request("PUT", address), "write")
     assert raised.value.unsent
     assert len(waits) == 2
 
@@ -115,10 +117,10 @@ def test_a_refused_connection_after_a_lost_answer_leaves_the_doubt(
     server: LoopbackServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.faults.add(Fault("", drop="after"))
-    with http.Http(dataclasses.replace(WIRE, max_retries=1)) as client:
+    with transport.Http(dataclasses.replace(WIRE, max_retries=1)) as client:
         monkeypatch.setattr(time, "sleep", lambda _seconds: server.close())
-        with pytest.raises(http.NoAnswer) as raised:
-            client.send(http.Request("PUT", url(server)), "same")
+        with pytest.raises(transport.NoAnswer) as raised:
+            client.send(transport.Request("PUT", url(server)), "same")
     assert not raised.value.unsent
 
 
@@ -149,7 +151,7 @@ def test_a_retry_after_beyond_the_bound_is_not_waited_for(server: LoopbackServer
     server.faults.add(Fault("", response=Response(429, headers={"Retry-After": "61"})))
     answer = send(server, "read")
     assert (answer.status, waits, arrived(server)) == (429, [], 1)
-    assert "61 s" in http.rate_limited("Listing", answer).msg
+    assert "61 s" in transport.rate_limited("Listing", answer).msg
 
 
 def test_all_waits_together_are_bounded(server: LoopbackServer, waits: list[float]) -> None:
@@ -169,8 +171,8 @@ def test_a_redirect_is_an_answer_and_is_not_followed(server: LoopbackServer, wai
 def test_a_silent_service_is_given_up_in_time(server: LoopbackServer, waits: list[float]) -> None:
     server.faults.add(Fault("", times=9, hang="before"))
     began = time.monotonic()
-    with pytest.raises(http.NoAnswer) as raised:
-        send(server, "read", wire=http.Wire(timeout=2, max_retries=9))
+    with pytest.raises(transport.NoAnswer) as raised:
+        send(server, "read", wire=transport.Wire(timeout=2, max_retries=9))
     assert not raised.value.unsent
     assert time.monotonic() - began < 2 * 1.6 + 5
     assert arrived(server) == 2
@@ -192,16 +194,19 @@ def test_an_answer_that_drips_is_given_up(server: LoopbackServer, waits: list[fl
         done = threading.Event()
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
-        with http.Http(http.Wire(timeout=1, max_retries=0)) as client, pytest.raises(http.NoAnswer, match="in time"):
-            client.send(http.Request("GET", address), "read")
+        with (
+            transport.Http(transport.Wire(timeout=1, max_retries=0)) as client,
+            pytest.raises(transport.NoAnswer, match="in time"),
+        ):
+            client.send(transport.Request("GET", address), "read")
         done.set()
         thread.join(5)
 
 
 def test_a_body_beyond_the_limit_is_not_kept(server: LoopbackServer) -> None:
     server.faults.add(Fault("", response=Response(200, b"x" * 70_000)))
-    with http.Http(WIRE, largest=60_000) as client:
-        answer = client.send(http.Request("GET", url(server)), "read")
+    with transport.Http(WIRE, largest=60_000) as client:
+        answer = client.send(transport.Request("GET", url(server)), "read")
     assert (answer.body, answer.oversized) == (b"", True)
     with pytest.raises(ValueError, match="oversized"):
         answer.json()
@@ -210,7 +215,7 @@ def test_a_body_beyond_the_limit_is_not_kept(server: LoopbackServer) -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"a": ', b"[" * 100_000, b"\xff\xfe"])
 def test_rubbish_is_no_json(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (whatever subclass)
-        http.Answer(200, body=body).json()
+        transport.Answer(200, body=body).json()
 
 
 def test_nothing_comes_from_the_environment(
@@ -228,9 +233,9 @@ def test_nothing_comes_from_the_environment(
 
 
 def test_one_connection_serves_all(server: LoopbackServer) -> None:
-    with http.Http(WIRE) as client:
+    with transport.Http(WIRE) as client:
         for _number in range(5):
-            client.send(http.Request("GET", url(server)), "read")
+            client.send(transport.Request("GET", url(server)), "read")
         assert len(server.connections) == 1
 
 
@@ -241,7 +246,7 @@ def test_one_connection_serves_all(server: LoopbackServer) -> None:
 )
 def test_settings_that_cannot_be_used(params: dict[str, t.Any]) -> None:
     with pytest.raises(InvalidInput):
-        http.Wire.from_params(params)
+        transport.Wire.from_params(params)
 
 
 def serve_once(behave: t.Callable[[socket.socket], None]) -> tuple[str, threading.Thread]:
@@ -276,8 +281,8 @@ def test_each_session_does_one_thing_at_a_time(server: LoopbackServer, monkeypat
             asking.remove(self)
 
     monkeypatch.setattr(requests.Session, "request", request)
-    wanted = http.Request("GET", url(server))
-    with http.Connections(WIRE) as connections, concurrent.futures.ThreadPoolExecutor(4) as pool:
+    wanted = transport.Request("GET", url(server))
+    with transport.Connections(WIRE) as connections, concurrent.futures.ThreadPoolExecutor(4) as pool:
         together = False
         statuses = [connections.send(wanted, "never").status for _each in range(3)]
         assert len(used) == 1
@@ -293,13 +298,13 @@ def test_an_answer_after_103_is_not_taken_for_that_to_the_next_request() -> None
         connection.recv(65536)
 
     address, thread = serve_once(behave)
-    with http.Http(dataclasses.replace(WIRE, max_retries=0)) as client:
-        with pytest.raises(http.NoAnswer) as raised:
-            client.send(http.Request("PUT", address), "write")
+    with transport.Http(dataclasses.replace(WIRE, max_retries=0)) as client:
+        with pytest.raises(transport.NoAnswer) as raised:
+            client.send(transport.Request("PUT", address), "write")
         assert not raised.value.unsent
         # The connection is not used again, and nobody else listens.
-        with pytest.raises(http.NoAnswer):
-            client.send(http.Request("GET", address), "never")
+        with pytest.raises(transport.NoAnswer):
+            client.send(transport.Request("GET", address), "never")
     thread.join(5)
 
 
@@ -311,8 +316,8 @@ def test_an_answer_with_headers_that_contradict_each_other_is_no_request_that_wa
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ")
 
     address, thread = serve_once(behave)
-    with http.Http(WIRE) as client, pytest.raises(http.NoAnswer) as raised:
-        client.send(http.Request("PUT", address), "write")
+    with transport.Http(WIRE) as client, pytest.raises(transport.NoAnswer) as raised:
+        client.send(transport.Request("PUT", address), "write")
     thread.join(5)
     assert not raised.value.unsent and len(seen) == 1 and waits == []
 
@@ -326,8 +331,11 @@ def test_a_lost_answer_behind_a_proxy_is_no_refused_connection(waits: list[float
         seen.append(connection.recv(65536))
 
     address, thread = serve_once(behave)
-    with http.Http(dataclasses.replace(WIRE, proxy=address)) as client, pytest.raises(http.NoAnswer) as raised:
-        client.send(http.Request("PUT", target), "write")
+    with (
+        transport.Http(dataclasses.replace(WIRE, proxy=address)) as client,
+        pytest.raises(transport.NoAnswer) as raised,
+    ):
+        client.send(transport.Request("PUT", target), "write")
     thread.join(5)
     assert raised.value.unsent is False or target.startswith("https")
     assert len(seen) == 1
@@ -336,12 +344,12 @@ def test_a_lost_answer_behind_a_proxy_is_no_refused_connection(waits: list[float
 def test_the_body_of_a_redirect_is_bounded_too(server: LoopbackServer) -> None:
     headers = {"Location": url(server, "/other")}
     server.faults.add(Fault("", response=Response(302, b"x" * 70_000, headers)))
-    with http.Http(WIRE, largest=60_000) as client:
-        answer = client.send(http.Request("GET", url(server)), "read")
+    with transport.Http(WIRE, largest=60_000) as client:
+        answer = client.send(transport.Request("GET", url(server)), "read")
     assert (answer.status, answer.oversized) == (302, True)
 
 
-def compressed(server: LoopbackServer, body: bytes, encoding: str) -> http.Answer:
+def compressed(server: LoopbackServer, body: bytes, encoding: str) -> transport.Answer:
     server.faults.add(Fault("", response=Response(200, body, {"Content-Encoding": encoding})))
     return send(server, "never")
 
@@ -382,7 +390,7 @@ def test_what_an_answer_inflates_to_is_bounded_before_it_is_inflated(server: Loo
     ids=["twice", "unknown", "not compressed", "cut off", "with a rest"],
 )
 def test_encodings_that_are_no_answer(server: LoopbackServer, body: bytes, encoding: str) -> None:
-    with pytest.raises(http.NoAnswer) as lost:
+    with pytest.raises(transport.NoAnswer) as lost:
         compressed(server, body, encoding)
     assert not lost.value.unsent
 
@@ -409,8 +417,11 @@ def test_a_handshake_that_fails_has_sent_nothing(tmp_path: Path, kind: str) -> N
         server = threading.Thread(target=serve)
         server.start()
         try:
-            with pytest.raises(http.NoAnswer, match="TLS handshake failed") as lost, http.Http(wire) as client:
-                client.send(http.Request("PUT", f"https://127.0.0.1:{listener.getsockname()[1]}/"), "write")
+            with (
+                pytest.raises(transport.NoAnswer, match="TLS handshake failed") as lost,
+                transport.Http(wire) as client,
+            ):
+                client.send(transport.Request("PUT", f"https://127.0.0.1:{listener.getsockname()[1]}/"), "write")
         finally:
             server.join()
     assert lost.value.unsent
@@ -420,25 +431,25 @@ def test_cookies_are_kept_where_there_is_a_jar_and_only_there(server: LoopbackSe
     echo = t.cast(Echo, server.service)
     jar = requests.cookies.RequestsCookieJar()
     server.faults.add(Fault("", times=2, response=Response(200, b"", {"Set-Cookie": "a=1"})))
-    with http.Http(WIRE) as client:
-        answer = client.send(http.Request("GET", url(server), jar=jar), "never")
+    with transport.Http(WIRE) as client:
+        answer = client.send(transport.Request("GET", url(server), jar=jar), "never")
         assert [(cookie.name, cookie.value) for cookie in answer.cookies] == [("a", "1")]
-        client.send(http.Request("GET", url(server)), "never")
-        client.send(http.Request("GET", url(server)), "never")
-        client.send(http.Request("GET", url(server), jar=jar), "never")
+        client.send(transport.Request("GET", url(server)), "never")
+        client.send(transport.Request("GET", url(server)), "never")
+        client.send(transport.Request("GET", url(server), jar=jar), "never")
     assert [request.headers.get("Cookie") for request in echo.requests] == [None, "a=1"]
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_unless_asked(tmp_path: Path) -> None:
     context, ca_path = server_context(tmp_path)
     with LoopbackServer(Echo(), tls=context) as server:
-        request = http.Request("GET", f"https://127.0.0.1:{server.port}/")
-        with http.Http(WIRE) as client, pytest.raises(http.NoAnswer) as caught:
+        request = transport.Request("GET", f"https://127.0.0.1:{server.port}/")
+        with transport.Http(WIRE) as client, pytest.raises(transport.NoAnswer) as caught:
             client.send(request, "read")
         assert caught.value.certificate and caught.value.unsent and arrived(server) == 0
         for wire in (
             dataclasses.replace(WIRE, ca_path=str(ca_path)),
             dataclasses.replace(WIRE, validate_certs=False),
         ):
-            with http.Http(wire) as client:
+            with transport.Http(wire) as client:
                 assert client.send(request, "read").status == 200
