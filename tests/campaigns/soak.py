@@ -20,7 +20,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import json
-import math
 import multiprocessing
 import random
 import secrets
@@ -32,18 +31,14 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import client
-from tests.campaigns.keypair import KeyScene
-from tests.campaigns.token import TokenScene
 from tests.integration import forked
-from tests.integration.kinds import KINDS, holds, published, start
+from tests.integration.kinds import KINDS, finished, holds, is_known, published, start
 from tests.leaks import leaks, leaks_below
 from tests.sandbox.keeper import KeeperSandbox, error_response
 from tests.sandbox.server import Fault, Response
 
 # Those that a soak has; a password that is not proved differs little from one that is.
 SOAKED = tuple(kind for kind in KINDS if kind != "snowflake_unverified")
-# Of the rotations, where it is not one part: a key takes long to make.
-_PARTS = {"snowflake_key": 0.5}
 USERS = 20
 _CALM_EVERY = 10
 _CALM_RUNS = 3
@@ -155,9 +150,13 @@ _MISHAPS: dict[str, t.Callable[[random.Random, str], Fault]] = {
 
 @dataclasses.dataclass
 class Report:
-    """What was seen. told: outcomes in the runs' reports; calm: how many runs without faults brought all to its end."""
+    """What was seen. kinds: rotations of each; told: outcomes in the runs' reports; seen: divergences by what they are.
+
+    calm: how many runs without faults brought all to its end. crashes: of runs that nobody killed.
+    """
 
     rotations: int = 0
+    kinds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     runs: int = 0
     requests: int = 0
     kills: int = 0
@@ -179,6 +178,7 @@ class Report:
 
     def lines(self) -> t.Iterator[str]:
         yield f"{self.rotations} rotations in {self.runs} runs with {self.requests} requests"
+        yield from (f"    {name}: {count}" for name, count in sorted(self.kinds.items()))
         yield f"{sum(self.faults.values())} faults, {self.kills} runs killed, {self.crashes} that crashed by themselves"
         yield from (f"    {name}: {count}" for name, count in sorted(self.faults.items()))
         yield "told: " + ", ".join(f"{count} {name}" for name, count in sorted(self.told.items()))
@@ -190,6 +190,18 @@ class Report:
 
 
 DIVERGENCES = ("lost", "false success", "leaked", "stuck", "broken", "foreign field changed")
+
+
+class Enough:
+    """When all kinds together have made so many rotations: those that are quick make more of them."""
+
+    def __init__(self, rotations: int) -> None:
+        self._left = multiprocessing.get_context("spawn").Value("i", rotations)
+
+    def after(self, rotations: int) -> bool:
+        with self._left.get_lock():
+            self._left.value -= rotations
+            return self._left.value <= 0
 
 
 class Lane:
@@ -219,14 +231,15 @@ class Lane:
         self._forked = forked.Forked(environment, self.private, serving="tests.campaigns.soak", errors=self._errors)
         stack.callback(self._forked.close)
 
-    def soak(self, rotations: int, show: t.Callable[[str], object]) -> Report:
+    def soak(self, enough: Enough, show: t.Callable[[str], object]) -> Report:
         began = shown = time.monotonic()
         self.calm()
         fruitless = 0
-        while self.report.rotations < rotations and len(self.report.divergences) < _MOST_DIVERGENCES:
-            before = self.report.rotations
+        done = 0
+        while not enough.after(self.report.rotations - done) and len(self.report.divergences) < _MOST_DIVERGENCES:
+            done = self.report.rotations
             self.run({"force": True}, weather=True)
-            fruitless = fruitless + 1 if self.report.rotations == before else 0
+            fruitless = fruitless + 1 if self.report.rotations == done else 0
             if fruitless > _FRUITLESS:
                 self._diverges("stuck", f"no rotation in {fruitless} runs")
                 break
@@ -239,6 +252,7 @@ class Lane:
         for server in self.scene.servers.values():
             for error in t.cast("t.Any", server).errors:
                 self._diverges("broken", f"the sandbox: {type(error).__name__} {error}")
+        self.report.kinds[self.kind] = self.report.rotations
         self.report.faults = self.weather.counted
         self.report.kills = self.report.faults.pop("the run is killed", 0)
         self.report.seconds = time.monotonic() - began
@@ -305,7 +319,7 @@ class Lane:
     def _check(self, status: int, before: t.Mapping[str, str]) -> None:
         told = {entry["record_uid"]: entry for entry in self._forked.records if entry.get("record_uid")}
         for name, uid in self.scene.uids.items():
-            if not self._is_known(name):
+            if not is_known(self.scene, name):
                 self._diverges("lost", f"{name}: the service accepts nothing that the record holds")
             entry = told.get(uid, {})
             self.report.told[entry.get("outcome", "nothing")] += 1
@@ -321,13 +335,6 @@ class Lane:
         if status == 0 and any(entry["outcome"] == "failed" for entry in told.values()):
             self._diverges("false success", "exit status 0 with a failed record")
 
-    def _is_known(self, name: str) -> bool:
-        """Keys and tokens live side by side, so that the published one must work at any time; a password changes."""
-        values = [published(self.scene, name)]
-        if not isinstance(self.scene, (KeyScene, TokenScene)):
-            values.append(self.scene.pending(name) or "")
-        return any(value and holds(self.scene, name, value) for value in values)
-
     def _hunt(self, known: set[str]) -> None:
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace")
@@ -342,41 +349,48 @@ class Lane:
         """Without any fault, everything comes to its end: nothing is pending, nothing is left at the service."""
         for number in range(1, _CALM_RUNS + 1):
             status = self.run({"max_age": "30d"}, weather=False)
-            left = [name for name in self.scene.uids if not self._finished(name)]
+            left = [name for name in self.scene.uids if not finished(self.scene, name)]
             if status == 0 and not left:
                 self.report.calm[f"{number}"] += 1
                 return
         failed = [entry.get("msg") for entry in self._forked.records if entry["outcome"] == "failed"]
         self._diverges("stuck", f"after {_CALM_RUNS} calm runs: {status}, {left}, {failed[:3]}")
 
-    def _finished(self, name: str) -> bool:
-        if self.scene.pending(name) is not None or not holds(self.scene, name, published(self.scene, name)):
-            return False
-        return not isinstance(self.scene, TokenScene) or len(self.scene.tokens(name)) == 1
-
 
 def _memo() -> forked.Entry:
     return {"type": "text", "label": "memo", "value": [secrets.token_hex(8)]}
 
 
-def lane(kind: str, rotations: int, faults: float, kills: float, seed: int, users: int) -> Report:
-    """So many rotations of one kind."""
+def lane(kind: str, enough: Enough, faults: float, kills: float, seed: int, users: int) -> Report:
+    """Rotations of one kind."""
     chance = random.Random(f"{seed} {kind}")
     with tempfile.TemporaryDirectory(prefix="kt-soak-") as directory, contextlib.ExitStack() as stack:
         weather = Weather(random.Random(f"{seed} {kind} weather"), faults, kills)
         here = Lane(kind, Path(directory), stack, chance, weather, users)
-        return here.soak(rotations, lambda text: print(text, flush=True))
+        return here.soak(enough, lambda text: print(text, flush=True))
+
+
+def _share(enough: Enough) -> None:
+    """In a new process, because only so can it inherit what all of them count together."""
+    global _enough
+    _enough = enough
+
+
+_enough: Enough
+
+
+def _lane(kind: str, *rest: t.Any) -> Report:
+    return lane(kind, _enough, *rest)
 
 
 def soak(
     rotations: int, faults: float, seed: int, *, kills: float, kinds: t.Sequence[str] = SOAKED, users: int = USERS
 ) -> Report:
     """All kinds at the same time, each in a process of its own, because a server has threads and waits."""
-    began, whole = time.monotonic(), Report()
-    parts = {kind: _PARTS.get(kind, 1.0) for kind in kinds}
-    each = {kind: math.ceil(rotations * part / sum(parts.values())) for kind, part in parts.items()}
-    with concurrent.futures.ProcessPoolExecutor(len(kinds), multiprocessing.get_context("spawn")) as pool:
-        for report in [pool.submit(lane, kind, each[kind], faults, kills, seed, users) for kind in kinds]:
+    began, whole, enough = time.monotonic(), Report(), Enough(rotations)
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(len(kinds), spawn, _share, (enough,)) as pool:
+        for report in [pool.submit(_lane, kind, faults, kills, seed, users) for kind in kinds]:
             whole.add(report.result())
     whole.seconds = time.monotonic() - began
     return whole
@@ -401,7 +415,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         print(line)
     print(f"{report.seconds:.0f} s: {len(report.divergences)} divergences")
     if given.json:
-        given.json.write_text(json.dumps({"seed": seed, "chance": given.faults, **dataclasses.asdict(report)}))
+        given.json.write_text(json.dumps({"seed": seed, "chance": given.faults, **vars(report)}))
     return 1 if report.divergences else 0
 
 

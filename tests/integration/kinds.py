@@ -132,3 +132,18 @@ def holds(scene: Scene, name: str, secret: str) -> bool:
     if isinstance(scene, SnowflakeScene) and not isinstance(scene, TokenScene):
         return scene.snowflake.user(name).password == secret
     return scene.accepts(name, secret)
+
+
+def finished(scene: Scene, name: str) -> bool:
+    """Nothing is pending, the record's secret is in force, and of tokens no other is left."""
+    if scene.pending(name) is not None or not holds(scene, name, published(scene, name)):
+        return False
+    return not isinstance(scene, TokenScene) or len(scene.tokens(name)) == 1
+
+
+def is_known(scene: Scene, name: str) -> bool:
+    """Keys and tokens live side by side, so that the published one must work at any time; a password changes."""
+    values = [published(scene, name)]
+    if not isinstance(scene, (KeyScene, TokenScene)):
+        values.append(scene.pending(name) or "")
+    return any(value and holds(scene, name, value) for value in values)

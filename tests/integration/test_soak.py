@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.soak import SOAKED, Lane, Weather, lane
+from tests.campaigns.soak import SOAKED, Enough, Lane, Weather, lane
 from tests.integration.conftest import fresh_password
 from tests.integration.support import variants
 from tests.sandbox.server import Fault, Response
@@ -24,7 +24,7 @@ SEED = 7
 @pytest.mark.flaky(reruns=1)  # of a machine that is too slow for the short timeouts
 @pytest.mark.parametrize("kind", variants(SOAKED, "rest", "meraki"))
 def test_rotations_in_bad_weather(kind: str) -> None:
-    report = lane(kind, 30, 0.05, 0.005, SEED, 6)
+    report = lane(kind, Enough(30), 0.05, 0.005, SEED, 6)
     assert report.divergences == []
     assert report.rotations >= 30 and report.faults.total() > 0
 
