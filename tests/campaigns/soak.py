@@ -77,12 +77,14 @@ class Weather:
         self.counted: collections.Counter[str] = collections.Counter()
         self._chance, self._faults, self._kills = chance, faults, kills
         self._lock = threading.Lock()
+        # Which request met what, in the present run.
+        self.story: list[str] = []
         self._kill: t.Callable[[], object] | None = None
         self._met: list[Fault] = []
 
     def begin(self, kill: t.Callable[[], object]) -> None:
         """From now on, requests meet it. kill: ends the run."""
-        self._kill = kill
+        self._kill, self.story = kill, []
 
     def end(self) -> None:
         """Calm again, when all that was held up has acted and all servers listen."""
@@ -96,7 +98,9 @@ class Weather:
 
         def draw(label: str) -> Fault | None:
             with self._lock:
+                before = self.counted.copy()
                 fault = self._draw(server)
+                self.story += [f"{label}: {name}" for name in self.counted - before]
                 self._met += [fault] if fault is not None else []
                 return fault
 
@@ -320,7 +324,9 @@ class Lane:
         told = {entry["record_uid"]: entry for entry in self._forked.records if entry.get("record_uid")}
         for name, uid in self.scene.uids.items():
             if not is_known(self.scene, name):
-                self._diverges("lost", f"{name}: the service accepts nothing that the record holds")
+                told_of_it = told.get(uid, {}).get("msg") or told.get(uid, {}).get("outcome")
+                met = [each for each in self.weather.story if name in each or uid in each]
+                self._diverges("lost", f"{name}: the service accepts nothing of the record ({told_of_it}; {met})")
             entry = told.get(uid, {})
             self.report.told[entry.get("outcome", "nothing")] += 1
             success = entry.get("outcome") in ("rotated", "recovered")
