@@ -543,16 +543,14 @@ def test_gateway(session: nox.Session) -> None:
 
 @nox.session
 def campaign(session: nox.Session) -> None:
-    """The long campaigns: every kill point of larger runs, slow services, and 200 crashing key rotations."""
+    """The long campaigns, counted on the page about safety, and 200 crashing key rotations."""
     install(session, DEFAULT_CORE, *TESTS, "snowflake-connector-python>=5,<6")
     link_collections(session)
-    session.run("python", "-m", "pytest", *(session.posargs or (*WORKERS, "-m", "slow")))
-    # The machine that looks for rotations that get stuck, with so many new examples of each kind.
-    machine = ("tests/integration/test_machine.py", *WORKERS)
-    session.run("python", "-m", "pytest", *machine, env={"KEYTURN_MACHINE": os.environ.get("KEYTURN_MACHINE", "100")})
     # Outside pytest, whose configuration says where the collections are.
     both = os.pathsep.join([str(ROOT), str(COLLECTIONS)])
-    session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200", env={"PYTHONPATH": both})
+    session.run("python", "-m", "tests.campaigns.safety", *session.posargs, env={"PYTHONPATH": both})
+    if not session.posargs:
+        session.run("python", "-m", "tests.campaigns.keypair", "--rotations", "200", env={"PYTHONPATH": both})
 
 
 @nox.session(name="test-rest-servers")

@@ -288,6 +288,13 @@ MUTATIONS = (
         (*PASSWORD_TESTS, *PASSWORD_RUNS, "-k", "recovered or strike"),
     ),
     Mutation(
+        "look once where a change may still arrive",
+        PASSWORDS,
+        "if moved is False and answer is not None and answer.right:",
+        "if False:",
+        (*PASSWORD_RUNS, "-k", "arrives_between"),
+    ),
+    Mutation(
         "unknown = rejected",
         f"{UTILS}/_snowflake/answers.py",
         'return LoginAnswer("unknown", "other", errno)',

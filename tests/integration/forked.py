@@ -107,18 +107,27 @@ def serve() -> None:
 class Forked:
     """One run after another. environment: what the runs see; directory: their own, made here.
 
+    serving: the module with the ``serve`` of the process that forks. errors: where its standard error goes.
     records: what became of each record of the last run; empty if it was killed.
     """
 
-    def __init__(self, environment: t.Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self,
+        environment: t.Mapping[str, str],
+        directory: Path,
+        *,
+        serving: str = __name__,
+        errors: t.IO[bytes] | None = None,
+    ) -> None:
         self.records: list[Entry] = []
         directory.mkdir(mode=0o700)
         paths = os.pathsep.join(path for path in sys.path if path)
         self._server = subprocess.Popen(
-            [sys.executable, "-c", "from tests.integration import forked; forked.serve()"],
+            [sys.executable, "-c", f"import {serving} as serving; serving.serve()"],
             env={**environment, "TMPDIR": str(directory), "SNOWFLAKE_HOME": str(directory), "PYTHONPATH": paths},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
             text=True,
         )
 

@@ -199,8 +199,10 @@ def test_an_orphan_changes_the_password_late(
 
 
 @pytest.mark.parametrize("label", variants(["get_secret", "update_secret", "ALTER USER A"], "ALTER USER A"))
-@pytest.mark.parametrize("runs", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", variants([2, 4, 8], 2))
+@pytest.mark.parametrize("enforced", variants([True, False], True))
 def test_runs_at_the_same_time(
+    enforced: bool,
     runs: int,
     label: str,
     tmp_path: Path,
@@ -209,6 +211,7 @@ def test_runs_at_the_same_time(
     table: t.Callable[[str], None],
 ) -> None:
     """They meet before they read, before they save, or before they change the password."""
+    vault.enforce_revisions = enforced
     scene = scene_of(ONE, tmp_path, snowflake, vault)
     if label == "ALTER USER A":
         scene.stage("A")
@@ -219,7 +222,8 @@ def test_runs_at_the_same_time(
         Meeting(snowflake, runs, label)
     done = run_together(scene, runs)
     assert any(run.returncode == 0 for run in done), [run.stdout for run in done]
-    table(f"{runs} runs that meet at {label:<14} | {finish_together(scene, 'A', done)}")
+    revisions = "revisions" if enforced else "no revisions"
+    table(f"{runs} runs that meet at {label:<14}, {revisions} | {finish_together(scene, 'A', done)}")
 
 
 @pytest.mark.slow

@@ -14,7 +14,9 @@ import contextlib
 import dataclasses
 import email.message
 import http.server
+import io
 import re
+import select
 import socket
 import socketserver
 import ssl
@@ -55,7 +57,12 @@ class Fault:
         ``after`` lets the service act, then closes the connection without an answer
     hang: like drop, but the connection stays open, silent, until the client leaves or the server stops
     response: answered instead of asking the service
+    instead: answered in place of what the service says, which has acted
     after: called when the service has acted, before the answer is sent
+    half: half of the body is sent, of an answer without one half of the head, then the connection is closed
+    drip: seconds between any two bytes of the answer
+    deaf: seconds in which new connections are refused, as where nobody listens
+    over: set when it has happened, and connections are accepted again
     skip: how many matching requests go through unharmed first
     """
 
@@ -67,7 +74,12 @@ class Fault:
     drop: t.Literal["before", "after"] | None = None
     hang: t.Literal["before", "after"] | None = None
     response: Response | None = None
+    instead: Response | None = None
     after: t.Callable[[], object] | None = None
+    half: bool = False
+    drip: float = 0.0
+    deaf: float = 0.0
+    over: threading.Event = dataclasses.field(default_factory=threading.Event, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +123,13 @@ class Journal:
 
 
 class Faults:
-    """The faults that wait for their request. Thread-safe."""
+    """The faults that wait for their request. Thread-safe.
+
+    chance: asked about each request for which none waits.
+    """
 
     def __init__(self) -> None:
+        self.chance: t.Callable[[str], Fault | None] = lambda label: None
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
@@ -138,7 +154,7 @@ class Faults:
                 if fault.times > 0:
                     fault.times -= 1
                     return fault
-        return None
+        return self.chance(label)
 
 
 class Service(t.Protocol):
@@ -154,6 +170,10 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     sandbox: LoopbackServer
 
     def get_request(self) -> tuple[socket.socket, t.Any]:
+        if not self.sandbox.listening.is_set():
+            # A deaf socket is always ready, and accepts nothing.
+            self.sandbox.listening.wait()
+            raise OSError
         connection, address = super().get_request()
         if self.sandbox.tls is not None:
             # The handshake happens in the connection's own thread, so that one bad client cannot block the others.
@@ -219,10 +239,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(self._respond(request))
             return
         sandbox.journal.add(label, fault.drop or fault.hang or "fault")
+        try:
+            self._go_wrong(request, fault)
+        finally:
+            if not fault.deaf:
+                fault.over.set()
+
+    def _go_wrong(self, request: Request, fault: Fault) -> None:
+        sandbox = self.server.sandbox
         if fault.before is not None:
             fault.before()
         if fault.delay:
             sandbox.stopping.wait(fault.delay)
+        if fault.deaf:
+            sandbox.refuse(fault.deaf, fault.over)
         if "before" in (fault.drop, fault.hang):
             self._vanish(silent=fault.hang == "before")
             return
@@ -232,7 +262,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if "after" in (fault.drop, fault.hang):
             self._vanish(silent=fault.hang == "after")
             return
-        self._send(response)
+        self._send_badly(fault.instead or response, fault)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _answer
 
@@ -245,9 +275,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _vanish(self, *, silent: bool) -> None:
         self.close_connection = True
-        if silent:
-            self.server.sandbox.stopping.wait()
+        while silent and not self.server.sandbox.stopping.wait(0.2):
+            silent = not select.select([self.connection], [], [], 0)[0]
         _cut(self.connection)
+
+    def _send_badly(self, response: Response, fault: Fault) -> None:
+        """The answer, or half of it, or byte by byte."""
+        connection, self.wfile = self.wfile, io.BytesIO()
+        self._send(response)
+        whole, self.wfile = self.wfile.getvalue(), connection
+        if fault.drip:
+            for number in range(len(whole)):
+                self.wfile.write(whole[number : number + 1])
+                self.server.sandbox.stopping.wait(fault.drip)
+            return
+        half = len(whole) - (len(response.body) or len(whole)) // 2
+        self.wfile.write(whole[:half] if fault.half else whole)
+        if fault.half:
+            self._vanish(silent=False)
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)
@@ -276,15 +321,37 @@ class LoopbackServer:
         self.faults = Faults()
         self.errors: list[Exception] = []
         self.stopping = threading.Event()
+        self.listening = threading.Event()
+        self.listening.set()
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
         self.threads: set[threading.Thread] = set()
-        self._server = _Server(("127.0.0.1", port), _Handler)
+        with socket.socket() as chosen:
+            chosen.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            chosen.bind(("127.0.0.1", port))
+            # By its number, because a port that the kernel has chosen is free again while the server is deaf.
+            self._server = _Server(chosen.getsockname(), _Handler)
         self._server.sandbox = self
+        # One that was ready because it was deaf may have nothing to accept any more.
+        self._server.socket.settimeout(1)
         self.host = "127.0.0.1"
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(poll,), daemon=True)
         self._thread.start()
+
+    def refuse(self, seconds: float, over: threading.Event) -> None:
+        """Refuse new connections for so long. Those that are open go on."""
+        with self.lock:
+            if self.listening.is_set():
+                self.listening.clear()
+                self._server.socket.shutdown(socket.SHUT_RD)
+        threading.Thread(target=self._listen_again, args=(seconds, over), daemon=True).start()
+
+    def _listen_again(self, seconds: float, over: threading.Event) -> None:
+        if not self.stopping.wait(seconds):
+            self._server.socket.listen(self._server.request_queue_size)
+        self.listening.set()
+        over.set()
 
     def close(self) -> None:
         """Stop listening, wake whatever hangs, and close every connection."""

@@ -168,9 +168,12 @@ class PasswordRotator(Rotator[Wanted, State, Write]):
         """What an ALTER means that was not acknowledged; see decide."""
         try:
             moved = has_moved(before.user, self._readable(item), error)
+            answer = self._try(item, before.user) if needs_login(item, before, error, moved) else before.probe
+            if moved is False and answer is not None and answer.right:
+                # It arrived between the two.
+                moved = has_moved(before.user, self._readable(item), error)
         except NoAnswer as lost:
             raise UnknownOutcome(f"{error.msg} {lost.msg} Whether it took effect is not known.", unanswered=2) from None
-        answer = self._try(item, before.user) if needs_login(item, before, error, moved) else before.probe
         return decide(item, before, written, error, moved, answer)
 
     def _unlock(self, item: Wanted, state: State) -> State:

@@ -135,6 +135,21 @@ def test_a_statement_that_was_given_up_does_not_run_later(
     assert (first.get("error_code"), applied) in (("unreachable", False), ("unknown_outcome", True), (None, True))
 
 
+def test_a_change_that_arrives_between_the_look_and_the_login_is_a_change(
+    snowflake: SnowflakeSandbox, decide: Decide, old: str
+) -> None:
+    """The connector repeats an ALTER whose answer does not come: a fresh password that is in force was set here."""
+    wanted, user = fresh_password(), snowflake.user("ETL")
+
+    def take() -> None:
+        user.password, user.password_last_set_time = wanted, snowflake.account.clock()
+
+    snowflake.faults.add(Fault("^ALTER USER ETL", times=99, hang="before"))
+    snowflake.faults.add(Fault("^DESCRIBE USER ETL", skip=1, after=take))
+    answer = decide(name="etl", password=wanted, update_password="always", login_timeout=1)
+    assert (answer["failed"], answer["changed"], answer["verified"], answer["in_force"]) == (False, True, True, True)
+
+
 @pytest.mark.parametrize("how", ["hang", "drop", "error"])
 def test_a_probe_without_an_answer_stops_before_the_change(
     snowflake: SnowflakeSandbox, decide: Decide, old: str, how: str
