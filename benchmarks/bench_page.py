@@ -35,10 +35,10 @@ With ``become``, ``async``, another interpreter or another host, they run as all
 The table is written by ``make bench``. Each line is a ratio of two things that ran in turn on one machine against local
 servers; it is the median of the rounds' own ratios. A time on another machine will differ, a ratio hardly.
 
-The goals are those of the change that brought this. What stops it above them: an empty playbook alone is four fifths of
-what one user costs, here and with cisco.meraki; a role loads Keeper's SDK, with requests and cryptography, and has seven
-tasks around its own, together a quarter of an empty playbook; and Ansible compiles the Python of a collection anew in
-each run.
+The goals are those of the change that brought this. What stops it above them: an empty playbook alone is four fifths
+of what one user costs, here and with cisco.meraki; a role loads Keeper's SDK, with requests and cryptography, and has
+seven tasks around its own, together a quarter of an empty playbook; and Ansible compiles the Python of a collection
+anew in each run.
 """
 
 
