@@ -211,7 +211,7 @@ options:
             time in a name of ours counts.
         type: raw
       expires:
-        description: Where an item tells when it ends, likewise.
+        description: Where an item tells when it ends, likewise. It may be a date; what names no zone is UTC.
         type: raw
       active:
         description: Where an item tells whether it works.

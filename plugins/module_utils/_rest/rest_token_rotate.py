@@ -159,7 +159,7 @@ class RestTokens(Tokens):
             name=name,
             id=json.dumps(picked, sort_keys=True, default=str),
             created=_moment(told.get("created")) or _from_name(name),
-            expires=_moment(told.get("expires")),
+            expires=_moment(told.get("expires"), zone=dt.UTC),
             active=None if told.get("active") is None else truth(told["active"]),
             picked={key: value for key, value in picked.items() if value is not None},
         )
@@ -238,12 +238,15 @@ class RestTokens(Tokens):
         return {**self._options.values, **seen.picked, "username": user.name, **own}
 
 
-def _moment(value: t.Any) -> dt.datetime | None:
-    """A time with its zone, or a number of seconds or milliseconds since 1970; None for anything else.
+def _moment(value: t.Any, *, zone: dt.tzinfo | None = None) -> dt.datetime | None:
+    """A time, of a date its first second, or a number of seconds or milliseconds since 1970; None for anything else.
 
-    A time up to 1970 is none: by a zero, -1 or the year 1, services say never.
+    zone: of a time that names none; without, that is no time. A time up to 1970 is none: by a zero, -1 or the year 1,
+    services say never.
     """
-    moment = duration.parse_rfc3339(value) if isinstance(value, str) else _from_number(value)
+    moment = duration.parse_time(value) if isinstance(value, str) else _from_number(value)
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone) if zone is not None else None
     return moment if moment is not None and moment > _FIRST else None
 
 

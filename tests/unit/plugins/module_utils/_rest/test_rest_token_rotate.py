@@ -45,6 +45,14 @@ def test_times(value: t.Any, moment: dt.datetime | None) -> None:
     assert module._moment(value) == moment
 
 
+def test_the_end_of_a_token_may_be_a_date() -> None:
+    """As GitLab says it, in UTC; a zone that is named counts all the same."""
+    midnight = dt.datetime(2026, 1, 31, tzinfo=dt.UTC)
+    assert module._moment("2026-01-31", zone=dt.UTC) == midnight
+    assert module._moment("2026-01-31T01:00:00+01:00", zone=dt.UTC) == midnight
+    assert module._moment("never", zone=dt.UTC) is None and module._moment("2026-01-31") is None
+
+
 def test_our_names_tell_the_time() -> None:
     assert module._from_name("KEYTURN_20260131T120000Z_0A1B2C3D") == NOON
     made = module._from_name(fresh_name("a_b"))
