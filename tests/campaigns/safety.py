@@ -234,11 +234,11 @@ def soaked(numbers: t.Mapping[str, t.Any]) -> Result:
     """The numbers of a soak, in words."""
     faults, seen = sum(numbers["faults"].values()), numbers["seen"]
     words = (
-        f"{numbers['rotations']:,} rotations in {numbers['runs']:,} runs with {numbers['requests']:,} requests, each "
-        f"of which met a fault with a chance of {numbers['chance']:.0%}: {faults:,} faults of {len(numbers['faults'])} "
-        f"kinds, {numbers['kills']:,} runs killed. Lost: {seen.get('lost', 0)}; false successes: "
-        f"{seen.get('false success', 0)}; leaked: {seen.get('leaked', 0)}; stuck: {seen.get('stuck', 0)}. "
-        f"Seed {numbers['seed']}"
+        f"{numbers['rotations']:,} rotations in {numbers['runs']:,} runs with {numbers['requests']:,} requests. "
+        f"But for the calm runs in between, each met a fault with a chance of {numbers['chance']:.0%}: {faults:,} "
+        f"faults of {len(numbers['faults'])} kinds, {numbers['kills']:,} runs killed. Lost: {seen.get('lost', 0)}; "
+        f"false successes: {seen.get('false success', 0)}; leaked: {seen.get('leaked', 0)}; "
+        f"stuck: {seen.get('stuck', 0)}. Seed {numbers['seed']}"
     )
     bad = len(numbers["divergences"])
     result = Result(numbers["rotations"], numbers["rotations"] - bad, bad, words=words)
