@@ -40,7 +40,11 @@ def blocked() -> frozenset[str]:
 
 @pytest.fixture
 def scenery(tmp_path: Path) -> t.Iterator[Scenery]:
-    """Three users with passwords and one with a key, their records, and a vault."""
+    """Three users with passwords and one with a key, their records, and a vault; the administrator's says where."""
     with Scenery(tmp_path) as scenery:
+        where = {name: value for name, value in scenery.snowflake.settings().items() if name != "account"}
+        custom = [{"type": "text", "label": name, "value": [str(value)]} for name, value in where.items()]
+        titles = {scenery.vault.record(uid)["title"]: uid for uid in scenery.vault.records}
+        scenery.vault.edit(titles["Snowflake Authentication Record"], lambda record: record["custom"].extend(custom))
         yield scenery
         assert scenery.errors == []

@@ -35,15 +35,11 @@ def environment(scenery: Scenery) -> dict[str, str]:
     """What an administrator of AWX sets for all jobs, and what the execution environment brings."""
     home = scenery.directory / "home"
     home.mkdir(mode=0o700, exist_ok=True)
-    settings = scenery.snowflake.settings()
     return {
         **scenery.environment(),
         "ANSIBLE_HOME": str(home / ".ansible"),
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
-        "SNOWFLAKE_HOST": settings["login_host"],
-        "SNOWFLAKE_PORT": str(settings["login_port"]),
-        "SNOWFLAKE_PROTOCOL": settings["login_protocol"],
     }
 
 
@@ -202,6 +198,7 @@ def test_own_playbook_with_the_snowflake_credential(scenery: Scenery, types: dic
     task = {
         "name": "Set a password",
         "keyturn.credentials.snowflake_user_password": {
+            **scenery.snowflake.settings(),
             "login_password": from_file("SNOWFLAKE_PASSWORD_FILE"),
             "name": scenery.entries[0].user,
             "password": from_file("REST_API_TOKEN_FILE"),

@@ -24,9 +24,9 @@ import sys
 import tempfile
 import time
 import typing as t
-import xml.etree.ElementTree as ElementTree
 from importlib import metadata
 from pathlib import Path
+from xml.etree import ElementTree
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEPT = REPOSITORY / ".cache" / "safety"
@@ -86,7 +86,7 @@ CATEGORIES = {
             f"{_MERAKI}::test_a_lost_answer_is_asked_for_again",
             f"{_MERAKI}::test_answers_that_never_come",
             f"{_MERAKI}::test_nobody_there",
-            f"{_UNIT}/_core/test_http.py",
+            f"{_UNIT}/_core/test_transport.py",
         ),
     ),
     "HTTP storms": Category(
@@ -156,6 +156,16 @@ CATEGORIES = {
 SOAK, MUTATIONS = "soak", "mutations"
 
 
+def versions() -> str:
+    found = []
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    galaxy = (REPOSITORY / "galaxy.yml").read_text(encoding="utf-8")
+    ours = re.findall(r"^version: *(\S+)", galaxy, re.MULTILINE)
+    return f"keyturn.credentials {ours[0]}, Python {platform.python_version()}, {', '.join(found)}"
+
+
 @dataclasses.dataclass
 class Result:
     """What one category has shown. tried: tests, rotations or mutations; known: failures that are documented.
@@ -172,17 +182,7 @@ class Result:
     short: bool = False
     words: str = ""
     date: str = dataclasses.field(default_factory=lambda: dt.datetime.now(dt.UTC).date().isoformat())
-    versions: str = dataclasses.field(default_factory=lambda: versions())
-
-
-def versions() -> str:
-    found = []
-    for name in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found.append(f"{name} {metadata.version(name)}")
-    galaxy = (REPOSITORY / "galaxy.yml").read_text(encoding="utf-8")
-    ours = re.findall(r"^version: *(\S+)", galaxy, re.MULTILINE)
-    return f"keyturn.credentials {ours[0]}, Python {platform.python_version()}, {', '.join(found)}"
+    versions: str = dataclasses.field(default_factory=versions)
 
 
 def counted(junit: Path) -> Result:
