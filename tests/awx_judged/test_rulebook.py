@@ -91,7 +91,7 @@ def test_each_account_that_is_due_is_rotated_once_an_hour(scene: Scene) -> None:
         command = [
             str(Path(sys.executable).parent / "ansible-rulebook"),
             *("--rulebook", str(scene.directory / "rulebook.yml"), "--inventory", str(scene.directory / "hosts.json")),
-            *("--vars", str(scene.directory / "variables.json"), "--controller-token", secrets.token_urlsafe(8)),
+            *("--vars", str(scene.directory / "variables.json"), "--controller-token", secrets.token_hex(8)),
             *("--controller-url", f"http://{server.host}:{server.port}/"),
         ]
         log = scene.directory / "rulebook.log"
