@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import pathlib
 import secrets
@@ -66,6 +67,7 @@ class ActionModule(ActionBase):
 
     def _end(self, result: Result, variables: dict[str, t.Any], params: dict[str, t.Any]) -> Result:
         name = variables["inventory_hostname"]
+        _hand_over(name, variables["hostvars"])
         host = _host(name, variables["hostvars"], {name})
         told = list(host.told())
         failed = [each for each in told if each["outcome"] == "failed"]
@@ -125,9 +127,21 @@ class _Progress:
         self._file.close()
 
 
+def _handed_over(name: str) -> pathlib.Path:
+    digest = hashlib.sha256(str(name).encode(errors="surrogatepass")).hexdigest()
+    return pathlib.Path(vars(constants)["DEFAULT_LOCAL_TMP"], f"keyturn-ended-{digest}.json")
+
+
+def _hand_over(name: str, hostvars: t.Any) -> None:
+    """Keep what became of a host that ends: another one's task that began before does not find it in its variables."""
+    facts = hostvars.raw_get(name)
+    told = {key: facts[key] for key in ("keyturn_results", "keyturn_failure") if key in facts}
+    _handed_over(name).write_text(json.dumps(told), encoding="utf-8")
+
+
 def _host(name: str, hostvars: t.Any, ended: t.Container[str]) -> _report.Host:
     # Facts of ours hold no templates; to look for some in each of their texts takes most of the time.
-    facts = hostvars.raw_get(name)
+    facts = json.loads(_handed_over(name).read_text("utf-8")) if name in ended else hostvars.raw_get(name)
     return _report.Host(
         name=str(name),
         rotations=_rotations(hostvars[name]),
