@@ -58,7 +58,8 @@ def test_an_option_that_ansible_refuses_is_invalid_input(run_module: RunModule) 
     result = ending.result
     assert result["failed"] and "unheard_of" in result["msg"] and result["msg"].endswith(" Nothing was changed.")
     assert (result["error_code"], result["left"], result["retry_safe"]) == ("invalid_input", "untouched", False)
-    assert CANARY not in ending.output
+    # By this, ansible-core 2.22 tells the controller what to mask; it is no part of the result.
+    assert CANARY not in json.dumps({name: value for name, value in result.items() if name != "_ansible_new_secrets"})
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, RuntimeError, AttributeError])
