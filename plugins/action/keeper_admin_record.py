@@ -27,6 +27,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import looks_like_uid, parse_config
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import config_text
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _config_file
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._action import action_of
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._censor import Result, censor
 
 _OFFICIAL = "keepersecurity.keeper_secrets_manager.keeper_get_record"
@@ -81,15 +82,7 @@ class ActionModule(ActionBase):
         """The record, an object of Keeper's SDK with C(uid), C(title) and C(dict), the vault's own JSON."""
         task = self._task.copy()
         task.args = {}
-        plugin = self._shared_loader_obj.action_loader.get(
-            _OFFICIAL,
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
+        plugin = action_of(self, _OFFICIAL, task)
         if plugin is None:
             raise MissingDependency("The collection keepersecurity.keeper_secrets_manager is not installed.")
         # The plugin prefers a file, and a client-config.json in the working directory to everything else.

@@ -13,6 +13,7 @@ from ansible.module_utils.common.validation import check_type_list
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._action import action_of
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._consumers import consumers
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Result, Role
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import preload
@@ -95,16 +96,7 @@ class ActionModule(ActionBase):
         try:
             options = {**self._value(common), **options}
             task.args = _apply_action_arg_defaults(name, self._task, options, self._templar)
-            plugin = self._shared_loader_obj.action_loader.get(
-                name,
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
-            )
-            return t.cast(Result, plugin.run(task_vars=self._variables))
+            return t.cast(Result, action_of(self, name, task).run(task_vars=self._variables))
         except AnsibleError as error:  # a variable that cannot be evaluated, a timeout
             return {"failed": True, "msg": str(error)}
         except Exception as error:  # what was done before is still told, and what is in force still committed

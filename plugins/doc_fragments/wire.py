@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How requests travel; the argument spec is in module_utils/_core/transport.py."""
+    """How requests travel; the argument spec is in module_utils/_core/wire.py."""
 
     DOCUMENTATION = r"""
 options:

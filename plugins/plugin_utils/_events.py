@@ -25,6 +25,7 @@ import uuid
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import deadline, transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import rfc3339
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.wire import Wire
 
 Entry = t.Mapping[str, t.Any]
 Event = dict[str, t.Any]
@@ -104,7 +105,7 @@ def deliver(url: str, secret: str | None, told: t.Sequence[Event], budget: float
 
     def post_all() -> None:
         # The authorities that Keeper's certificate is held against, too.
-        wire = transport.Wire(ca_path=os.environ.get("REQUESTS_CA_BUNDLE") or None, timeout=budget, max_retries=0)
+        wire = Wire(ca_path=os.environ.get("REQUESTS_CA_BUNDLE") or None, timeout=budget, max_retries=0)
         with transport.Http(wire) as connection:
             for event in told:
                 if time.monotonic() >= end:

@@ -93,23 +93,20 @@ def _patiently(vault: Vault, state: str, records: t.Sequence[str], **options: t.
 def summary(run: Run) -> dict[str, t.Any]:
     """What became of it, for the role's further tasks. Holds no secrets."""
     outcomes = run.records()
-    lines, failures = run.told(outcomes)
     return {
         "changed": run.changed(),
         "account": run.account(),
         "deliver": run.to_deliver(),
-        "outcomes": outcomes,
-        "stats": stats(outcomes, KINDS),
         "failure": {name: run.found.get(name) for name in ("msg", "error_code")},
-        "told": lines,
-        "failures": failures,
+        **_about(outcomes, run.told(outcomes)),
     }
 
 
-def after_deliveries(told_before: t.Mapping[str, t.Any], undelivered: t.Sequence[Entry]) -> dict[str, t.Any]:
-    """What C(summary) said before the deliveries, and what became of these. Holds no secrets."""
-    if not undelivered:
-        return dict(told_before)
-    outcomes = delivered(told_before["outcomes"], undelivered)
-    lines, failures = told(outcomes)
-    return {**told_before, "outcomes": outcomes, "stats": stats(outcomes, KINDS), "told": lines, "failures": failures}
+def after_deliveries(before: t.Mapping[str, t.Any], undelivered: t.Sequence[Entry]) -> dict[str, t.Any]:
+    """What C(summary) said before the deliveries, with these that failed. Holds no secrets."""
+    outcomes = delivered(before["outcomes"], undelivered)
+    return {**before, **_about(outcomes, told(outcomes))}
+
+
+def _about(outcomes: list[Entry], lines: tuple[list[str], list[str]]) -> dict[str, t.Any]:
+    return {"outcomes": outcomes, "stats": stats(outcomes, KINDS), "told": lines[0], "failures": lines[1]}

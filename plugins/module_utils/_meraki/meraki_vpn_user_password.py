@@ -19,6 +19,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.duration import now
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.wire import WIRE_SPEC, Wire
 from ansible_collections.keyturn.credentials.plugins.module_utils._meraki import client
 from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.password_plan import (
     Options,
@@ -40,7 +41,7 @@ _USER = {
     "recovered": {"type": "bool", "default": False, "no_log": False},
 }
 
-SPEC = transport.WIRE_SPEC.merged(
+SPEC = WIRE_SPEC.merged(
     ArgumentSpec(
         options={
             "api_key": {
@@ -202,7 +203,7 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     network_id = client.checked_network_id(params["network_id"])
     bucket = TokenBucket(checked_rate(params["requests_per_second"], option="requests_per_second"))
     options = Options(always=params["update_password"] == "always", require_authorized=params["require_authorized"])
-    wire = transport.Wire.from_params(params)
+    wire = Wire.from_params(params)
     with transport.Http(wire, largest=client.LARGEST_ANSWER, pace=bucket) as channel:
         rotator = PasswordRotator(
             client.Client(channel, url, key, network_id),

@@ -16,8 +16,8 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.transport import Wire
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.wire import Wire
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import template
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.auth import Auth, auth_from, steps_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.pick import Expression

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.transport import WIRE_SPEC
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.wire import WIRE_SPEC
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation import token_options
 
 Options = dict[str, dict[str, t.Any]]

@@ -17,6 +17,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import module, secrets, transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Refused
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.wire import Wire
 from tests.sandbox.keeper.tls import server_context
 from tests.sandbox.server import LoopbackServer, Request, Response
 
@@ -154,7 +155,7 @@ def test_the_keys_of_a_connection_are_written_nowhere(
     with LoopbackServer(Service(), tls=context) as server:
 
         def ask(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-            with transport.Http(transport.Wire.from_params({"ca_path": str(authority)})) as client:
+            with transport.Http(Wire.from_params({"ca_path": str(authority)})) as client:
                 answer = client.send(transport.Request("GET", f"https://{server.host}:{server.port}/"), "never")
             return {"status": answer.status}
 

@@ -24,11 +24,11 @@ import pytest
 import requests
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.wire import Wire
 from tests.sandbox.keeper.tls import server_context
 from tests.sandbox.server import Fault, LoopbackServer, Request, Response
 
-WIRE = transport.Wire(timeout=5, max_retries=2)
+WIRE = Wire(timeout=5, max_retries=2)
 
 
 class Echo:
@@ -63,9 +63,7 @@ def url(server: LoopbackServer, path: str = "/x") -> str:
     return f"http://{server.host}:{server.port}{path}"
 
 
-def send(
-    server: LoopbackServer, repeat: transport.Repeat, method: str = "GET", wire: transport.Wire = WIRE
-) -> transport.Answer:
+def send(server: LoopbackServer, repeat: transport.Repeat, method: str = "GET", wire: Wire = WIRE) -> transport.Answer:
     with transport.Http(wire) as client:
         return client.send(transport.Request(method, url(server)), repeat)
 
@@ -172,7 +170,7 @@ def test_a_silent_service_is_given_up_in_time(server: LoopbackServer, waits: lis
     server.faults.add(Fault("", times=9, hang="before"))
     began = time.monotonic()
     with pytest.raises(transport.NoAnswer) as raised:
-        send(server, "read", wire=transport.Wire(timeout=2, max_retries=9))
+        send(server, "read", wire=Wire(timeout=2, max_retries=9))
     assert not raised.value.unsent
     assert time.monotonic() - began < 2 * 1.6 + 5
     assert arrived(server) == 2
@@ -195,7 +193,7 @@ def test_an_answer_that_drips_is_given_up(server: LoopbackServer, waits: list[fl
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         with (
-            transport.Http(transport.Wire(timeout=1, max_retries=0)) as client,
+            transport.Http(Wire(timeout=1, max_retries=0)) as client,
             pytest.raises(transport.NoAnswer, match="in time"),
         ):
             client.send(transport.Request("GET", address), "read")
@@ -237,16 +235,6 @@ def test_one_connection_serves_all(server: LoopbackServer) -> None:
         for _number in range(5):
             client.send(transport.Request("GET", url(server)), "read")
         assert len(server.connections) == 1
-
-
-@pytest.mark.parametrize(
-    "params",
-    [{"timeout": 0}, {"max_retries": -1}, {"ca_path": "/absent.pem"}, {"client_key": "/dev/null"}],
-    ids=str,
-)
-def test_settings_that_cannot_be_used(params: dict[str, t.Any]) -> None:
-    with pytest.raises(InvalidInput):
-        transport.Wire.from_params(params)
 
 
 def serve_once(behave: t.Callable[[socket.socket], None]) -> tuple[str, threading.Thread]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import transport
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.wire import Wire
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest import requests
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.options import PasswordOptions, options_from
 from ansible_collections.keyturn.credentials.plugins.module_utils._rest.step import step_from
@@ -49,7 +50,7 @@ def mirror() -> t.Iterator[LoopbackServer]:
 
 @pytest.fixture(scope="module")
 def client() -> t.Iterator[transport.Http]:
-    with transport.Http(transport.Wire(timeout=10)) as connection:
+    with transport.Http(Wire(timeout=10)) as connection:
         yield connection
 
 
