@@ -24,6 +24,7 @@ options:
     description:
       - That a token of the name O(current_token_name) exists already, and none is to be made. It follows from O(token),
         which may then be left out in check mode.
+      - Without O(current_token_name), nothing but the removal of O(orphans) is done.
     type: bool
     default: false
   current_token_name:

@@ -190,7 +190,7 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The results so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
-    the work; saved is of what the service has minted. named: the records, as they were named. Lists are made from
+    the work; saved is of what the service has minted, revoked of what of that is lost. named: the records, as they were named. Lists are made from
     C(fate) and from one question: why a record is not as it should be.
     """
 
@@ -200,6 +200,8 @@ class Run:
     staged: Result = dataclasses.field(default_factory=dict)
     applied: Result = dataclasses.field(default_factory=dict)
     saved: Result = dataclasses.field(default_factory=dict)
+    lost: Result = dataclasses.field(default_factory=dict)
+    revoked: Result = dataclasses.field(default_factory=dict)
     committed: Result = dataclasses.field(default_factory=dict)
     discarded: Result = dataclasses.field(default_factory=dict)
     check_mode: bool = False
@@ -238,6 +240,22 @@ class Run:
             uid: {"secret": outcome["token"], **{name: outcome.get(name) for name in ("expires_at", "token_name")}}
             for uid, outcome in applied.items()
             if outcome.get("token")
+        }
+
+    def nowhere(self, attempts: t.Sequence[Result]) -> Result:
+        """As a vault's answer, for C(Role.users): the records whose minted secret no attempt to save it has sent.
+
+        Nobody else can have it, and where another run has announced its own token instead, no record tells its name.
+        """
+        minted, told = self.minted(), [_by_uid(answer) for answer in attempts]
+        about = ("record", "record_uid", "title", "login", "due", "failed")
+        return {
+            "rotations": [
+                {**{name: entry.get(name) for name in about}, "minted": True, "orphans": [minted[uid]["token_name"]]}
+                for entry in self.role.asked(self.staged)
+                for uid in (entry["record_uid"],)
+                if uid in minted and all(each.get(uid, {}).get("left") == "untouched" for each in told)
+            ]
         }
 
     def ending(self, wanted: Fate) -> list[str]:
@@ -299,6 +317,7 @@ class Run:
             "staged": _by_uid(self.staged),
             "applied": self.role.outcomes(self.staged, self.applied),
             "saved": _by_uid(self.saved),
+            "revoked": self.role.outcomes(self.lost, self.revoked),
             "ended": {**_by_uid(self.discarded), **_by_uid(self.committed)},
         }
         users = self.role.users_of(self.found)
@@ -332,6 +351,9 @@ class Run:
             kept = _KEPT if over and fate(entry, told.get("applied")) == "commit" else ""
             if record["pending"] and entry.get("former_logins"):
                 kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
+            if revoked := told.get("revoked"):
+                end = f"could not be revoked: {revoked['msg']}" if revoked["failed"] else "was revoked."
+                kept += f" The token {told['applied']['token_name']}, which this run had made, {end}"
             left = failure.get("left", "unknown")
             if record["pending"] and left != "staged":
                 kept += f" {SENTENCES['staged']}"

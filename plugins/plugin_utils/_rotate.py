@@ -71,23 +71,31 @@ def rotate(
         run = run.heard(applied=service(users, check_mode=False))
     if minted := run.minted():
         saving = {"secrets": minted, "rotation_id": run.rotation_id()}
-        run = run.heard(saved=_patiently(vault, "staged", list(minted), **saving))
+        attempts = _attempts(vault, "staged", list(minted), **saving)
+        run = run.heard(saved=attempts[-1], lost=run.nowhere(attempts))
+    if users := role.users(run.lost):
+        run = run.heard(revoked=service(users, check_mode=False))
     if uids := run.ending("commit"):
         about = {"rotation_id": run.rotation_id(), "account": run.account() or ""}
-        run = run.heard(committed=_patiently(vault, "committed", uids, **about))
+        run = run.heard(committed=_attempts(vault, "committed", uids, **about)[-1])
     if uids := run.ending("discard"):
         run = run.heard(discarded=vault("discarded", uids, rotation_id=run.rotation_id()))
     return run
 
 
-def _patiently(vault: Vault, state: str, records: t.Sequence[str], **options: t.Any) -> Result:
-    answer = vault(state, records, **options)
+def _attempts(vault: Vault, state: str, records: t.Sequence[str], **options: t.Any) -> list[Result]:
+    answers = [vault(state, records, **options)]
     for seconds in _AGAIN:
-        if answer.get("rotations") and not any(entry["failed"] for entry in answer["rotations"]):
+        if answers[-1].get("rotations") and not any(map(_may_pass, answers[-1]["rotations"])):
             break
         time.sleep(seconds)
-        answer = vault(state, records, **options)
-    return answer
+        answers.append(vault(state, records, **options))
+    return answers
+
+
+def _may_pass(entry: Entry) -> bool:
+    """Whether it failed, and not because of another run, which goes on."""
+    return bool(entry["failed"]) and entry["error_code"] != "busy"
 
 
 def summary(run: Run) -> dict[str, t.Any]:

@@ -137,6 +137,8 @@ MUTATIONS = (
         ORDER_TESTS,
     ),
     Mutation("mint and do not save", ORDER, "if minted := run.minted():", "if minted := {}:", ORDER_TESTS),
+    Mutation("lose a token", ORDER, "if users := role.users(run.lost):", "if users := []:", ORDER_TESTS),
+    Mutation("revoke in doubt", FATE, "and all(each.get(uid", "and any(each.get(uid", ORDER_TESTS),
     Mutation("give up a commit", ORDER, "_AGAIN = (5, 5)", "_AGAIN = ()", ORDER_TESTS),
     Mutation(
         "discard what a service may have taken",

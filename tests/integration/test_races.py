@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import typing as t
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.integration.kill import Meeting
 from tests.integration.kinds import finished, holds, is_known, published, start
 from tests.leaks import leaks
 from tests.sandbox.keeper import KeeperSandbox
+from tests.sandbox.server import Fault
 
 # The service, and the label of what changes a secret there.
 WRITES = {
@@ -73,3 +75,29 @@ def test_runs_that_meet(kind: str, runs: int, where: str, revisions: bool, tmp_p
         for _repeat in range(2):
             assert every[0].run(job) == 0, every[0].records
         assert finished(scene, name), told
+
+
+def test_a_token_whose_announcement_another_run_wrote_over(tmp_path: Path) -> None:
+    """The first run minted for a name that no record tells any more, so nobody but itself could ever revoke it."""
+    with contextlib.ExitStack() as stack:
+        vault = stack.enter_context(KeeperSandbox())
+        vault.enforce_revisions = False
+        scene, job = start("snowflake_token", tmp_path, stack, vault, 1)
+        (name,) = scene.uids
+        late, first = (Forked(scene.ansible.environ({}), tmp_path / each) for each in ("late", "first"))
+        for one in (late, first):
+            stack.callback(one.close)
+        held, minting, over = (threading.Event() for _each in range(3))
+        faults = scene.servers["vault"].faults
+        faults.add(Fault("update_secret", before=lambda: held.set() or minting.wait(20), after=over.set))
+        scene.servers["snowflake"].faults.add(Fault("^ALTER USER.* ADD", before=lambda: minting.set() or over.wait(20)))
+        late.start(job)
+        assert held.wait(20)
+        assert first.run(job) == 2
+        assert late.finish() == 0, late.records
+        (lost,) = first.records
+        assert lost["error_code"] == "busy" and "was revoked" in lost["msg"], lost
+        assert leaks(json.dumps(first.records), *scene.secrets()) == []
+        # The one before is retired when the new one has logged in once more.
+        assert late.run({**job, "staging": {"max_age": "30d"}}) == 0, late.records
+        assert finished(scene, name), first.records

@@ -128,7 +128,12 @@ class VaultRotator(Rotator[str, State, Write]):
         return self._options.target not in _ENDS and fields.under_way(data)
 
     def plan(self, item: str, state: State) -> t.Sequence[Write]:
-        return plan(self._options, state, self._now)
+        try:
+            return plan(self._options, state, self._now)
+        except RotationError as error:
+            # What this run has sent before, another one may have taken over.
+            error.left = "unknown" if state.rounds else error.left
+            raise
 
     def apply(self, item: str, state: State, step: Write) -> State:
         # First, because making a key takes seconds.
@@ -177,7 +182,10 @@ class VaultRotator(Rotator[str, State, Write]):
             return dataclasses.replace(state, record=record, settled=True)
         staging = not isinstance(state.wrote, Deliver)
         if staging and fields.under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
-            raise Busy(f"{name(record)}: another run staged or took over a value at the same time. That one goes on.")
+            raise Busy(
+                f"{name(record)}: another run staged or took over a value at the same time. That one goes on.",
+                left="staged",
+            )
         if state.failure is not None and record.revision == state.record.revision:
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:

@@ -193,7 +193,7 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Write | N
         if options.target == "saved":
             raise VaultError(
                 f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is.",
-                advice="Revoke it at the service, and run again.",
+                advice="It is to be revoked at the service.",
             )
         due = state.waiting is None and is_due(options, data, now)
         return _plan_new(options, state.record) if due else None
@@ -241,7 +241,7 @@ def _plan_saving(options: Options, state: State, *, mine: bool) -> Write | None:
         return None
     raise Busy(
         f"{name(state.record)} is being rotated by another run, so this secret is not the one to keep.",
-        advice="The next run revokes it at the service.",
+        advice="It is to be revoked at the service.",
     )
 
 

@@ -55,7 +55,8 @@ def read_user(params: t.Mapping[str, t.Any], stored: t.Callable[[str], str] = st
     """
     token, name, announced = params["token"], params["current_token_name"], params["announced"]
     exists = token is not None or params["minted"]
-    if exists and (not name or (token is not None and not token.strip())):
+    cleans = params["minted"] and token is None and name is None and params["orphans"]
+    if exists and not cleans and (not name or (token is not None and not token.strip())):
         raise InvalidInput("token goes with current_token_name, and neither may be empty.")
     if exists and announced is not None:
         raise InvalidInput("announced names a token that is still to be made, so it does not go with token.")

@@ -72,8 +72,8 @@ class Proof:
 class Wanted:
     """One user, and the token that it shall have; the names are as the service lists them.
 
-    announced: the new token's name. minted: a token exists already, so that none is made. token: that one, None in
-    check mode only. token_name: its name, and where none exists that of the token in use. recovered: an earlier run may
+    announced: the new token's name. minted: a token exists already, so that none is made; without token_name, nothing
+    but the orphans is looked after. token: that one, None in check mode only. token_name: its name, and where none exists that of the token in use. recovered: an earlier run may
     have minted C(announced), or has saved C(token) as pending. orphans: earlier runs announced them, and their secrets
     are lost. previous: earlier tokens of the same record. known: names listed before the announcement, where the
     service gives the names: any other is an orphan of the run that is recovered. retire_after: overrules the task's.
@@ -95,6 +95,11 @@ class Wanted:
     @property
     def exists(self) -> bool:
         return self.minted or self.token is not None
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it is about orphans only."""
+        return self.exists and self.token_name is None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +156,7 @@ def plan(options: Options, item: Wanted, state: State, now: dt.datetime | None) 
     """
     if state.secret is not None:
         return []
-    if item.exists and own(state) is None and not _may_be_late(options, item, state):
+    if item.exists and not item.unnamed and own(state) is None and not _may_be_late(options, item, state):
         raise NotFound(
             f"The token {item.token_name} of {state.owner.who} is not listed any more.",
             # A list may be behind; where nobody can log in, what it says counts.

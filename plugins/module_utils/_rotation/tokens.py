@@ -137,7 +137,7 @@ class TokenRotator(Rotator[Wanted, State, Write]):
     def called(self, item: Wanted) -> str:
         """One user may have several tokens, each in a record of its own; in check mode they have no names yet."""
         name = item.token_name if item.exists else item.announced
-        if name is None and self._check_mode:
+        if name is None and (self._check_mode or item.unnamed):
             name = str(id(item))
         return ", token ".join(filter(None, (self._service.called(item), name)))
 
@@ -147,7 +147,7 @@ class TokenRotator(Rotator[Wanted, State, Write]):
     def check(self, item: Wanted) -> None:
         if item.unusable is not None:
             raise item.unusable
-        if item.minted and item.token is None and not self._check_mode:
+        if item.token_name and item.minted and item.token is None and not self._check_mode:
             raise InvalidInput(f"User {item.name}: token is needed, where minted says that there is one.")
         self._service.check(item)
 
@@ -162,7 +162,7 @@ class TokenRotator(Rotator[Wanted, State, Write]):
         owner = self._service.describe(item)
         tokens = self._service.listed(item)
         name = item.token_name if item.exists else item.announced
-        if name is None and not self._check_mode:
+        if name is None and not item.exists and not self._check_mode:
             name = fresh_name(self._options.prefix)
         # In check mode the login that a retirement needs is taken for granted.
         logs_in = self._check_mode and self._options.verify and owner.closed is None
@@ -273,7 +273,7 @@ class TokenRotator(Rotator[Wanted, State, Write]):
     def prove(self, item: Wanted, state: State) -> State:
         if state.secret is not None:
             state = self._listed_again(item, state)
-        if not self._options.verify or state.owner.closed is not None:
+        if item.unnamed or not self._options.verify or state.owner.closed is not None:
             return dataclasses.replace(state, proof_done=True)
         user = self._service.called(item)
         if user in self._rejected:

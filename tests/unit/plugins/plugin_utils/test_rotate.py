@@ -16,7 +16,7 @@ from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import R
 from tests.unit.plugins.plugin_utils.answers import COLUMNS, answer, ended, failed, record, worked
 
 Entry = dict[str, t.Any]
-MINTING = Role({"name": "login"}, mints=True)
+MINTING = Role({"name": "login", "minted": "minted", "orphans": "orphans"}, mints=True)
 
 
 class Asked:
@@ -25,6 +25,7 @@ class Asked:
     def __init__(self, vault: dict[str, list[Entry]], service: list[Entry]) -> None:
         self.asked: list[str] = []
         self.options: dict[str, Entry] = {}
+        self.users: list[t.Sequence[Entry]] = []
         self._vault, self._service = vault, service
 
     def vault(self, state: str, records: t.Sequence[str], *, check_mode: bool = False, **options: t.Any) -> Entry:
@@ -34,6 +35,7 @@ class Asked:
         return self._vault[name].pop(0)
 
     def service(self, users: t.Sequence[Entry], *, check_mode: bool) -> Entry:
+        self.users.append(users)
         self.asked.append(f"{'check' if check_mode else 'apply'} {' '.join(user['name'] for user in users)}")
         return self._service.pop(0)
 
@@ -92,6 +94,43 @@ def test_what_is_minted_is_saved_before_it_is_committed() -> None:
     assert asked.options["staged"] == {"secrets": {"A": minted}, "rotation_id": "mine"}
 
 
+def _minted_and_not_saved(revoked: Entry, *attempts: Entry) -> tuple[Asked, dict[str, t.Any]]:
+    announced = answer(record("A", rotation_id="mine"), {**record("B"), "due": False, "fingerprint": None})
+    vault = {"look: announced": [announced], "announced": [announced], "staged": list(attempts)}
+    applied = answer(worked(token="minted", token_name="KEYTURN_1"))
+    asked = Asked(vault, [answer(worked()), applied, answer(revoked)])
+    return asked, asked.rotate(MINTING)["outcomes"][0]
+
+
+def _not_saved(code: str, **fields: t.Any) -> Entry:
+    return answer({**failed(code, **fields), "record": "A", "record_uid": "A"})
+
+
+@pytest.mark.parametrize(
+    ("revoked", "words"),
+    [(worked(), "was revoked."), (failed("unreachable"), "could not be revoked: It is unreachable.")],
+)
+def test_what_is_minted_and_in_no_record_is_revoked(revoked: Entry, words: str, pauses: list[int]) -> None:
+    asked, told = _minted_and_not_saved(revoked, _not_saved("busy", left="untouched"))
+    assert asked.asked[-2:] == ["staged A", "apply user_A"] and pauses == []
+    assert asked.users[-1] == [{"name": "user_A", "minted": True, "orphans": ["KEYTURN_1"]}]
+    assert told["outcome"] == "failed" and told["msg"].endswith(f"token KEYTURN_1, which this run had made, {words}")
+    assert not told["pending"]
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        [_not_saved("busy", left="staged")],
+        [_not_saved("vault_error", left="unknown"), _not_saved("busy", left="untouched")],
+        [{"failed": True, "msg": "Killed."}, _not_saved("busy", left="untouched")],
+    ],
+)
+def test_what_a_record_may_have_taken_is_not_revoked(attempts: list[Entry]) -> None:
+    asked, told = _minted_and_not_saved(worked(), *attempts)
+    assert asked.asked[-1] == "staged A" and "revoked" not in told["msg"]
+
+
 def test_check_mode_only_looks() -> None:
     found = {**answer(record("A"), record("B", "idle")), "changed": True}
     asked = Asked({"look: staged": [found]}, [answer(worked())])
@@ -102,7 +141,7 @@ def test_check_mode_only_looks() -> None:
 
 def test_what_is_in_force_is_given_to_the_record_three_times(pauses: list[int]) -> None:
     found = answer(record("A"), record("B", "idle"))
-    refusals = [answer({**failed("busy"), "record": "A", "record_uid": "A"}), {"failed": True, "msg": "Killed."}]
+    refusals = [answer({**failed("vault_error"), "record": "A", "record_uid": "A"}), {"failed": True, "msg": "Killed."}]
     vault = {"look: staged": [found], "staged": [found], "committed": [*refusals, ended("A", rotated_at="now")]}
     said = Asked(vault, [answer(worked()), answer(worked())]).rotate(Role(COLUMNS))
     assert pauses == [5, 5] and said["outcomes"][0]["outcome"] == "rotated"

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Unreachable
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import Minted
 from tests.unit.plugins.module_utils._keeper.conftest import LIVE, PASSWORD, UID, FakeVault, Task, _other_login
 
@@ -177,8 +178,28 @@ def test_saving_twice_is_once_and_saving_another_is_busy(vault: FakeVault, task:
     (announced,) = task("announced")
     _save(task, announced["rotation_id"], "minted")
     assert not _save(task, announced["rotation_id"], "minted")["changed"]
-    assert _save(task, announced["rotation_id"], "another")["error_code"] == "busy"
-    assert fields.pending(vault.data) == "minted"
+    other = _save(task, announced["rotation_id"], "another")
+    assert (other["error_code"], other["left"], fields.pending(vault.data)) == ("busy", "untouched", "minted")
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_was_sent_may_be_in_use_by_the_run_that_took_it_over(vault: FakeVault, task: Task, ended: bool) -> None:
+    """So that nobody takes it for a secret that is lost."""
+    (announced,) = task("announced")
+
+    save = vault.save
+
+    def taken_over(record: Record, data: fields.Data) -> None:
+        vault.save = save  # type: ignore[method-assign]
+        save(record, data)
+        (recovered,) = task("announced")
+        if ended:
+            task("committed", rotation_id=recovered["rotation_id"])
+
+    vault.save = taken_over  # type: ignore[method-assign]
+    entry = _save(task, announced["rotation_id"], "minted")
+    assert (entry["failed"], entry["left"]) == (True, "unknown" if ended else "staged")
+    assert "minted" in (fields.pending(vault.data), fields.live_secret(vault.data, PASSWORD))
 
 
 def test_nothing_is_saved_that_was_not_announced(vault: FakeVault, task: Task) -> None:

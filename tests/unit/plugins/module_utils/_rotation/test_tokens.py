@@ -203,6 +203,16 @@ def test_orphans_go_at_once_and_only_those_named() -> None:
     assert answer["removed_orphans"] == ["A"] and set(service.held) == {"B", "USED", "FOREIGN", NEW}
 
 
+@pytest.mark.parametrize("verify", [True, False])
+def test_orphans_alone_are_removed_and_nothing_is_made_or_proved(verify: bool) -> None:
+    service = Service()
+    for name in ("LOST", "OTHER"):
+        service.add(name)
+    answer = call(service, verify=verify, minted=True, orphans=("LOST",))
+    assert (answer["failed"], answer["removed_orphans"], answer["verified"]) == (False, ["LOST"], False)
+    assert service.writes() == ["revoke LOST"] and "login" not in service.calls and "token" not in answer
+
+
 def test_what_is_removed_must_be_the_very_thing_that_was_seen() -> None:
     """Another run removes the orphan and makes a token of the same name while this one looks."""
     service = Service()
@@ -536,6 +546,9 @@ def test_after_any_deaths_the_next_run_leaves_one_token_and_no_orphan(
     ("options", "word"),
     [
         ({"token": "x"}, "current_token_name"),
+        ({"minted": True}, "current_token_name"),
+        ({"token": "x", "orphans": ["A"]}, "current_token_name"),
+        ({"minted": True, "orphans": ["A"], "announced": "B"}, "announced"),
         ({"token": " ", "current_token_name": "A"}, "empty"),
         ({"token": "x", "current_token_name": "A", "announced": "B"}, "announced"),
         ({"recovered": True}, "recovered"),
@@ -573,6 +586,12 @@ def test_one_user_may_have_tokens_in_several_records(check_mode: bool) -> None:
     outcomes = _together(service, *(Wanted("u", announced=name) for name in names), check_mode=check_mode)
     assert [outcome.failed for outcome in outcomes] == [False, False]
     assert len(service.held) == (0 if check_mode else 2)
+
+
+def test_orphans_of_one_user_may_come_from_several_records() -> None:
+    service = Service()
+    items = [Wanted("u", minted=True, orphans=(service.add(name) and name,)) for name in ("A", "B")]
+    assert [outcome.failed for outcome in _together(service, *items)] == [False, False] and not service.held
 
 
 def test_one_name_is_not_for_two() -> None:
