@@ -190,8 +190,9 @@ def _refusal(msg: str, error_code: str = "invalid_input") -> Entry:
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The results so far. found, checked: of the check before staging. staged, applied, saved, committed, discarded: of
-    the work; saved is of what the service has minted, revoked of what of that is lost. named: the records, as they were named. Lists are made from
-    C(fate) and from one question: why a record is not as it should be.
+    the work; saved is of what the service has minted, lost of what of that is in no record, revoked of its end. named:
+    the records, as they were named. Lists are made from C(fate) and from one question: why a record is not as it should
+    be.
     """
 
     role: Role
@@ -243,7 +244,7 @@ class Run:
         }
 
     def nowhere(self, attempts: t.Sequence[Result]) -> Result:
-        """As a vault's answer, for C(Role.users): the records whose minted secret no attempt to save it has sent.
+        """As a vault's answer, for C(Role.users): the records that no attempt to save has given the minted secret.
 
         Nobody else can have it, and where another run has announced its own token instead, no record tells its name.
         """

@@ -77,6 +77,16 @@ def test_runs_that_meet(kind: str, runs: int, where: str, revisions: bool, tmp_p
         assert finished(scene, name), told
 
 
+def _tell(here: threading.Event, there: threading.Event) -> t.Callable[[], object]:
+    """Says that a request has come, and lets it wait for what is told elsewhere."""
+
+    def hook() -> None:
+        here.set()
+        there.wait(20)
+
+    return hook
+
+
 def test_a_token_whose_announcement_another_run_wrote_over(tmp_path: Path) -> None:
     """The first run minted for a name that no record tells any more, so nobody but itself could ever revoke it."""
     with contextlib.ExitStack() as stack:
@@ -89,8 +99,8 @@ def test_a_token_whose_announcement_another_run_wrote_over(tmp_path: Path) -> No
             stack.callback(one.close)
         held, minting, over = (threading.Event() for _each in range(3))
         faults = scene.servers["vault"].faults
-        faults.add(Fault("update_secret", before=lambda: held.set() or minting.wait(20), after=over.set))
-        scene.servers["snowflake"].faults.add(Fault("^ALTER USER.* ADD", before=lambda: minting.set() or over.wait(20)))
+        faults.add(Fault("update_secret", before=_tell(held, minting), after=over.set))
+        scene.servers["snowflake"].faults.add(Fault("^ALTER USER.* ADD", before=_tell(minting, over)))
         late.start(job)
         assert held.wait(20)
         assert first.run(job) == 2

@@ -73,11 +73,11 @@ class Wanted:
     """One user, and the token that it shall have; the names are as the service lists them.
 
     announced: the new token's name. minted: a token exists already, so that none is made; without token_name, nothing
-    but the orphans is looked after. token: that one, None in check mode only. token_name: its name, and where none exists that of the token in use. recovered: an earlier run may
-    have minted C(announced), or has saved C(token) as pending. orphans: earlier runs announced them, and their secrets
-    are lost. previous: earlier tokens of the same record. known: names listed before the announcement, where the
-    service gives the names: any other is an orphan of the run that is recovered. retire_after: overrules the task's.
-    unusable: why the options cannot be used.
+    but the orphans is looked after. token: that one, None in check mode only. token_name: its name, and where none
+    exists that of the token in use. recovered: an earlier run may have minted C(announced), or has saved C(token) as
+    pending. orphans: earlier runs announced them, and their secrets are lost. previous: earlier tokens of the same
+    record. known: names listed before the announcement, where the service gives the names: any other is an orphan of
+    the run that is recovered. retire_after: overrules the task's. unusable: why the options cannot be used.
     """
 
     name: str
