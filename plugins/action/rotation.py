@@ -15,7 +15,7 @@ from ansible.template import trust_as_template
 
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._action import action_of
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._consumers import consumers
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Result, Role
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Result, Role, with_administrator
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import preload
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._rotate import rotate, summary
 
@@ -48,10 +48,10 @@ class ActionModule(ActionBase):
             )
         else:
             self._tell(keyturn_admin=admin)
-            result.update(self._rotate(records))
+            result.update(self._rotate(records, admin["record"]))
         return result
 
-    def _rotate(self, records: list[str]) -> dict[str, t.Any]:
+    def _rotate(self, records: list[str], administrator: dict[str, t.Any]) -> dict[str, t.Any]:
         role, folder = Role(**self._option("role")), self._value("keyturn_consumers_dir | default('', true)")
         told = {"consumers": self._option("consumers")}
         staging = {"max_age": str(self._option("max_age")), "force": self._option("force"), **told}
@@ -64,7 +64,8 @@ class ActionModule(ActionBase):
 
         def service(users: t.Sequence[dict[str, t.Any]], *, check_mode: bool) -> Result:
             options = {"users": list(users), **role.options}
-            return self._ask(self._kind, f"{self._kind}_login", check_mode=check_mode, **options)
+            answer = self._ask(self._kind, f"{self._kind}_login", check_mode=check_mode, **options)
+            return with_administrator(answer, administrator)
 
         return summary(
             rotate(

@@ -397,6 +397,10 @@ rotations:
       description: Whether running the same task again cannot damage anything and may succeed.
       type: bool
       returned: on failure
+    everybody:
+      description: V(true) where the vault could not be asked at all, so that no record was tried.
+      type: bool
+      returned: on such a failure
 error_code:
   description: The kind of failure that all failed records share.
   type: str

@@ -183,6 +183,10 @@ rotations:
           V(false) if it is certain that no such token is there, or that it does not work.
       type: bool
       returned: when it is known
+    everybody:
+      description: V(true) where the failure is the administrator's, so that no other user was tried.
+      type: bool
+      returned: on such a failure
     refusal_code:
       description: Snowflake's error number.
       type: int

@@ -49,6 +49,18 @@ def _by_uid(vault: Result) -> dict[str, Entry]:
     return {entry["record"]: entry for entry in _entries(vault)}
 
 
+def with_administrator(answer: Result, record: Result) -> Result:
+    """A service's answer that names the administrator's record (C(uid), C(title)) wherever its login was refused."""
+    where = f" The administrator's login is in the Keeper record {record.get('title')} ({record.get('uid')})."
+    entries = [
+        {**entry, "msg": f"{entry['msg']}{where}"}
+        if entry.get("everybody") and entry.get("error_code") == "auth_failed"
+        else entry
+        for entry in _entries(answer)
+    ]
+    return {**answer, "rotations": entries} if entries else answer
+
+
 # Why: docs/decisions/01-pending-before-service.md
 def fate(record: Entry, outcome: Entry | None) -> Fate:
     """What becomes of the pending secret of a staged record. Total: every outcome, also one that nobody listed.

@@ -217,11 +217,8 @@ def unproved(told: t.Mapping[str, t.Any]) -> bool:
 
 
 def reason(told: t.Mapping[str, t.Any]) -> str:
-    """Why a credential failed; a wrong secret names the record that has it."""
-    text = str(told.get("msg") or "It failed without a reason.")
-    if told.get("error_code") == "auth_failed" and told.get("admin_record"):
-        return f"{text} The administrator's login is in the Keeper record {told['admin_record']}."
-    return text
+    """Why a credential failed."""
+    return str(told.get("msg") or "It failed without a reason.")
 
 
 def line(told: t.Mapping[str, t.Any]) -> str:

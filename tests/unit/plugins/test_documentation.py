@@ -16,6 +16,8 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalActionModule
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import AuthFailed
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._in_process import InProcessActionModule
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -191,3 +193,12 @@ def test_a_filter_that_is_not_offered_says_so_first(path: pathlib.Path) -> None:
     internal = text["short_description"].startswith("(internal) ")
     assert internal != (path.stem in OFFERED)
     assert ("may change in any release" in text["description"][0]) == internal
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - ON_THE_CONTROLLER))
+def test_whatever_an_entry_can_tell_of_its_end_is_documented(name: str) -> None:
+    error = AuthFailed("It is.", everybody=True)
+    outcome = Outcome(identity={}, verified=False, verify_skipped_reason="why", in_force=False, error=error)
+    told = yaml.safe_load(_module(name).RETURN)["rotations"]["contains"].keys()
+    # What is in force, a vault cannot say.
+    assert outcome.entry().keys() - told <= ({"in_force"} if name == "keeper_rotation" else set())

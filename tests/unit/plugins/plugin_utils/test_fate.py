@@ -14,7 +14,7 @@ import typing as t
 import pytest
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import errors
-from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Role, Run, fate
+from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Role, Run, fate, with_administrator
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._rotate import after_deliveries, summary
 from tests.unit.plugins.plugin_utils.answers import COLUMNS, answer, ended, failed, record, worked
 
@@ -41,6 +41,14 @@ def told_of(about: Run) -> tuple[list[str], list[str]]:
 
 def outcomes_of(*records: Entry, **answers: t.Any) -> dict[str, Entry]:
     return {told["record"]: told for told in run(*records, **answers).records()}
+
+
+def test_a_refused_administrator_names_the_record_that_has_the_login() -> None:
+    refused = failed("auth_failed", everybody=True)
+    others = [worked(), failed("auth_failed"), failed("unreachable", everybody=True)]
+    named, *rest = with_administrator(answer(refused, *others), {"title": "Admin", "uid": "UID"})["rotations"]
+    assert named["msg"].endswith("It is auth_failed. The administrator's login is in the Keeper record Admin (UID).")
+    assert rest == others and with_administrator({"failed": True}, {}) == {"failed": True}
 
 
 # -- the fate of one record
