@@ -137,7 +137,7 @@ def failure(task: t.Mapping[str, t.Any], result: t.Mapping[str, t.Any]) -> dict[
         return {"msg": str(result["msg"]), "error_code": code}
     reason = "timed out" if result.get("timedout") else "failed; the play's output says more"
     name = task.get("name") or task.get("action")
-    text = f"The task {name} {reason}. A secret that was staged is pending in Keeper, and the next run takes it up."
+    text = f"The task {name} {reason}. If a secret was staged, it is pending in Keeper, and the next run takes it up."
     return {"msg": text, "error_code": code}
 
 

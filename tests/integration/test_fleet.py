@@ -52,7 +52,7 @@ class Scene:
         self.vault.journal.clear()
         run = self.ansible.run(PLAYBOOK, given, "-i", str(inventory), *arguments)
         self.seen |= self.fleet.secrets()
-        self.assert_no_secret(run.output, *(path.read_text("utf-8") for path in self.reports.iterdir()))
+        self.assert_no_secret(run.output, *(path.read_text("utf-8") for path in self.reports.glob("*")))
         return run
 
     def assert_no_secret(self, *texts: str) -> None:
@@ -385,6 +385,16 @@ def test_what_a_site_says_for_the_roles_alone_is_not_the_fleets(scene: Scene) ->
     run = scene.run(hosts=hosts)
     assert run.returncode == 0, run.output
     assert {outcome for outcomes in scene.outcomes().values() for outcome in outcomes} == {"rotated"}
+
+
+@pytest.mark.parametrize("blank", ["", None])
+def test_a_blank_variable_is_none(blank: str | None, scene: Scene) -> None:
+    names = ("serial", "report_dir", "max_fail_percentage", "task_timeout", "force", "max_age")
+    names += ("consumers_dir", "events_url")
+    run = scene.run(**{f"keyturn_{name}": blank for name in names})
+    assert run.returncode == 0, run.output
+    assert all(scene.fleet.settled(account, user) for account in scene.fleet.accounts for user in account.uids)
+    assert not scene.reports.exists()
 
 
 def test_a_report_that_cannot_be_written_fails_the_run_and_stops_no_account(scene: Scene) -> None:
