@@ -102,7 +102,8 @@ options:
     type: str
   secrets:
     description:
-      - For each of the O(records) a dictionary with C(secret) and, where they apply, C(expires_at) and C(token_name).
+      - For each of the O(records) a dictionary with C(secret) and, where they apply, C(expires_at), C(token_name), and
+        C(announced), the name that RV(rotations[].token_name) told, where the service has given another.
     type: dict
   token_prefix:
     description:
@@ -326,6 +327,16 @@ rotations:
       type: list
       elements: str
       returned: O(state=announced), when there are any
+    pending:
+      description: Whether the record holds a pending secret, as far as it was looked at.
+      type: bool
+      returned: other states than V(announced) and V(staged), and O(secrets), when it was seen
+    forgotten:
+      description:
+        - V(true) where the record neither holds what O(secrets) gives for it nor tells its name, and nothing that was
+          sent may still arrive. No later run can find it, so whoever minted it is to revoke it.
+      type: bool
+      returned: O(secrets), when it is so
     former_logins:
       description: >-
         Whom the pending secret may have been given to before the record's login was changed. A value that the user of

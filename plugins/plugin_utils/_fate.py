@@ -51,7 +51,7 @@ def _by_uid(vault: Result) -> dict[str, Entry]:
 
 def with_administrator(answer: Result, record: Result) -> Result:
     """A service's answer that names the administrator's record (C(uid), C(title)) wherever its login was refused."""
-    where = f" The administrator's login is in the Keeper record {record.get('title')} ({record.get('uid')})."
+    where = f" The administrator's Keeper record is {record.get('title')} ({record.get('uid')})."
     entries = [
         {**entry, "msg": f"{entry['msg']}{where}"}
         if entry.get("everybody") and entry.get("error_code") == "auth_failed"
@@ -173,9 +173,12 @@ class Role:
         }
         return list(found.values())
 
-    def users(self, vault: Result) -> list[Entry]:
-        """The C(users) of the service's module. Holds secrets where the vault's answer does."""
-        users, in_use = [], {entry.get("current_token_name") for entry in _entries(vault)}
+    def users(self, vault: Result, among: Result | None = None) -> list[Entry]:
+        """The C(users) of the service's module. Holds secrets where the vault's answer does.
+
+        among: the vault's answer about all records that were named, if this one is about some of them.
+        """
+        users, in_use = [], {entry.get("current_token_name") for entry in (*_entries(vault), *_entries(among or {}))}
         for entry in self.asked(vault):
             own = {option: entry[field] for option, field in self.columns.items() if entry.get(field) is not None}
             if "previous_token_names" in own:
@@ -248,17 +251,25 @@ class Run:
 
     def minted(self) -> dict[str, Entry]:
         """{uid: what is to be saved} of the records for which the service has just minted a secret. Holds it."""
-        applied = self.role.outcomes(self.staged, self.applied)
+        applied, staged = self.role.outcomes(self.staged, self.applied), _by_uid(self.staged)
         return {
-            uid: {"secret": outcome["token"], **{name: outcome.get(name) for name in ("expires_at", "token_name")}}
+            uid: {
+                **{"secret": outcome["token"], "announced": staged[uid].get("token_name")},
+                **{name: outcome.get(name) for name in ("expires_at", "token_name")},
+            }
             for uid, outcome in applied.items()
             if outcome.get("token")
         }
 
-    def nowhere(self, attempts: t.Sequence[Result]) -> Result:
-        """As a vault's answer, for C(Role.users): the records that no attempt to save has given the minted secret.
+    def secrets(self) -> list[str]:
+        """All that the service has minted in this run."""
+        return [each["secret"] for each in self.minted().values()]
 
-        Nobody else can have it, and where another run has announced its own token instead, no record tells its name.
+    def forgotten(self, attempts: t.Sequence[Result]) -> Result:
+        """As a vault's answer, for C(Role.users): the records that have not taken the minted secret, and tell no later
+        run its name, because another one has written over the announcement. Then nobody but this run can revoke it.
+
+        attempts: to save it. What one of them has sent without an answer may still arrive, and be used.
         """
         minted, told = self.minted(), [_by_uid(answer) for answer in attempts]
         about = ("record", "record_uid", "title", "login", "due", "failed")
@@ -267,7 +278,9 @@ class Run:
                 {**{name: entry.get(name) for name in about}, "minted": True, "orphans": [minted[uid]["token_name"]]}
                 for entry in self.role.asked(self.staged)
                 for uid in (entry["record_uid"],)
-                if uid in minted and all(each.get(uid, {}).get("left") == "untouched" for each in told)
+                if uid in minted
+                and told[-1].get(uid, {}).get("forgotten")
+                and all(each.get(uid, {}).get("left", "unknown") != "unknown" for each in told)
             ]
         }
 
@@ -355,7 +368,9 @@ class Run:
             # An announcement is no secret; what was minted and not saved is nobody's, and the next run revokes it.
             held = entry.get("token") or not told.get("saved", {"failed": True})["failed"]
         record = {name: entry.get(name) for name in ("record", "record_uid", "title", "login", "rotated_at", "note")}
-        record["pending"] = bool(held and due and not over and not self.check_mode)
+        # Where the vault has looked since, it knows.
+        seen = told.get("ended", told.get("saved", {})).get("pending", True)
+        record["pending"] = bool(held and seen and due and not over and not self.check_mode)
         failure = self._failure(entry, told, users, due=due, over=over)
         if failure is not None:
             # A task that failed without a code may have died after a write.
@@ -364,10 +379,10 @@ class Run:
             kept = _KEPT if over and fate(entry, told.get("applied")) == "commit" else ""
             if record["pending"] and entry.get("former_logins"):
                 kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
-            if revoked := told.get("revoked"):
-                end = f"could not be revoked: {revoked['msg']}" if revoked["failed"] else "was revoked."
-                kept += f" The token {told['applied']['token_name']}, which this run had made, {end}"
             left = failure.get("left", "unknown")
+            if told.get("applied", {}).get("token") and "saved" in told:
+                kept += self._end_of_token(entry["record_uid"], told)
+                left = "changed" if left == "untouched" else left
             if record["pending"] and left != "staged":
                 kept += f" {SENTENCES['staged']}"
             record["left"] = "staged" if record["pending"] and left == "untouched" else left
@@ -384,6 +399,20 @@ class Run:
         record["rotated_at"] = told["ended"].get("rotated_at")
         proof = {name: outcome.get(name) for name in ("verified", "verify_skipped_reason")}
         return {**record, **proof, "outcome": "recovered" if entry["recovered"] else "rotated"}
+
+    def _end_of_token(self, uid: str, told: dict[str, Entry]) -> str:
+        """What became of a token that its record did not take; empty where another run goes on with it."""
+        saved, made = told["saved"], f"the token {told['applied'].get('token_name')}, which this run had made"
+        if not saved["failed"] or (saved["error_code"] == "busy" and not saved.get("forgotten")):
+            return ""
+        if not saved.get("forgotten"):
+            return f" The next run finds {made}."
+        if uid not in _by_uid(self.lost):
+            return f" No record may tell of {made}: look for it at the service."
+        revoked = told.get("revoked", {**self.revoked, "failed": True})
+        if told["applied"].get("token_name") in (revoked.get("removed_orphans") or []):
+            return f" So {made}, was revoked."
+        return f" No record tells of {made}, and it could not be revoked: {revoked.get('msg') or 'it is not listed.'}"
 
     def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Result | None:
         """Why this record is not as it should be: its own failure, that of a whole task, or that it was not reached."""

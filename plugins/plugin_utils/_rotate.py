@@ -15,6 +15,7 @@ import dataclasses
 import time
 import typing as t
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import scrub_all
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import (
     KINDS,
     Entry,
@@ -67,14 +68,16 @@ def rotate(
         return run
     if uids := run.to_stage():
         run = run.heard(staged=vault(state, uids, **staging))
-    if users := role.users(run.staged):
+    if users := role.users(run.staged, among=run.found):
         run = run.heard(applied=service(users, check_mode=False))
     if minted := run.minted():
         saving = {"secrets": minted, "rotation_id": run.rotation_id()}
         attempts = _attempts(vault, "staged", list(minted), **saving)
-        run = run.heard(saved=attempts[-1], lost=run.nowhere(attempts))
+        run = run.heard(saved=attempts[-1], lost=run.forgotten(attempts))
     if users := role.users(run.lost):
-        run = run.heard(revoked=service(users, check_mode=False))
+        # Asked by the name, the module does not know the secret, which the service may quote.
+        revoked = scrub_all(service(users, check_mode=False), run.secrets())
+        run = run.heard(revoked=revoked)
     if uids := run.ending("commit"):
         about = {"rotation_id": run.rotation_id(), "account": run.account() or ""}
         run = run.heard(committed=_attempts(vault, "committed", uids, **about)[-1])
@@ -86,16 +89,16 @@ def rotate(
 def _attempts(vault: Vault, state: str, records: t.Sequence[str], **options: t.Any) -> list[Result]:
     answers = [vault(state, records, **options)]
     for seconds in _AGAIN:
-        if answers[-1].get("rotations") and not any(map(_may_pass, answers[-1]["rotations"])):
+        if answers[-1].get("rotations") and not any(map(_may_come, answers[-1]["rotations"])):
             break
         time.sleep(seconds)
         answers.append(vault(state, records, **options))
     return answers
 
 
-def _may_pass(entry: Entry) -> bool:
-    """Whether it failed, and not because of another run, which goes on."""
-    return bool(entry["failed"]) and entry["error_code"] != "busy"
+def _may_come(entry: Entry) -> bool:
+    """Whether it failed, and may be taken later."""
+    return bool(entry["failed"]) and not entry.get("forgotten")
 
 
 def summary(run: Run) -> dict[str, t.Any]:

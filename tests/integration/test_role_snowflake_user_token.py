@@ -164,7 +164,7 @@ def test_a_lost_answer_to_the_minting(single: TokenScene, side: t.Literal["befor
 def test_a_vault_that_is_down_when_the_token_is_to_be_saved(single: TokenScene) -> None:
     single.vault.faults.add(Fault("update_secret", skip=1, times=9, drop="before"))
     run = single.run()
-    assert run.returncode == 2 and single.pending("A") is None and single.tokens("A") == {FIRST}, run.output
+    assert run.returncode == 2 and single.pending("A") is None and len(single.tokens("A")) == 2, run.output
     single.vault.faults.clear()
     run = single.run()
     assert run.returncode == 0 and single.settled("A") and single.tokens("A") == {FIRST, own(single)}, run.output

@@ -18,9 +18,9 @@ SENTENCES: dict[str, str] = {
 }
 
 
-def in_words(msg: str, left: str, advice: str = "") -> str:
-    """What failed, what state things are in now, and what to do next."""
-    return " ".join(filter(None, (msg, SENTENCES.get(left), advice)))
+def in_words(msg: str, left: str, advice: str = "", *, untouched: str = SENTENCES["untouched"]) -> str:
+    """What failed, what state things are in now, and what to do next. untouched: the sentence for that state."""
+    return " ".join(filter(None, (msg, {**SENTENCES, "untouched": untouched}.get(left), advice)))
 
 
 class RotationError(Exception):

@@ -11,7 +11,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import Left, RotationError, in_words
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    SENTENCES,
+    Left,
+    RotationError,
+    in_words,
+)
 
 # Why ``verified`` is false although nothing failed.
 CHECK_MODE = "check_mode"
@@ -27,7 +32,8 @@ class Outcome:
     identity: the item's own name as ``{"name": …}`` (or email, username, record_uid).
     in_force: whether the service holds the secret, as seen or acknowledged; None where nobody knows (and always for
     items of the vault, which is where no secret is in force).
-    left: what the error left behind. facts: the service's further return values. before, after: the diff, metadata.
+    left: what the error left behind. untouched: the sentence for nothing. facts: the service's further return values.
+    before, after: the diff, metadata.
     """
 
     identity: dict[str, str]
@@ -36,6 +42,7 @@ class Outcome:
     verify_skipped_reason: str | None = None
     error: RotationError | None = None
     left: Left = "untouched"
+    untouched: str = SENTENCES["untouched"]
     in_force: bool | None = None
     facts: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     before: dict[str, t.Any] = dataclasses.field(default_factory=dict)
@@ -47,7 +54,9 @@ class Outcome:
 
     @property
     def msg(self) -> str:
-        return in_words(self.error.msg, self.left, self.error.advice) if self.error else ""
+        if self.error is None:
+            return ""
+        return in_words(self.error.msg, self.left, self.error.advice, untouched=self.untouched)
 
     def entry(self) -> dict[str, t.Any]:
         """The entry as the user sees it. An item without a notion of proof has ``verified`` None and shows none."""

@@ -43,6 +43,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     Write,
     check_record,
     is_due,
+    is_forgotten,
     minted,
     name,
     password_policy,
@@ -82,6 +83,14 @@ class VaultRotator(Rotator[str, State, Write]):
         # Saves in a row without an answer; each costs a whole timeout.
         self._silent = 0
         self._before: dict[str, dict[str, t.Any]] = {}
+        if self._ends:
+            # Of the service, which has been changed by then, nobody speaks here.
+            self.untouched = "The record is as it was."
+
+    @property
+    def _ends(self) -> bool:
+        """Whether a rotation is to go on or to end, and none to begin."""
+        return self._options.target in (*_ENDS, "saved")
 
     def identity(self, item: str) -> dict[str, str]:
         return {"record": item}
@@ -109,7 +118,7 @@ class VaultRotator(Rotator[str, State, Write]):
         self._now = duration.now()
 
     def _waiting(self, record: Record) -> str | None:
-        if self._options.target in (*_ENDS, "saved"):
+        if self._ends:
             return None
         return waiting(self._options, record, self._snapshot, self._among, self._now)
 
@@ -156,7 +165,8 @@ class VaultRotator(Rotator[str, State, Write]):
                     unanswered=2,
                 ) from None
         self._unread.add(state.record.uid)
-        return dataclasses.replace(state, wrote=step, failure=failure, rounds=state.rounds + 1)
+        late = state.late or isinstance(failure, Unreachable)
+        return dataclasses.replace(state, wrote=step, failure=failure, rounds=state.rounds + 1, late=late)
 
     def _seen_again(self, state: State) -> State:
         """The record as it is now, from one read for all that wait; the plan then starts anew."""
@@ -184,9 +194,11 @@ class VaultRotator(Rotator[str, State, Write]):
         if staging and fields.under_way(record.data) and fields.marker(record.data) != fields.marker(state.record.data):
             raise Busy(
                 f"{name(record)}: another run staged or took over a value at the same time. That one goes on.",
-                left="staged",
+                left="untouched" if fields.pending(record.data) is None else "staged",
             )
         if state.failure is not None and record.revision == state.record.revision:
+            if isinstance(state.failure, Unreachable):
+                state.failure.left = "unknown"
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
             raise VaultError(
@@ -201,6 +213,7 @@ class VaultRotator(Rotator[str, State, Write]):
 
     def report(self, item: str, state: State, outcome: Outcome) -> None:
         outcome.changed = state.settled and state.wrote is not None
+        outcome.left = "unknown" if state.wrote is not None and not state.settled else "untouched"
         outcome.verify_skipped_reason = _NOT_VERIFIED
         outcome.facts = self._facts(state)
         outcome.before = self._before[item]
@@ -323,6 +336,11 @@ class VaultRotator(Rotator[str, State, Write]):
         _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
         if note is not None:
             facts["note"] = note
+        seen = state.wrote is None or state.settled
+        if self._ends and seen:
+            facts["pending"] = fields.pending(data) is not None
+        if self._options.target == "saved" and seen and not state.late and is_forgotten(self._options, state.record):
+            facts["forgotten"] = True
         if self._options.target not in _ENDS:
             facts["due"] = self._due(state)
             facts["recovered"] = state.recovered

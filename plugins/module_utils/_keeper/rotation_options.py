@@ -127,7 +127,7 @@ def _minted(params: t.Mapping[str, t.Any]) -> dict[str, Minted]:
     if bad or params["secrets"] == {}:
         raise InvalidInput("secrets needs for each record a dictionary with secret, which is not empty.")
     return {
-        record: Minted(str(told["secret"]), told.get("expires_at"), told.get("token_name"))
+        record: Minted(str(told["secret"]), *map(told.get, ("expires_at", "token_name", "announced")))
         for record, told in given.items()
     }
 

@@ -72,13 +72,18 @@ class Options:
 class Minted:
     """A secret that a service has minted.
 
-    expires_at: when it ends (RFC 3339), if it does. token_name: where the service has given it another name than the
-    announced one.
+    expires_at: when it ends (RFC 3339), if it does. token_name: its name. announced: the one that was announced, where
+    the service has given it another.
     """
 
     secret: str = dataclasses.field(repr=False)
     expires_at: str | None = None
     token_name: str | None = None
+    announced: str | None = None
+
+    @property
+    def names(self) -> set[str]:
+        return {name for name in (self.token_name, self.announced) if name}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +91,8 @@ class State:
     """What has been seen and done.
 
     record: as read last. wrote: the step of this run whose update was sent, None before it. settled: a later read has
-    shown that update. failure: why the last save failed, as far as known. rounds: how many updates were sent.
+    shown that update. failure: why the last save failed, as far as known. rounds: how many updates were sent. late:
+    whether one of them got no answer, and may still arrive.
     waiting: what a record that is due waits for, in words.
     """
 
@@ -96,6 +102,7 @@ class State:
     settled: bool = False
     failure: Exception | None = None
     rounds: int = 0
+    late: bool = False
     waiting: str | None = None
 
 
@@ -189,12 +196,9 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Write | N
         field = f"labelled {options.place.key_field}" if options.place.key_field else "of type password"
         raise Refused(f"{name(state.record)} has no field {field}.")
     mark, pending = fields.marker(data), fields.pending(data)
+    if options.target == "saved":
+        return _plan_saving(options, state, mark)
     if not fields.under_way(data):
-        if options.target == "saved":
-            raise VaultError(
-                f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is.",
-                advice="It is to be revoked at the service.",
-            )
         due = state.waiting is None and is_due(options, data, now)
         return _plan_new(options, state.record) if due else None
     _refuse_another_kind(options, state.record, mark)
@@ -202,8 +206,6 @@ def _plan_staging(options: Options, state: State, now: dt.datetime) -> Write | N
         # Nobody can be asked whose it is; keeping the value is right whoever staged it.
         return Adopt()
     mine = options.rotation_id == mark.rotation_id
-    if options.target == "saved":
-        return _plan_saving(options, state, mine=mine or options.rotation_id is None)
     if mine and pending is not None and not fields.changed_since(data, options.place, mark):
         return None
     if options.rotation_id is not None and not mine and mark.started and abs(now - mark.started) < options.lease:
@@ -227,22 +229,42 @@ def _refuse_another_kind(options: Options, record: Record, mark: fields.Marker |
         )
 
 
-def _plan_saving(options: Options, state: State, *, mine: bool) -> Write | None:
-    pending, mark = fields.pending(state.record.data), fields.marker(state.record.data)
-    given = minted(options, state.record)
+def _plan_saving(options: Options, state: State, mark: fields.Marker | None) -> Write | None:
+    data, given = state.record.data, minted(options, state.record)
+    pending = fields.pending(data)
+    if fields.under_way(data):
+        _refuse_another_kind(options, state.record, mark)
     # Of the same rotation, announced once more: what came of the earlier name is to be revoked.
-    mine = mine and given.token_name not in fields.names(state.record.data, "orphans")
-    if mine and pending is None:
-        changed = fields.changed_since(state.record.data, options.place, mark) if mark is not None else None
-        if changed is not None:
-            raise _edited(state, changed)
-        return Save()
+    again = (given.announced or given.token_name) in fields.names(data, "orphans")
+    mine = mark is not None and options.rotation_id in (None, mark.rotation_id) and not again
     if mine and pending == given.secret:
         return None
-    raise Busy(
-        f"{name(state.record)} is being rotated by another run, so this secret is not the one to keep.",
-        advice="It is to be revoked at the service.",
-    )
+    if given.secret in (pending, fields.live_secret(data, options.place)):
+        raise Busy(f"{name(state.record)}: another run has taken this secret over, and goes on with it.")
+    advice = "It is to be revoked at the service." if is_forgotten(options, state.record) else ""
+    if not fields.under_way(data):
+        raise VaultError(
+            f"{name(state.record)} has no announced rotation, so nobody could tell what this secret is.", advice=advice
+        )
+    if not mine or pending is not None:
+        raise Busy(
+            f"{name(state.record)} is being rotated by another run, so this secret is not the one to keep.",
+            advice=advice or "The next run revokes it at the service.",
+        )
+    changed = fields.changed_since(data, options.place, t.cast(fields.Marker, mark))
+    if changed is not None:
+        raise _edited(state, changed)
+    return Save()
+
+
+def is_forgotten(options: Options, record: Record) -> bool:
+    """Whether the record neither holds what was minted for it nor tells its name, so that no later run can find it."""
+    data, given = record.data, minted(options, record)
+    mark = fields.marker(data)
+    told = {mark.token_name if mark is not None else None, fields.text(data, fields.TOKEN_NAME)}
+    told.update(fields.names(data, "previous"), fields.names(data, "orphans"))
+    held = (fields.pending(data), fields.live_secret(data, options.place))
+    return bool(given.names) and not given.names & told and given.secret not in held
 
 
 def minted(options: Options, record: Record) -> Minted:

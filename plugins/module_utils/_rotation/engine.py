@@ -15,6 +15,7 @@ import functools
 import typing as t
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors import (
+    SENTENCES,
     InvalidInput,
     RotationError,
     UnknownOutcome,
@@ -37,10 +38,11 @@ class Rotator(abc.ABC, t.Generic[Item, State, Write]):
 
     A state is an immutable value: what has been seen of the service and done to it so far in this run.
     C(proofs_at_once) is how many items are proved at the same time; with more than one, C(prove, plan, apply, report)
-    are called in threads, within C(proving).
+    are called in threads, within C(proving). C(untouched) is the sentence for a failure that left nothing behind.
     """
 
     proofs_at_once = 1
+    untouched = SENTENCES["untouched"]
 
     @abc.abstractmethod
     def identity(self, item: Item) -> dict[str, str]:
@@ -92,7 +94,9 @@ class Rotator(abc.ABC, t.Generic[Item, State, Write]):
 
     @abc.abstractmethod
     def report(self, item: Item, state: State, outcome: Outcome) -> None:
-        """Fill in changed, verified, verify_skipped_reason, facts, before and after, as far as the state knows them."""
+        """Fill in changed, verified, verify_skipped_reason, facts, before and after, as far as the state knows them;
+        and left, where a write was sent that nobody has looked at yet.
+        """
 
     @abc.abstractmethod
     def expected(self, item: Item, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
@@ -101,7 +105,7 @@ class Rotator(abc.ABC, t.Generic[Item, State, Write]):
 
 def rotate(rotator: Rotator[Item, State, Write], items: t.Sequence[Item], *, check_mode: bool) -> list[Outcome]:
     """Bring every item to its wanted state; one outcome per item, in order. One item's failure never stops another."""
-    outcomes = [Outcome(identity=rotator.identity(item)) for item in items]
+    outcomes = [Outcome(identity=rotator.identity(item), untouched=rotator.untouched) for item in items]
     guard = _Guard()
     for item, outcome in zip(items, outcomes, strict=True):
         guard.run(outcome, "Not attempted", functools.partial(rotator.check, item))
@@ -207,9 +211,10 @@ class _Guard:
         patience: after so many questions in a row that were left open, nothing more is asked.
         """
         if self._gave_up:
-            kind = UnknownOutcome if outcome.changed else Unreachable
+            # What was sent and not looked at is what the rotator has told of it.
+            outcome.left = "changed" if outcome.changed else outcome.left
+            kind = Unreachable if outcome.left == "untouched" else UnknownOutcome
             outcome.error = kind(f"{otherwise}, because the service had stopped answering before it.")
-            outcome.left = "changed" if outcome.changed else "untouched"
             outcome.in_force = None
             return
         try:

@@ -295,7 +295,7 @@ class TokenRotator(Rotator[Wanted, State, Write]):
         return state
 
     def _check_proof(self, item: Wanted, state: State, answer: Proof) -> None:
-        made = "was made" if state.secret is not None else "is listed"
+        made = "was made" if state.secret is not None else "is listed" if own(state) else "is not listed"
         where = f"The token {state.name} of {state.owner.who} {made}, but the login that should prove it"
         if answer.verdict == "silent":
             raise Unreachable(f"{where} got no answer.", unanswered=1, in_force=_in_force(item, state))

@@ -47,7 +47,7 @@ def test_a_refused_administrator_names_the_record_that_has_the_login() -> None:
     refused = failed("auth_failed", everybody=True)
     others = [worked(), failed("auth_failed"), failed("unreachable", everybody=True)]
     named, *rest = with_administrator(answer(refused, *others), {"title": "Admin", "uid": "UID"})["rotations"]
-    assert named["msg"].endswith("It is auth_failed. The administrator's login is in the Keeper record Admin (UID).")
+    assert named["msg"].endswith("It is auth_failed. The administrator's Keeper record is Admin (UID).")
     assert rest == others and with_administrator({"failed": True}, {}) == {"failed": True}
 
 
@@ -238,7 +238,8 @@ def minting(*records: Entry, **answers: t.Any) -> Run:
 def test_what_was_minted_is_saved_before_it_is_committed() -> None:
     applied = answer(worked(token="minted", expires_at="soon"), failed("unreachable"), worked(changed=False))
     about = minting(record("A"), record("B"), record("R", "recovered", token="left"), applied=applied)
-    assert about.minted() == {"A": {"secret": "minted", "expires_at": "soon", "token_name": None}}
+    saving = {"secret": "minted", "announced": "KEYTURN_A", "expires_at": "soon", "token_name": None}
+    assert about.minted() == {"A": saving}
     assert about.ending("commit") == ["R"], "nothing that is nowhere but in this run"
     saved = minting(record("A"), record("B"), record("R", "recovered"), applied=applied, saved=ended("A"))
     assert saved.ending("commit") == ["A", "R"]
@@ -271,6 +272,9 @@ def test_a_name_that_another_record_holds_is_not_retired() -> None:
     other = record("B", "idle", fingerprint=None, current_token_name="SHARED")
     (user,) = role.users(answer(mine, other))
     assert user["previous_token_names"] == ["OLD"]
+    # Nor where that other one was named, and is not what this is about.
+    (user,) = role.users(answer(mine), among=answer(mine, record("B", "idle", current_token_name="OLD")))
+    assert user["previous_token_names"] == ["SHARED"]
 
 
 def test_without_a_token_of_its_own_nothing_of_a_record_goes() -> None:

@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.keyturn.credentials.plugins.module_utils._core.secrets import MASK
 from ansible_collections.keyturn.credentials.plugins.plugin_utils import _rotate
 from ansible_collections.keyturn.credentials.plugins.plugin_utils._fate import Role
 from tests.unit.plugins.plugin_utils.answers import COLUMNS, answer, ended, failed, record, worked
@@ -90,15 +91,16 @@ def test_what_is_minted_is_saved_before_it_is_committed() -> None:
         "staged A",
         "committed A",
     ]
-    minted = {"secret": "minted", "expires_at": None, "token_name": "KEYTURN_1"}
+    minted = {"secret": "minted", "announced": None, "expires_at": None, "token_name": "KEYTURN_1"}
     assert asked.options["staged"] == {"secrets": {"A": minted}, "rotation_id": "mine"}
 
 
-def _minted_and_not_saved(revoked: Entry, *attempts: Entry) -> tuple[Asked, dict[str, t.Any]]:
+def _minted_and_not_saved(revoked: t.Any, *attempts: Entry) -> tuple[Asked, dict[str, t.Any]]:
     announced = answer(record("A", rotation_id="mine"), {**record("B"), "due": False, "fingerprint": None})
     vault = {"look: announced": [announced], "announced": [announced], "staged": list(attempts)}
     applied = answer(worked(token="minted", token_name="KEYTURN_1"))
-    asked = Asked(vault, [answer(worked()), applied, answer(revoked)])
+    whole = {"failed": True, "msg": "Killed."}
+    asked = Asked(vault, [answer(worked()), applied, answer(revoked) if isinstance(revoked, dict) else whole])
     return asked, asked.rotate(MINTING)["outcomes"][0]
 
 
@@ -106,29 +108,44 @@ def _not_saved(code: str, **fields: t.Any) -> Entry:
     return answer({**failed(code, **fields), "record": "A", "record_uid": "A"})
 
 
+FORGOTTEN = _not_saved("busy", left="untouched", forgotten=True)
+
+
 @pytest.mark.parametrize(
     ("revoked", "words"),
-    [(worked(), "was revoked."), (failed("unreachable"), "could not be revoked: It is unreachable.")],
+    [
+        (worked(removed_orphans=["KEYTURN_1"]), "So the token KEYTURN_1, which this run had made, was revoked."),
+        (worked(removed_orphans=[]), "and it could not be revoked: it is not listed."),
+        (failed("unreachable"), "and it could not be revoked: It is unreachable."),
+        ({**failed("refused"), "msg": "It said: minted!"}, f"could not be revoked: It said: {MASK}!"),
+        (
+            "the whole task",
+            "No record tells of the token KEYTURN_1, which this run had made, and it could not be revoked: Killed.",
+        ),
+    ],
 )
-def test_what_is_minted_and_in_no_record_is_revoked(revoked: Entry, words: str, pauses: list[int]) -> None:
-    asked, told = _minted_and_not_saved(revoked, _not_saved("busy", left="untouched"))
+def test_what_is_minted_and_in_no_record_is_revoked(revoked: t.Any, words: str, pauses: list[int]) -> None:
+    asked, told = _minted_and_not_saved(revoked, FORGOTTEN)
     assert asked.asked[-2:] == ["staged A", "apply user_A"] and pauses == []
     assert asked.users[-1] == [{"name": "user_A", "minted": True, "orphans": ["KEYTURN_1"]}]
-    assert told["outcome"] == "failed" and told["msg"].endswith(f"token KEYTURN_1, which this run had made, {words}")
-    assert not told["pending"]
+    assert told["msg"].startswith("It is busy.") and "KEYTURN_1" in told["msg"] and told["msg"].endswith(words)
+    assert (told["outcome"], told["pending"], told["left"]) == ("failed", False, "changed")
 
 
 @pytest.mark.parametrize(
-    "attempts",
+    ("attempts", "words"),
     [
-        [_not_saved("busy", left="staged")],
-        [_not_saved("vault_error", left="unknown"), _not_saved("busy", left="untouched")],
-        [{"failed": True, "msg": "Killed."}, _not_saved("busy", left="untouched")],
+        ([_not_saved("busy", left="untouched")] * 3, ""),
+        ([_not_saved("vault_error", left="untouched")] * 3, "The next run finds the token KEYTURN_1"),
+        ([_not_saved("unreachable", left="unknown"), FORGOTTEN], "No record may tell of the token KEYTURN_1"),
+        ([{"failed": True, "msg": "Killed."}, FORGOTTEN], "No record may tell of the token KEYTURN_1"),
     ],
 )
-def test_what_a_record_may_have_taken_is_not_revoked(attempts: list[Entry]) -> None:
+def test_what_a_record_may_have_taken_is_not_revoked(attempts: list[Entry], words: str) -> None:
     asked, told = _minted_and_not_saved(worked(), *attempts)
     assert asked.asked[-1] == "staged A" and "revoked" not in told["msg"]
+    assert (words in told["msg"]) if words else ("KEYTURN_1" not in told["msg"])
+    assert told["left"] == "changed"
 
 
 def test_check_mode_only_looks() -> None:

@@ -22,8 +22,10 @@ from tests.unit.plugins.module_utils._keeper.conftest import LIVE, PASSWORD, UID
 ENDS = "2026-12-31T00:00:00Z"
 
 
-def _save(task: Task, rotation_id: str | None, secret: str, expires_at: str | None = None) -> dict[str, t.Any]:
-    (entry,) = task("saved", rotation_id=rotation_id, minted={UID: Minted(secret, expires_at)})
+def _save(
+    task: Task, rotation_id: str | None, secret: str, expires_at: str | None = None, token_name: str | None = None
+) -> dict[str, t.Any]:
+    (entry,) = task("saved", rotation_id=rotation_id, minted={UID: Minted(secret, expires_at, token_name)})
     return entry
 
 
@@ -179,27 +181,82 @@ def test_saving_twice_is_once_and_saving_another_is_busy(vault: FakeVault, task:
     _save(task, announced["rotation_id"], "minted")
     assert not _save(task, announced["rotation_id"], "minted")["changed"]
     other = _save(task, announced["rotation_id"], "another")
-    assert (other["error_code"], other["left"], fields.pending(vault.data)) == ("busy", "untouched", "minted")
+    assert (other["error_code"], other["left"], other["pending"]) == ("busy", "untouched", True)
+    assert "The record is as it was." in other["msg"] and fields.pending(vault.data) == "minted"
+
+
+def _then(vault: FakeVault, act: t.Callable[[], object]) -> None:
+    """Once, right after the next save."""
+    save = vault.save
+
+    def saved(record: Record, data: fields.Data) -> None:
+        vault.save = save  # type: ignore[method-assign]
+        save(record, data)
+        act()
+
+    vault.save = saved  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("ended", [True, False])
 def test_what_was_sent_may_be_in_use_by_the_run_that_took_it_over(vault: FakeVault, task: Task, ended: bool) -> None:
-    """So that nobody takes it for a secret that is lost."""
+    """So that nobody takes it for a secret that is lost, in this attempt or in the next."""
     (announced,) = task("announced")
 
-    save = vault.save
-
-    def taken_over(record: Record, data: fields.Data) -> None:
-        vault.save = save  # type: ignore[method-assign]
-        save(record, data)
+    def taken_over() -> None:
         (recovered,) = task("announced")
         if ended:
             task("committed", rotation_id=recovered["rotation_id"])
 
-    vault.save = taken_over  # type: ignore[method-assign]
-    entry = _save(task, announced["rotation_id"], "minted")
-    assert (entry["failed"], entry["left"]) == (True, "unknown" if ended else "staged")
-    assert "minted" in (fields.pending(vault.data), fields.live_secret(vault.data, PASSWORD))
+    _then(vault, taken_over)
+    first = _save(task, announced["rotation_id"], "minted", token_name=announced["token_name"])
+    assert (first["failed"], first["left"]) == (True, "unknown" if ended else "staged")
+    again = _save(task, announced["rotation_id"], "minted", token_name=announced["token_name"])
+    assert (again["error_code"], again["pending"]) == ("busy", not ended) and "taken this secret over" in again["msg"]
+    assert "revoked" not in first["msg"] + again["msg"] and "forgotten" not in {**first, **again}
+
+
+def _written_over(vault: FakeVault, before: fields.Data) -> None:
+    """By a run that had read the record before, and announces its own token now."""
+    now = copy.deepcopy(before)
+    fields.put_custom(now, fields.STATE, json.dumps({"run": "r", "credential": "token", "token_name": "THEIRS"}))
+    vault.edit(UID, lambda _now: now)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_no_record_tells_any_more_is_forgotten(vault: FakeVault, task: Task, when: str) -> None:
+    before = vault.data
+    (announced,) = task("announced")
+    if when == "before":
+        _written_over(vault, before)
+    else:
+        _then(vault, lambda: _written_over(vault, before))
+    first = _save(task, announced["rotation_id"], "minted", token_name=announced["token_name"])
+    assert first["error_code"] == "busy" and first["left"] == "untouched"
+    again = _save(task, announced["rotation_id"], "minted", token_name=announced["token_name"])
+    assert (again["error_code"], again["pending"], again["forgotten"]) == ("busy", False, True)
+    assert "It is to be revoked at the service." in again["msg"]
+
+
+def test_what_may_still_arrive_is_not_forgotten(vault: FakeVault, task: Task) -> None:
+    before = vault.data
+    (announced,) = task("announced")
+    vault.before = [Unreachable("No answer.")]
+    entry = _save(task, announced["rotation_id"], "minted", token_name=announced["token_name"])
+    assert (entry["error_code"], entry["left"]) == ("unreachable", "unknown") and "forgotten" not in entry
+    vault.before, vault.edits = [Unreachable("No answer.")], [lambda _now: before]
+    entry = _save(task, announced["rotation_id"], "minted", token_name=announced["token_name"])
+    assert entry["failed"] and "forgotten" not in entry
+
+
+def test_a_name_that_the_service_gives_again_is_saved(vault: FakeVault, task: Task) -> None:
+    """What tells one announcement from another is the name that was announced."""
+    for _each in range(2):
+        (announced,) = task("announced")
+        minted = {UID: Minted("minted", token_name="2", announced=announced["token_name"])}
+        (saved,) = task("saved", rotation_id=announced["rotation_id"], minted=minted)
+        assert not saved["failed"], saved
+        task("discarded", rotation_id=announced["rotation_id"])
+        assert "2" in fields.names(vault.data, "orphans")
 
 
 def test_nothing_is_saved_that_was_not_announced(vault: FakeVault, task: Task) -> None:
