@@ -138,6 +138,15 @@ MUTATIONS = (
     ),
     Mutation("mint and do not save", ORDER, "if minted := run.minted():", "if minted := {}:", ORDER_TESTS),
     Mutation("lose a token", ORDER, "if users := role.users(run.lost):", "if users := []:", ORDER_TESTS),
+    Mutation("revoke what may be used", PLAN, "and given.secret not in held", "", VAULT_TESTS),
+    Mutation("revoke what may arrive", VAULT, "and seen and not state.late and", "and seen and", VAULT_TESTS),
+    Mutation(
+        "quote a token",
+        ORDER,
+        "scrub_all(service(users, check_mode=False), run.secrets())",
+        "service(users, check_mode=False)",
+        ORDER_TESTS,
+    ),
     Mutation("revoke in doubt", FATE, "and all(each.get(uid", "and any(each.get(uid", ORDER_TESTS),
     Mutation("give up a commit", ORDER, "_AGAIN = (5, 5)", "_AGAIN = ()", ORDER_TESTS),
     Mutation(

@@ -248,6 +248,11 @@ def test_what_may_still_arrive_is_not_forgotten(vault: FakeVault, task: Task) ->
     assert entry["failed"] and "forgotten" not in entry
 
 
+def test_what_the_record_holds_is_not_forgotten_whatever_it_is_called(vault: FakeVault, task: Task) -> None:
+    entry = _save(task, None, LIVE, token_name="KEYTURN_1")
+    assert entry["error_code"] == "busy" and "forgotten" not in entry
+
+
 def test_a_name_that_the_service_gives_again_is_saved(vault: FakeVault, task: Task) -> None:
     """What tells one announcement from another is the name that was announced."""
     for _each in range(2):
