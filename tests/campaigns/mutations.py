@@ -132,7 +132,7 @@ MUTATIONS = (
     Mutation(
         "commit before apply",
         ORDER,
-        "if users := role.users(run.staged):",
+        "if users := role.users(run.staged, among=run.found):",
         "if users := []:",
         ORDER_TESTS,
     ),
