@@ -170,6 +170,21 @@ def test_a_vault_that_is_down_when_the_token_is_to_be_saved(single: TokenScene) 
     assert run.returncode == 0 and single.settled("A") and single.tokens("A") == {FIRST, own(single)}, run.output
 
 
+def test_a_token_whose_announcement_is_gone_is_revoked_by_the_run_that_made_it(single: TokenScene) -> None:
+    """Somebody clears the record's fields while the service makes it."""
+
+    def cleared() -> None:
+        single.vault.edit(single.uids["A"], lambda content: content["custom"].clear())
+
+    single.snowflake.faults.add(Fault(ADD, after=cleared))
+    run = single.run()
+    assert run.returncode == 2 and "which this run had made, was revoked. [vault_error]" in run.output, run.output
+    assert single.tokens("A") == {FIRST} and single.password("A") == single.old["A"]
+    assert leaks(run.output, *single.secrets()) == []
+    run = single.run()
+    assert run.returncode == 0 and single.settled("A") and single.tokens("A") == {FIRST, own(single)}, run.output
+
+
 @pytest.mark.slow
 def test_a_token_that_logs_in_late_is_committed_later(single: TokenScene) -> None:
     single.snowflake.account.token_delay = dt.timedelta(hours=1)
