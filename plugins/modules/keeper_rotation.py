@@ -330,7 +330,7 @@ rotations:
     pending:
       description: Whether the record holds a pending secret, as far as it was looked at.
       type: bool
-      returned: other states than V(announced) and V(staged), and O(secrets), when it was seen
+      returned: O(state=committed), O(state=discarded), O(state=delivered) and with O(secrets), when it was seen
     forgotten:
       description:
         - V(true) where the record neither holds what O(secrets) gives for it nor tells its name, and nothing that was

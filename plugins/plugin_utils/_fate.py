@@ -261,10 +261,6 @@ class Run:
             if outcome.get("token")
         }
 
-    def secrets(self) -> list[str]:
-        """All that the service has minted in this run."""
-        return [each["secret"] for each in self.minted().values()]
-
     def forgotten(self, attempts: t.Sequence[Result]) -> Result:
         """As a vault's answer, for C(Role.users): the records that have not taken the minted secret, and tell no later
         run its name, because another one has written over the announcement. Then nobody but this run can revoke it.
@@ -380,7 +376,7 @@ class Run:
             if record["pending"] and entry.get("former_logins"):
                 kept += f" It was staged for user {', '.join(entry['former_logins'])}, whom the record named then."
             left = failure.get("left", "unknown")
-            if told.get("applied", {}).get("token") and "saved" in told:
+            if "saved" in told:
                 kept += self._end_of_token(entry["record_uid"], told)
                 left = "changed" if left == "untouched" else left
             if record["pending"] and left != "staged":

@@ -74,10 +74,10 @@ def rotate(
         saving = {"secrets": minted, "rotation_id": run.rotation_id()}
         attempts = _attempts(vault, "staged", list(minted), **saving)
         run = run.heard(saved=attempts[-1], lost=run.forgotten(attempts))
-    if users := role.users(run.lost):
-        # Asked by the name, the module does not know the secret, which the service may quote.
-        revoked = scrub_all(service(users, check_mode=False), run.secrets())
-        run = run.heard(revoked=revoked)
+        if users := role.users(run.lost):
+            # Asked by the name, the module does not know the secret, which the service may quote.
+            revoked = scrub_all(service(users, check_mode=False), [each["secret"] for each in minted.values()])
+            run = run.heard(revoked=revoked)
     if uids := run.ending("commit"):
         about = {"rotation_id": run.rotation_id(), "account": run.account() or ""}
         run = run.heard(committed=_attempts(vault, "committed", uids, **about)[-1])

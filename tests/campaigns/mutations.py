@@ -139,11 +139,11 @@ MUTATIONS = (
     Mutation("mint and do not save", ORDER, "if minted := run.minted():", "if minted := {}:", ORDER_TESTS),
     Mutation("lose a token", ORDER, "if users := role.users(run.lost):", "if users := []:", ORDER_TESTS),
     Mutation("revoke what may be used", PLAN, "and given.secret not in held", "", VAULT_TESTS),
-    Mutation("revoke what may arrive", VAULT, "and seen and not state.late and", "and seen and", VAULT_TESTS),
+    Mutation("revoke what may arrive", VAULT, "not (state.unseen or state.late)", "not state.unseen", VAULT_TESTS),
     Mutation(
         "quote a token",
         ORDER,
-        "scrub_all(service(users, check_mode=False), run.secrets())",
+        'scrub_all(service(users, check_mode=False), [each["secret"] for each in minted.values()])',
         "service(users, check_mode=False)",
         ORDER_TESTS,
     ),

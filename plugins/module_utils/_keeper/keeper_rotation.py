@@ -57,6 +57,8 @@ _STALE = 2.0
 _SECRET_FACTS = ("password", "old_password", "private_key", "token")
 # What ends a rotation, the other targets begin or go on with one.
 _ENDS = ("committed", "discarded", "delivered")
+# When the service has been asked already.
+_LATER = (*_ENDS, "saved")
 # Only a login could verify a secret, and the vault is not where one logs in.
 _NOT_VERIFIED = "vault_only"
 
@@ -83,14 +85,9 @@ class VaultRotator(Rotator[str, State, Write]):
         # Saves in a row without an answer; each costs a whole timeout.
         self._silent = 0
         self._before: dict[str, dict[str, t.Any]] = {}
-        if self._ends:
+        if options.target in _LATER:
             # Of the service, which has been changed by then, nobody speaks here.
             self.untouched = "The record is as it was."
-
-    @property
-    def _ends(self) -> bool:
-        """Whether a rotation is to go on or to end, and none to begin."""
-        return self._options.target in (*_ENDS, "saved")
 
     def identity(self, item: str) -> dict[str, str]:
         return {"record": item}
@@ -118,7 +115,7 @@ class VaultRotator(Rotator[str, State, Write]):
         self._now = duration.now()
 
     def _waiting(self, record: Record) -> str | None:
-        if self._ends:
+        if self._options.target in _LATER:
             return None
         return waiting(self._options, record, self._snapshot, self._among, self._now)
 
@@ -150,14 +147,16 @@ class VaultRotator(Rotator[str, State, Write]):
         if _is_stale(state.record):
             return self._seen_again(state)
         failure: RotationError | None = None
+        late = False
         try:
             self._client.save(state.record, data)
         except RateLimited:
             raise
         except RotationError as error:
             # Whether it was saved, the next read tells.
-            failure = error
-            self._silent = self._silent + 1 if isinstance(error, Unreachable) else 0
+            failure, late = error, isinstance(error, Unreachable)
+            error.left = "unknown" if late else error.left
+            self._silent = self._silent + 1 if late else 0
             if self._silent > 1:
                 raise UnknownOutcome(
                     f"{name(state.record)}: {error.msg} Whether the update was saved is not known. Run again: a "
@@ -165,8 +164,7 @@ class VaultRotator(Rotator[str, State, Write]):
                     unanswered=2,
                 ) from None
         self._unread.add(state.record.uid)
-        late = state.late or isinstance(failure, Unreachable)
-        return dataclasses.replace(state, wrote=step, failure=failure, rounds=state.rounds + 1, late=late)
+        return dataclasses.replace(state, wrote=step, failure=failure, rounds=state.rounds + 1, late=late or state.late)
 
     def _seen_again(self, state: State) -> State:
         """The record as it is now, from one read for all that wait; the plan then starts anew."""
@@ -197,8 +195,6 @@ class VaultRotator(Rotator[str, State, Write]):
                 left="untouched" if fields.pending(record.data) is None else "staged",
             )
         if state.failure is not None and record.revision == state.record.revision:
-            if isinstance(state.failure, Unreachable):
-                state.failure.left = "unknown"
             raise state.failure
         if state.failure is None and record.revision == state.record.revision:
             raise VaultError(
@@ -213,7 +209,7 @@ class VaultRotator(Rotator[str, State, Write]):
 
     def report(self, item: str, state: State, outcome: Outcome) -> None:
         outcome.changed = state.settled and state.wrote is not None
-        outcome.left = "unknown" if state.wrote is not None and not state.settled else "untouched"
+        outcome.left = "unknown" if state.unseen else "untouched"
         outcome.verify_skipped_reason = _NOT_VERIFIED
         outcome.facts = self._facts(state)
         outcome.before = self._before[item]
@@ -336,10 +332,10 @@ class VaultRotator(Rotator[str, State, Write]):
         _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
         if note is not None:
             facts["note"] = note
-        seen = state.wrote is None or state.settled
-        if self._ends and seen:
+        if self._options.target in _LATER and not state.unseen:
             facts["pending"] = fields.pending(data) is not None
-        if self._options.target == "saved" and seen and not state.late and is_forgotten(self._options, state.record):
+        certain = not (state.unseen or state.late)
+        if self._options.target == "saved" and certain and is_forgotten(self._options, state.record):
             facts["forgotten"] = True
         if self._options.target not in _ENDS:
             facts["due"] = self._due(state)

@@ -105,6 +105,11 @@ class State:
     late: bool = False
     waiting: str | None = None
 
+    @property
+    def unseen(self) -> bool:
+        """Whether an update was sent that nobody has looked at yet."""
+        return self.wrote is not None and not self.settled
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
