@@ -30,6 +30,7 @@ UTILS = "plugins/module_utils"
 UNIT = "tests/unit/plugins/module_utils"
 PLAN = f"{UTILS}/_keeper/rotation_plan.py"
 VAULT = f"{UTILS}/_keeper/keeper_rotation.py"
+VAULT_FACTS = f"{UTILS}/_keeper/rotation_facts.py"
 HTTP = f"{UTILS}/_core/transport.py"
 SECRETS = f"{UTILS}/_core/secrets.py"
 MODULE = f"{UTILS}/_core/module.py"
@@ -139,7 +140,9 @@ MUTATIONS = (
     Mutation("mint and do not save", ORDER, "if minted := run.minted():", "if minted := {}:", ORDER_TESTS),
     Mutation("lose a token", ORDER, "if users := role.users(run.lost):", "if users := []:", ORDER_TESTS),
     Mutation("revoke what may be used", PLAN, "and given.secret not in held", "", VAULT_TESTS),
-    Mutation("revoke what may arrive", VAULT, "not (state.unseen or state.late)", "not state.unseen", VAULT_TESTS),
+    Mutation(
+        "revoke what may arrive", VAULT_FACTS, "not (state.unseen or state.late)", "not state.unseen", VAULT_TESTS
+    ),
     Mutation(
         "quote a token",
         ORDER,

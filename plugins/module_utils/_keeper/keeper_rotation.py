@@ -28,10 +28,13 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.outcome import Outcome, module_result
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import record as fields
+from ansible_collections.keyturn.credentials.plugins.module_utils._keeper import rotation_facts
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.client import Record, Snapshot, Vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.connection import vault
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_options import read_options
 from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotation_plan import (
+    ENDS,
+    LATER,
     Adopt,
     Commit,
     Deliver,
@@ -42,8 +45,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.rotati
     State,
     Write,
     check_record,
-    is_due,
-    is_forgotten,
     minted,
     name,
     password_policy,
@@ -55,10 +56,6 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engi
 # A record that was read longer ago than this, in seconds, is read again before it is saved.
 _STALE = 2.0
 _SECRET_FACTS = ("password", "old_password", "private_key", "token")
-# What ends a rotation, the other targets begin or go on with one.
-_ENDS = ("committed", "discarded", "delivered")
-# When the service has been asked already.
-_LATER = (*_ENDS, "saved")
 # Only a login could verify a secret, and the vault is not where one logs in.
 _NOT_VERIFIED = "vault_only"
 
@@ -85,7 +82,7 @@ class VaultRotator(Rotator[str, State, Write]):
         # Saves in a row without an answer; each costs a whole timeout.
         self._silent = 0
         self._before: dict[str, dict[str, t.Any]] = {}
-        if options.target in _LATER:
+        if options.target in LATER:
             # Of the service, which has been changed by then, nobody speaks here.
             self.untouched = "The record is as it was."
 
@@ -109,19 +106,19 @@ class VaultRotator(Rotator[str, State, Write]):
 
     def _read(self) -> None:
         self._snapshot = self._client.read(self._references)
-        if self._options.target not in _ENDS and unseen(self._options, self._snapshot):
+        if self._options.target not in ENDS and unseen(self._options, self._snapshot):
             self._snapshot.records.update(self._client.read_all().records)
         self._among = {self._snapshot.find(each).uid for each in self._references if self._snapshot.shows(each)}
         self._now = duration.now()
 
     def _waiting(self, record: Record) -> str | None:
-        if self._options.target in _LATER:
+        if self._options.target in LATER:
             return None
         return waiting(self._options, record, self._snapshot, self._among, self._now)
 
     def observe(self, item: str) -> State:
         record = self._found(item)
-        self._before[item] = _metadata(record.data)
+        self._before[item] = rotation_facts.metadata(record.data)
         return State(record=record, recovered=self._left(record.data), waiting=self._waiting(record))
 
     def _found(self, reference: str) -> Record:
@@ -131,7 +128,7 @@ class VaultRotator(Rotator[str, State, Write]):
 
     def _left(self, data: fields.Data) -> bool:
         """Whether an earlier run has left something to go on with."""
-        return self._options.target not in _ENDS and fields.under_way(data)
+        return self._options.target not in ENDS and fields.under_way(data)
 
     def plan(self, item: str, state: State) -> t.Sequence[Write]:
         try:
@@ -211,18 +208,22 @@ class VaultRotator(Rotator[str, State, Write]):
         outcome.changed = state.settled and state.wrote is not None
         outcome.left = "unknown" if state.unseen else "untouched"
         outcome.verify_skipped_reason = _NOT_VERIFIED
-        outcome.facts = self._facts(state)
+        outcome.facts = rotation_facts.facts(self._options, state, self._now)
         outcome.before = self._before[item]
-        outcome.after = _metadata(state.record.data)
+        outcome.after = rotation_facts.metadata(state.record.data)
         if state.settled and self._options.target in ("announced", "staged"):
-            outcome.facts.update(self._secrets(state))
+            outcome.facts.update(rotation_facts.secrets(self._options, state, self._now))
 
     def expected(self, item: str, state: State, steps: t.Sequence[Write], outcome: Outcome) -> None:
-        outcome.facts = self._facts(state)
+        outcome.facts = rotation_facts.facts(self._options, state, self._now)
         if self._options.target in ("announced", "staged"):
-            public = {name: value for name, value in self._secrets(state).items() if name not in _SECRET_FACTS}
+            public = {
+                name: value
+                for name, value in rotation_facts.secrets(self._options, state, self._now).items()
+                if name not in _SECRET_FACTS
+            }
             outcome.facts.update(public)
-        outcome.before = _metadata(state.record.data)
+        outcome.before = rotation_facts.metadata(state.record.data)
         outcome.after = dict(outcome.before)
         for step in steps:
             outcome.after["pending"] = isinstance(step, (Stage, Save, Adopt)) or (
@@ -311,114 +312,13 @@ class VaultRotator(Rotator[str, State, Write]):
             return not fields.under_way(now)
         if isinstance(step, Commit):
             moved = fields.live_secret(now, self._options.place) == fields.pending(before)
-            return pending is None and moved and fields.last_committed(now) == _name_of(before)
+            return pending is None and moved and fields.last_committed(now) == rotation_facts.name_of(before)
         mark = fields.marker(now)
         return fields.under_way(now) and mark is not None and mark.run == self._run
-
-    def _facts(self, state: State) -> dict[str, t.Any]:
-        data = state.record.data
-        facts: dict[str, t.Any] = {
-            "record_uid": state.record.uid,
-            "title": state.record.title,
-            "login": fields.login(data),
-            "rotated_at": fields.text(data, fields.ROTATED_AT),
-        }
-        told = {
-            "consumers": fields.consumers(data, self._options.consumers),
-            "undelivered": fields.undelivered(data),
-            "committed_id": fields.last_committed(data) if fields.undelivered(data) else None,
-        }
-        facts.update({name: value for name, value in told.items() if value})
-        _moment, note = fields.rotated_at(facts["rotated_at"], self._now)
-        if note is not None:
-            facts["note"] = note
-        if self._options.target in _LATER and not state.unseen:
-            facts["pending"] = fields.pending(data) is not None
-        certain = not (state.unseen or state.late)
-        if self._options.target == "saved" and certain and is_forgotten(self._options, state.record):
-            facts["forgotten"] = True
-        if self._options.target not in _ENDS:
-            facts["due"] = self._due(state)
-            facts["recovered"] = state.recovered
-            if state.waiting is not None:
-                facts["waiting"] = state.waiting
-        return facts
-
-    def _due(self, state: State) -> bool:
-        data = state.record.data
-        due = state.waiting is None and is_due(self._options, data, self._now)
-        return fields.under_way(data) or due
-
-    def _secrets(self, state: State) -> dict[str, t.Any]:
-        """What the next step of the rotation needs.
-
-        Of a record that is not due only its key, so that the previous one can be retired. In check mode a record that
-        is due may have nothing pending yet: then it is the key that is in use.
-        """
-        data = state.record.data
-        pending, live = fields.pending(data), fields.live_secret(data, self._options.place)
-        mark = fields.marker(data)
-        # What a record that is not under way has left of former times names no rotation of this run.
-        found: dict[str, t.Any] = {"rotation_id": _name_of(data) if fields.under_way(data) else None}
-        if mark is not None and mark.former_logins:
-            found["former_logins"] = list(mark.former_logins)
-        if self._announces:
-            return {**found, **self._token_facts(state, mark)}
-        if not self._is_key_pair:
-            return found if pending is None else {**found, "password": pending, "old_password": live}
-        key, current = _key_facts(pending), _key_facts(live)
-        if not self._due(state):
-            return {**found, **current}
-        # The same key in both fields is in use under either name; as the one to be spared it would contradict itself.
-        spared = None if current.get("public_key") == key.get("public_key") else current.get("public_key")
-        return {**found, **key, "current_public_key": spared}
-
-    def _token_facts(self, state: State, mark: fields.Marker | None) -> dict[str, t.Any]:
-        """Names of tokens; and the pending one, or that of a record that is not due, so that it can be proved."""
-        data, idle = state.record.data, not self._due(state)
-        coming = mark.token_name if mark is not None else None
-        pending, live = fields.pending(data), fields.live_secret(data, self._options.place)
-        # What a person has put into the record since is another token than the name says.
-        held = (fields.text(data, fields.TOKEN_NAME) or "").strip() if fields.holds(data, live) else None
-        told = {
-            "token_name": coming,
-            "announced": coming if pending is None else None,
-            "minted": bool(idle and held) or pending is not None,
-            "token": pending if pending is not None else live if idle and held else None,
-            "current_token_name": held if pending is None else coming,
-            "token_expires_at": fields.text(data, fields.TOKEN_EXPIRES_AT),
-            "previous_token_names": [*fields.names(data, "previous"), *([held] if held and pending else [])],
-            "orphans": fields.names(data, "orphans"),
-        }
-        return {name: value for name, value in told.items() if value}
 
 
 def _is_stale(record: Record) -> bool:
     return time.monotonic() - record.read_at > _STALE
-
-
-def _name_of(data: fields.Data) -> str | None:
-    """What the rotation is called that the record is in the middle of."""
-    mark = fields.marker(data)
-    return mark.rotation_id if mark is not None else None
-
-
-def _key_facts(pem: str | None) -> dict[str, str]:
-    """The key with its public half; nothing where there is no key, or none that can be read without its passphrase."""
-    try:
-        key = keys.load_private_key(pem) if pem else None
-    except InvalidInput:
-        key = None
-    if pem is None or key is None:
-        return {}
-    return {"private_key": pem, "public_key": keys.public_base64(key), "fingerprint": keys.fingerprint(key)}
-
-
-def _metadata(data: fields.Data) -> dict[str, t.Any]:
-    return {
-        "pending": fields.pending(data) is not None,
-        "rotated_at": fields.text(data, fields.ROTATED_AT),
-    }
 
 
 def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

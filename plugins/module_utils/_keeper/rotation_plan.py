@@ -30,6 +30,10 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._keeper.passwo
     read_layer,
 )
 
+# What ends a rotation, the other targets begin or go on with one.
+ENDS = ("committed", "discarded", "delivered")
+# When the service has been asked already.
+LATER = (*ENDS, "saved")
 # Each round is a conflict with somebody else's edit of the same record within seconds.
 MOST_ROUNDS = 5
 
