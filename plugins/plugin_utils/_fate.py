@@ -407,7 +407,7 @@ class Run:
             return f" No record may tell of {made}: look for it at the service."
         revoked = told.get("revoked", {**self.revoked, "failed": True})
         if told["applied"].get("token_name") in (revoked.get("removed_orphans") or []):
-            return f" So {made}, was revoked."
+            return f" So {made}, was revoked. Run again."
         return f" No record tells of {made}, and it could not be revoked: {revoked.get('msg') or 'it is not listed.'}"
 
     def _failure(self, entry: Entry, told: dict[str, Entry], users: Users, *, due: bool, over: bool) -> Result | None:
