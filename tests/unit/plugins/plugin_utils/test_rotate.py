@@ -114,7 +114,7 @@ FORGOTTEN = _not_saved("busy", left="untouched", forgotten=True)
 @pytest.mark.parametrize(
     ("revoked", "words"),
     [
-        (worked(removed_orphans=["KEYTURN_1"]), "So the token KEYTURN_1, which this run had made, was revoked. Run again."),
+        (worked(removed_orphans=["KEYTURN_1"]), "KEYTURN_1, which this run had made, was revoked. Run again."),
         (worked(removed_orphans=[]), "and it could not be revoked: it is not listed."),
         (failed("unreachable"), "and it could not be revoked: It is unreachable."),
         ({**failed("refused"), "msg": "It said: minted!"}, f"could not be revoked: It said: {MASK}!"),
