@@ -13,6 +13,7 @@ Everywhere else (another host or interpreter, become, async) Ansible sends the m
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import importlib.util
@@ -198,14 +199,17 @@ def _be_child(work: t.Callable[[], None], stdout: int, alive: int) -> t.NoReturn
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
         threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
+        # Nothing of the worker, whose copy this is, may be tidied up here.
+        atexit._clear()
         work()
     except SystemExit as end:
         code = int(end.code or 0)
     finally:
-        # Nothing of the worker, whose copy this is, may be tidied up here.
-        with contextlib.suppress(OSError):
+        try:
             sys.stdout.flush()
-        os._exit(code)
+            atexit._run_exitfuncs()
+        finally:
+            os._exit(code)
 
 
 def _end_with_parent(alive: int) -> None:
