@@ -26,7 +26,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._core.errors i
     Unreachable,
 )
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.url import checked_url
-from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import AuthUser, parse, same_email
+from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import AuthUser, address, parse
 
 DEFAULT_URL = "https://api.meraki.com/api/v1"
 # An organization has at most 50,000 such users, of about half a kilobyte each; the list comes in one piece.
@@ -165,7 +165,7 @@ def _names(answer: transport.Answer, user: AuthUser) -> bool:
         (told,) = parse([answer.json()])
     except ValueError:
         return False
-    return told.id == user.id and same_email(told.email, user.email)
+    return told.id == user.id and address(told.email) == address(user.email)
 
 
 def _reasons(answer: transport.Answer, hidden: list[str]) -> str:

@@ -27,7 +27,13 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.passwo
     State,
     plan,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import ACCOUNT_TYPES, AuthUser, find
+from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import (
+    ACCOUNT_TYPES,
+    AuthUser,
+    address,
+    by_address,
+    find,
+)
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.engine import Rotator, rotate
 from ansible_collections.keyturn.credentials.plugins.module_utils._rotation.pace import TokenBucket, checked_rate
 
@@ -114,13 +120,13 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
         self._options = options
         self._account_type = account_type
         self._email_it = email_it
-        self._users: list[AuthUser] = []
+        self._users: dict[str, list[AuthUser]] = {}
 
     def identity(self, item: Wanted) -> dict[str, str]:
         return {"email": item.email}
 
     def called(self, item: Wanted) -> str:
-        return item.email.lower()
+        return address(item.email)
 
     def check(self, item: Wanted) -> None:
         if not item.email.strip():
@@ -139,7 +145,7 @@ class PasswordRotator(Rotator[Wanted, State, SetPassword]):
     @contextlib.contextmanager
     def session(self) -> t.Iterator[None]:
         """The one list that all items look themselves up in."""
-        self._users = self._client.users()
+        self._users = by_address(self._client.users())
         yield
 
     def observe(self, item: Wanted) -> State:

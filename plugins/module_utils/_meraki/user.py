@@ -81,14 +81,22 @@ def _expiry(value: t.Any) -> str | None:
     return None if value is None or value in ("", "Never") else str(value)
 
 
-def same_email(one: str, other: str) -> bool:
-    """Case makes no difference, but straße@ and strasse@ are two addresses, which casefold() would make one."""
-    return one.lower() == other.lower()
+def address(email: str) -> str:
+    """What is compared: case makes no difference, but casefold() would make one address of straße@ and strasse@."""
+    return email.lower()
 
 
-def find(users: t.Sequence[AuthUser], email: str, account_type: str, network_id: str) -> AuthUser:
+def by_address(users: t.Iterable[AuthUser]) -> dict[str, list[AuthUser]]:
+    """For C(find)."""
+    found: dict[str, list[AuthUser]] = {}
+    for user in users:
+        found.setdefault(address(user.email), []).append(user)
+    return found
+
+
+def find(users: t.Mapping[str, list[AuthUser]], email: str, account_type: str, network_id: str) -> AuthUser:
     """The one user with this email and account type. Raises NotFound or Ambiguous."""
-    namesakes = [user for user in users if same_email(user.email, email)]
+    namesakes = users.get(address(email), [])
     found = [user for user in namesakes if user.account_type == account_type]
     if len(found) > 1:
         raise Ambiguous(

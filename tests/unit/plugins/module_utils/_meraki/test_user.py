@@ -25,7 +25,7 @@ from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.passwo
     State,
     plan,
 )
-from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import AuthUser, find, parse
+from ansible_collections.keyturn.credentials.plugins.module_utils._meraki.user import AuthUser, by_address, find, parse
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 PAST, FUTURE = "2026-05-31T23:59:59.999999Z", "2026-06-01T00:00:00.000001Z"
@@ -49,16 +49,22 @@ def user(*expiries: str | None, **fields: t.Any) -> AuthUser:
 
 @pytest.mark.parametrize("spelling", ["ann@example.com", "ANN@Example.COM", "Ann@example.com"])
 def test_upper_and_lower_case_are_the_same(spelling: str) -> None:
-    assert find(parse([shown()]), spelling, VPN, "N_1").id == "1"
+    assert find(by_address(parse([shown()])), spelling, VPN, "N_1").id == "1"
+
+
+def test_two_addresses_that_a_dictionary_makes_one_are_two() -> None:
+    with pytest.raises(NotFound):
+        find(by_address(parse([shown(email="strasse@example.com")])), "straße@example.com", VPN, "N_1")
 
 
 def test_an_email_with_an_account_of_each_type() -> None:
-    users = parse([shown(id="w", accountType="802.1X"), shown(id="v"), shown(id="g", accountType="Guest")])
+    users = by_address(parse([shown(id="w", accountType="802.1X"), shown(id="v"), shown(id="g", accountType="Guest")]))
     assert [find(users, "ann@example.com", kind, "N_1").id for kind in ("802.1X", VPN, "Guest")] == ["w", "v", "g"]
 
 
 def test_absent_and_ambiguous() -> None:
-    users = parse([shown(), shown(id="2", email="ANN@example.com"), shown(email="b@example.com", accountType="Guest")])
+    listed = [shown(), shown(id="2", email="ANN@example.com"), shown(email="b@example.com", accountType="Guest")]
+    users = by_address(parse(listed))
     with pytest.raises(Ambiguous, match="2 users"):
         find(users, "ann@example.com", VPN, "N_1")
     with pytest.raises(NotFound, match="It has one of the account type Guest"):
