@@ -212,8 +212,15 @@ MUTATIONS = (
     Mutation(
         "no scrubber for results",
         MODULE,
-        "result = secrets.scrub_all(result, known)",
+        'result = secrets.scrub_all({**result, "invocation": {"module_args": module.params}}, known)',
         "pass",
+        MODULE_TESTS,
+    ),
+    Mutation(
+        "nothing left to mask for Ansible",
+        MODULE,
+        "secrets.found_in(told, module.no_log_values)",
+        "set()",
         MODULE_TESTS,
     ),
     Mutation("print an exception", MODULE, "{type(error).__name__}. Please", "{error}. Please", MODULE_TESTS),
@@ -226,6 +233,13 @@ MUTATIONS = (
         '        entry["_ansible_no_log"] = True',
         "        pass",
         CENSOR_TESTS,
+    ),
+    Mutation(
+        "leave a folder behind",
+        IN_PROCESS,
+        "            atexit._run_exitfuncs()\n",
+        "",
+        IN_PROCESS_TESTS,
     ),
     Mutation(
         "import the connector before a fork",

@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.warnings import get_deprecation_messages, get_warning_messages
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import secrets
 from ansible_collections.keyturn.credentials.plugins.module_utils._core.argspec import ArgumentSpec
@@ -54,7 +55,10 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
         _refuse_leaky_settings(module)
         result = run(module.params, module.check_mode)
         if not returns_secrets:
-            result = secrets.scrub_all(result, known)
+            result = secrets.scrub_all({**result, "invocation": {"module_args": module.params}}, known)
+            # Ansible looks for each in every text, which takes minutes for thousands of users.
+            told = [result, get_warning_messages(), get_deprecation_messages()]
+            module.no_log_values = secrets.found_in(told, module.no_log_values)
     except RotationError as error:
         module.fail_json(**_failure(error, known))
     except Exception as error:  # Ansible would print its text, secrets and all

@@ -209,3 +209,10 @@ def register(no_log_values: set[str], secrets: t.Iterable[str]) -> None:
         if _register_secret is not None:
             for spelling in spellings:
                 _register_secret(spelling)
+
+
+def found_in(value: t.Any, secrets: t.Iterable[str]) -> set[str]:
+    """Those that stand somewhere in nested lists and dicts, whatever their items are."""
+    # Each character is escaped for itself, so that a part of a text is a part of the escaped one.
+    told = json.dumps(value, default=str)
+    return {secret for secret in secrets if json.dumps(secret)[1:-1] in told}

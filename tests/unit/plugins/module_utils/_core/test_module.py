@@ -12,6 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.keyturn.credentials.plugins.module_utils._core import module, secrets, transport
@@ -91,6 +92,25 @@ def test_a_result_is_scrubbed_wherever_the_secret_is(run_module: RunModule) -> N
     ending = run_module(lambda params, check_mode: {"rotations": [{"msg": f"x{CANARY}"}], "note": f"={ENCODED}"})
     assert CANARY not in ending.output and ENCODED[:-4] not in ending.output
     assert ending.code == 0
+
+
+def test_what_a_module_was_told_is_shown_without_secrets(run_module: RunModule) -> None:
+    ending = run_module(lambda params, check_mode: {})
+    assert ending.result["invocation"] == {"module_args": {"token": secrets.MASK}}
+
+
+def test_a_number_that_is_a_secret_is_masked_by_ansible(run_module: RunModule) -> None:
+    ending = run_module(lambda params, check_mode: {"id": int(params["token"])}, token="20261129")
+    assert "20261129" not in ending.output and ending.result["id"]
+
+
+def test_a_warning_that_quotes_a_secret_is_masked_by_ansible(
+    run_module: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "get_warning_messages", lambda: (f"about {CANARY}",))
+    monkeypatch.setattr(basic, "get_warnings", lambda: [f"about {CANARY}"])
+    ending = run_module(lambda params, check_mode: {})
+    assert ending.result["warnings"] == [f"about {secrets.MASK}"]
 
 
 def test_a_result_is_scrubbed_even_if_ansible_masked_nothing(

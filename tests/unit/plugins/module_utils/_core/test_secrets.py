@@ -248,3 +248,12 @@ def test_a_secret_is_masked_while_another_thread_still_prepares_it(monkeypatch: 
         concurrent.futures.wait([second], 0.2)
         may_end.set()
         assert (first.result(), second.result()) == (secrets.MASK, secrets.MASK)
+
+
+@given(before=_TEXT, secret=_PASSWORDS, other=_PASSWORDS, after=_TEXT)
+def test_the_secrets_that_are_there_are_found(before: str, secret: str, other: str, after: str) -> None:
+    text = before + secret + after
+    assert secrets.found_in({"a": [{"b": text}, 1]}, {secret, other}) == {
+        each for each in (secret, other) if each in text
+    }
+    assert secrets.found_in({"a": 1234}, ["1234", "4321"]) == {"1234"}
