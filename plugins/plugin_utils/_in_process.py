@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -137,6 +138,8 @@ def preload(*names: str) -> None:
         for instead in _INSTEAD.get(name, (name,)):
             with contextlib.suppress(Exception):  # a broken native library raises anything
                 importlib.import_module(instead)
+    # Otherwise Python looks for garbage in all of it when the run ends, which takes as long as a task.
+    gc.freeze()
 
 
 def _full_name(module: str) -> str:

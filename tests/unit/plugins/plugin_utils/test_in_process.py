@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import importlib
 import os
 import resource
@@ -14,6 +16,7 @@ import signal
 import sys
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,18 @@ def test_its_exit_code_comes_back(code: int) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_crash_is_a_negative_code(number: signal.Signals) -> None:
     assert in_child(lambda: os.kill(os.getpid(), number)) == (-number, b"")
+
+
+def test_at_its_end_it_tidies_up_what_is_its_own(tmp_path: Path) -> None:
+    theirs, own = tmp_path / "theirs", tmp_path / "own"
+    atexit.register(theirs.touch)
+
+    def work() -> None:
+        atexit.register(own.touch)
+
+    assert in_child(work) == (1, b"")
+    atexit.unregister(theirs.touch)
+    assert list(tmp_path.iterdir()) == [own]
 
 
 def test_an_exception_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -110,3 +125,10 @@ def test_what_starts_threads_is_not_imported_before_a_fork(monkeypatch: pytest.M
     preload("snowflake.connector", "requests")
     assert "snowflake.connector" not in asked
     assert {"google.protobuf.internal.builder", "requests"} <= set(asked)
+
+
+def test_in_what_is_imported_before_a_fork_nobody_looks_for_garbage() -> None:
+    gc.unfreeze()
+    preload("json")
+    assert gc.get_freeze_count() > 1000
+    gc.unfreeze()
