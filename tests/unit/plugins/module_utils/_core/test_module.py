@@ -95,8 +95,9 @@ def test_a_result_is_scrubbed_wherever_the_secret_is(run_module: RunModule) -> N
 
 
 def test_what_a_module_was_told_is_shown_without_secrets(run_module: RunModule) -> None:
-    ending = run_module(lambda params, check_mode: {})
-    assert ending.result["invocation"] == {"module_args": {"token": secrets.MASK}}
+    shown = {"module_args": {"token": secrets.MASK}}
+    # From ansible-core 2.21 on, only if the controller asks for it.
+    assert run_module(lambda params, check_mode: {}).result.get("invocation", shown) == shown
 
 
 def test_a_number_that_is_a_secret_is_masked_by_ansible(run_module: RunModule) -> None:
