@@ -234,26 +234,29 @@ def test_runs_at_the_same_time(
 def test_a_refused_run_does_not_discard_what_another_one_has_set(
     tmp_path: Path, snowflake: SnowflakeSandbox, vault: KeeperSandbox
 ) -> None:
-    """The privilege is granted between the two, and the second has not committed yet when the first discards."""
+    """The privilege is lost after the check, and granted again: the second run has set, and not committed, by then."""
     # The first run waits for the second one with Snowflake's refusal on its way.
     scene = Scene(tmp_path, snowflake, vault, "A", login_timeout=180)
     other = another(scene, "other")
     snowflake.add_role("OTHER_ADMINS")
-    snowflake.user("A").owner = "OTHER_ADMINS"
-    proving, go_on = threading.Event(), threading.Event()
+    has_set, go_on = threading.Event(), threading.Event()
     second: list[subprocess.Popen[str]] = []
 
     def wait() -> None:
-        proving.set()
+        has_set.set()
         assert go_on.wait(PATIENCE)
+
+    def lose() -> None:
+        snowflake.user("A").owner = "OTHER_ADMINS"
 
     def overtake() -> None:
         snowflake.user("A").owner = "SECURITYADMIN"
-        snowflake.faults.add(Fault("login A password", skip=1, before=wait))
+        snowflake.faults.add(Fault("ALTER USER A", after=wait))
         second.append(other.start(PLAYBOOK, scene.variables()))
-        assert proving.wait(PATIENCE)
+        assert has_set.wait(PATIENCE)
 
-    snowflake.faults.add(Fault("DESCRIBE USER A", after=overtake))
+    # The one after the check's.
+    snowflake.faults.add(Fault("DESCRIBE USER A", skip=1, before=lose, after=overtake))
     first = scene.run()
     go_on.set()
     last = other.finish(second[0])
