@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def decider(login: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, tmp_path: 
         monkeypatch.delenv(name)
     # The module sets it for its own process, which here is the test's: it is put back afterwards.
     monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path / "snowflake"))
+    # It removes its folder when Python ends, which a worker of xdist never does.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
     def make(spec: ArgumentSpec, logic: Logic, **usual: t.Any) -> Decide:

@@ -142,9 +142,9 @@ def test_the_demo_keeps_its_word(start: t.Callable[..., Program], monkeypatch: p
         demo.read_until(heading)
         secrets |= secrets_in(demo.directory, monkeypatch)
     assert demo.finish() == 0, demo.output
-    # Two of the client, three administrators', the key, the token, Meraki's and the API's, and of the users that the
+    # Two of the client, three administrators', the key, two tokens, Meraki's and the API's, and of the users that the
     # demo rotates the first, the rotated, and the one that the kill left pending.
-    assert len(secrets) == 2 + 3 + 1 + 1 + 4 + 3 + 3 + 1
+    assert len(secrets) == 2 + 3 + 1 + 2 + 4 + 3 + 3 + 1
     assert [secret for secret in secrets if secret in demo.output] == []
     assert demo.output.splitlines()[-1] == SUMMARY
     assert "✗" not in demo.output

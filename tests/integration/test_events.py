@@ -174,20 +174,16 @@ def test_a_run_that_could_not_begin_is_told_for_each_record(
     assert "nobody" in receiver[0].events()[0]["data"]["msg"] and untold(receiver[0], run)
 
 
-@pytest.mark.slow
-def test_what_cannot_be_evaluated_is_told_too_and_the_secrets_are_forgotten(
-    scene: Scene, receiver: tuple[Receiver, LoopbackServer]
-) -> None:
+def test_what_cannot_be_evaluated_is_told_too(scene: Scene, receiver: tuple[Receiver, LoopbackServer]) -> None:
     """Two accounts in the administrator's record end the run in the middle, and so do they what is told of it."""
     telling(scene, receiver)
     other = {"type": "text", "label": "Snowflake Account Name", "value": ["other"]}
     scene.vault.edit(scene.admin_uid, lambda content: content["custom"].append(other))
     run = scene.run()
-    assert run.returncode == 2 and says(
-        run, "TASK [keyturn.credentials.snowflake_user_password : Forget the secrets, whatever happened]"
-    )
-    assert [event["data"]["outcome"] for event in receiver[0].events()] == ["failed"] * 3
-    assert leaks(run.output, *scene.secrets()) == []
+    assert run.returncode == 2
+    told = receiver[0].events()
+    assert [event["data"]["outcome"] for event in told] == ["failed"] * 3
+    assert leaks(run.output + json.dumps(told), *scene.secrets()) == []
 
 
 @pytest.mark.slow
