@@ -71,8 +71,9 @@ def in_short(point: Point) -> t.Any:
 def points(requests: t.Sequence[str], together: range = range(0)) -> list[Point]:
     """together: the numbers of those that come in any order, because several users are proved at the same time."""
     sides: tuple[Side, ...] = ("before", "after")
+    among = tuple(requests[number] for number in together)
     return [
-        Point(tuple(requests), number, side, tuple(requests[each] for each in together if number in together))
+        Point(tuple(requests), number, side, among if number in together else ())
         for number in range(len(requests))
         for side in sides
     ]

@@ -54,7 +54,10 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
             secrets.register(module.no_log_values, known)
         _refuse_leaky_settings(module)
         result = run(module.params, module.check_mode)
-        if not returns_secrets:
+        if returns_secrets:
+            # Ansible would mask every option's value inside the secrets that are returned, and so hand out other ones.
+            module.no_log_values.clear()
+        else:
             result = secrets.scrub_all({**result, "invocation": {"module_args": module.params}}, known)
             # Ansible looks for each in every text, which takes minutes for thousands of users.
             told = [result, get_warning_messages(), get_deprecation_messages()]
@@ -68,9 +71,6 @@ def run_module(spec: ArgumentSpec, run: Run, *, returns_secrets: bool = False) -
             left="unknown",
             retry_safe=True,
         )
-    if returns_secrets:
-        # Ansible would mask every option's value inside the secrets that are returned, and so hand out other ones.
-        module.no_log_values.clear()
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
